@@ -1,0 +1,30 @@
+"""Forecasters with a Transformer's accuracy and a VAR's readability."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from . import nn
+    from .forecasting import LinearAttentionVAR, SAMoVARForecaster, rolling_score
+
+__version__ = "0.1.0"
+__all__ = ["LinearAttentionVAR", "SAMoVARForecaster", "nn", "rolling_score"]
+
+_HOME = {
+    "LinearAttentionVAR": "forecasting",
+    "SAMoVARForecaster": "forecasting",
+    "rolling_score": "forecasting",
+}
+
+
+def __getattr__(name: str):
+    # Loading at first use keeps torch and sktime out of ``import skvar``.
+    if name == "nn":
+        return import_module(".nn", __name__)
+    if name in _HOME:
+        return getattr(import_module(f".{_HOME[name]}", __name__), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

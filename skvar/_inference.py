@@ -1,0 +1,48 @@
+"""From a trained network and windows to forecasts, in batches."""
+
+import torch
+from torch import Tensor, nn
+
+from ._windows import Windows
+
+
+def device_of(network: nn.Module) -> torch.device:
+    """The device that holds the network."""
+    return next(iter(network.state_dict().values())).device
+
+
+@torch.inference_mode()
+def forecast(network: nn.Module, past: Tensor, steps: int) -> Tensor:
+    """Forecast ``steps`` rows after each window, on the network's device.
+
+    Beyond the network's own horizon, forecasts are fed back as observations.
+
+    Parameters
+    ----------
+    past : Tensor of shape (B, lags, n_series)
+    steps : int
+
+    Returns
+    -------
+    Tensor of shape (B, steps, n_series)
+    """
+    network.eval()
+    lags = past.shape[1]
+    rows = past.to(device_of(network))
+    while rows.shape[1] < lags + steps:
+        rows = torch.cat([rows, network(rows[:, -lags:])], dim=1)
+    return rows[:, lags : lags + steps]
+
+
+def mean_squared_error(
+    network: nn.Module, windows: Windows, batch_size: int = 256
+) -> float:
+    """Mean squared error over every window, step and series."""
+    total = sum(
+        (forecast(network, past, windows.horizon) - future.to(device_of(network)))
+        .square()
+        .sum()
+        .double()
+        for past, future in windows.batches(batch_size)
+    )
+    return float(total) / (len(windows) * windows.horizon * windows.values.shape[1])

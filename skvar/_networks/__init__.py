@@ -1,0 +1,5 @@
+"""One paper, one network: modules from a window to a forecast.
+
+Every network is called on a window (B, lags, n_series), returns a forecast
+(B, horizon, n_targets) and names its training losses in ``losses(window, target)``.
+"""

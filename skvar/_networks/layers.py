@@ -1,0 +1,71 @@
+"""Parts that more than one network uses."""
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+
+class ResidualMLP(nn.Module):
+    """``u + MLP(RMSNorm(u))`` with GELU, the feed-forward block of the papers."""
+
+    def __init__(self, width: int, hidden: int, dropout: float):
+        super().__init__()
+        self.norm = nn.RMSNorm(width, eps=1e-5)
+        self.expand = nn.Linear(width, hidden)
+        self.contract = nn.Linear(hidden, width)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, u: Tensor) -> Tensor:
+        hidden = nn.functional.gelu(self.expand(self.norm(u)))
+        return u + self.dropout(self.contract(hidden))
+
+
+class HeadNorm(nn.Module):
+    """Root-mean-square norm over each head, one gain per head and channel."""
+
+    def __init__(self, n_heads: int, width: int):
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(n_heads, width))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return nn.functional.rms_norm(x, x.shape[-1:], eps=1e-8) * self.weight
+
+
+def split_heads(x: Tensor, n_heads: int) -> Tensor:
+    """(..., H * d) to (..., H, d)."""
+    return x.unflatten(-1, (n_heads, -1))
+
+
+def check_heads(n_heads: int, d_model: int) -> None:
+    """Raise unless ``n_heads`` heads of equal width fill ``d_model``."""
+    if n_heads < 1 or d_model % n_heads:
+        raise ValueError(
+            f"n_heads={n_heads} does not divide d_model={d_model}; choose a d_model "
+            "that is a multiple of n_heads."
+        )
+
+
+def load_renamed(
+    module: nn.Module,
+    params: Mapping[str, np.ndarray],
+    rename: Callable[[str], str],
+) -> None:
+    """Load arrays that bear other names; ``rename`` maps a parameter's name to theirs.
+
+    Arrays may have additional leading axes of length 1.
+    """
+    with torch.no_grad():
+        for name, parameter in module.named_parameters():
+            theirs = rename(name)
+            if theirs not in params:
+                raise ValueError(f"params lacks {theirs!r}, needed for {name!r}.")
+            array = np.asarray(params[theirs])
+            if array.size != parameter.numel():
+                raise ValueError(
+                    f"params[{theirs!r}] has shape {array.shape}, which does not fit "
+                    f"{name!r} of shape {tuple(parameter.shape)}; check the sizes "
+                    "passed beside params."
+                )
+            parameter.copy_(torch.tensor(array).reshape(parameter.shape))

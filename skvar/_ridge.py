@@ -1,0 +1,119 @@
+"""Closed-form ridge regressions on windows, without building the windows.
+
+The penalty ``alpha`` counts per window: the solutions minimise the mean squared error
+plus ``alpha`` times the sum of squared coefficients, whatever the number of rows.
+"""
+
+import numpy as np
+import scipy.linalg
+
+
+def ridge_var(
+    values: np.ndarray, order: int, alpha: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Vector autoregression with an unpenalised intercept.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n_rows, n_series)
+    order : int
+        Number of lags p.
+    alpha : float
+        Penalty; towards 0 the solution is that of ordinary least squares.
+
+    Returns
+    -------
+    matrices : ndarray of shape (p, n_series, n_series)
+        ``matrices[l - 1]`` is the matrix at lag l; rows respond, columns cause.
+    intercept : ndarray of shape (n_series,)
+    """
+    values = np.asarray(values, dtype=float)
+    n_series = values.shape[1]
+    second, first, count = window_moments(values[:, np.newaxis], order + 1)
+    mean = first / count
+    covariance = second / count - np.outer(mean, mean)
+    n_inputs = order * n_series
+    coef = _solve(covariance, n_inputs, alpha)
+    intercept = mean[n_inputs:] - coef @ mean[:n_inputs]
+    blocks = coef.reshape(n_series, order, n_series)
+    return blocks[:, ::-1].transpose(1, 0, 2).copy(), intercept
+
+
+def ridge_direct(
+    values: np.ndarray, lags: int, horizon: int, alpha: float
+) -> np.ndarray:
+    """Direct regression of the next ``horizon`` rows on the last ``lags``.
+
+    One matrix for all series, on windows minus their own mean.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n_rows, n_series)
+    lags, horizon : int
+    alpha : float
+        Penalty.
+
+    Returns
+    -------
+    ndarray of shape (horizon, lags)
+        Maps a centred window, oldest row first, to the centred forecast.
+    """
+    values = np.asarray(values, dtype=float)
+    second, _, count = window_moments(values[..., np.newaxis], lags + horizon)
+    centring = np.eye(lags + horizon)
+    centring[:, :lags] -= 1 / lags
+    return _solve(centring @ (second / count) @ centring.T, lags, alpha)
+
+
+def window_moments(
+    values: np.ndarray, width: int
+) -> tuple[np.ndarray, np.ndarray, int]:
+    """Sums of outer products and of values over all windows of ``width`` rows.
+
+    Neighbouring windows share all but one row, so the block for rows (i + 1, j + 1) is
+    the block for (i, j) plus one outer product at the end minus one at the start: the
+    cost is linear in ``width`` for the rows and quadratic only for the edges.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n_rows, n_groups, n_variables)
+        The windows of all groups are pooled.
+    width : int
+
+    Returns
+    -------
+    second : ndarray of shape (width * n_variables, width * n_variables)
+    first : ndarray of shape (width * n_variables,)
+    count : int
+        Number of windows over all groups.
+    """
+    n_rows, n_groups, n_variables = values.shape
+    n_windows = n_rows - width + 1
+    start, end = values[: width - 1], values[n_windows:]
+    second = np.empty((width, n_variables, width, n_variables))
+    for lag in range(width):
+        block = np.tensordot(
+            values[:n_windows], values[lag : lag + n_windows], axes=([0, 1], [0, 1])
+        )
+        edge = width - 1 - lag
+        steps = _outer(end[:edge], end[lag:]) - _outer(start[:edge], start[lag:])
+        blocks = block + np.concatenate([np.zeros_like(block)[None], steps]).cumsum(0)
+        index = np.arange(width - lag)
+        second[index, :, index + lag] = blocks
+        second[index + lag, :, index] = blocks.swapaxes(1, 2)
+    pooled = values.sum(axis=1)
+    totals = np.concatenate([np.zeros((1, n_variables)), pooled]).cumsum(axis=0)
+    first = totals[n_windows:] - totals[:width]
+    size = width * n_variables
+    return second.reshape(size, size), first.ravel(), n_windows * n_groups
+
+
+def _outer(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    return np.einsum("tgi,tgj->tij", a, b)
+
+
+def _solve(covariance: np.ndarray, n_inputs: int, alpha: float) -> np.ndarray:
+    """Coefficients (n_outputs, n_inputs) of the outputs, which come last."""
+    gram = covariance[:n_inputs, :n_inputs] + alpha * np.eye(n_inputs)
+    cross = covariance[:n_inputs, n_inputs:]
+    return scipy.linalg.solve(gram, cross, assume_a="pos").T

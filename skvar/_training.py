@@ -1,0 +1,206 @@
+"""Training of a network on windows, with skorch as the engine."""
+
+import copy
+import math
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+
+import numpy as np
+import torch
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import check_random_state
+from skorch import NeuralNet
+from skorch.callbacks import Callback, GradientNormClipping, LRScheduler
+from torch import nn
+from tqdm.auto import tqdm
+
+from ._inference import mean_squared_error
+from ._windows import Windows
+
+
+@dataclass(frozen=True)
+class TrainingOptions:
+    """How to train: the estimators' parameters of the same names."""
+
+    learning_rate: float
+    max_epochs: int
+    batch_size: int
+    weight_decay: float
+    n_iter_no_change: int
+    device: torch.device
+    verbose: int
+
+
+@dataclass
+class TrainingRecord:
+    """Mean training loss of each epoch; validation scores before and after each."""
+
+    loss_curve: list[float] = field(default_factory=list)
+    validation_scores: list[float] = field(default_factory=list)
+
+
+def train(
+    network: nn.Module,
+    windows: Windows,
+    validation: Windows | None,
+    options: TrainingOptions,
+) -> TrainingRecord:
+    """Train ``network`` in place with AdamW, one linear cycle and clipped gradients.
+
+    With validation windows the weights of the best epoch are kept, the state before
+    the first epoch being one candidate, and training ends after ``n_iter_no_change``
+    epochs without improvement. Scores are minus mean squared errors.
+    """
+    network.to(options.device)
+    windows = windows.to(options.device)
+    if validation is not None:
+        validation = validation.to(options.device)
+    record = TrainingRecord()
+    best = _BestWeights(network, validation, record.validation_scores)
+    steps = options.max_epochs * math.ceil(len(windows) / options.batch_size)
+    with tqdm(total=steps, desc="fit", disable=not options.verbose) as bar:
+        net = _engine(network, steps, options, bar)
+        for epoch in range(1, options.max_epochs + 1):
+            net.fit_loop(windows, epochs=1)
+            loss = net.history[-1, "train_loss"]
+            if not math.isfinite(loss):
+                best.diverged(epoch)
+                break
+            record.loss_curve.append(loss)
+            if best.see(epoch) - best.epoch >= options.n_iter_no_change:
+                break
+    best.restore()
+    network.eval()
+    return record
+
+
+class _BestWeights:
+    """The weights of the best epoch by validation score; 0 is before training."""
+
+    def __init__(self, network: nn.Module, validation: Windows | None, scores: list):
+        self.network, self.validation, self.scores = network, validation, scores
+        self.epoch, self.weights = 0, None
+        self.see(0)
+
+    def see(self, epoch: int) -> int:
+        """Score the network after ``epoch``; without validation the last is best."""
+        if self.validation is not None:
+            self.scores.append(-mean_squared_error(self.network, self.validation))
+            if self.weights is not None and not self.scores[-1] > max(self.scores[:-1]):
+                return epoch
+        self.epoch = epoch
+        self.weights = copy.deepcopy(self.network.state_dict())
+        return epoch
+
+    def diverged(self, epoch: int) -> None:
+        warnings.warn(
+            f"Training diverged in epoch {epoch}: the loss is not finite. The weights "
+            f"of epoch {self.epoch} are kept; lower learning_rate to train on.",
+            ConvergenceWarning,
+            stacklevel=2,
+        )
+
+    def restore(self) -> None:
+        self.network.load_state_dict(self.weights)
+
+
+class _Engine(NeuralNet):
+    """skorch's loop on our losses; validation is ours."""
+
+    def train_step_single(self, batch, **fit_params):
+        self._set_training(True)
+        loss = sum(self.module_.losses(*batch).values())
+        loss.backward()
+        return {"loss": loss.detach(), "y_pred": None}
+
+
+def _engine(
+    network: nn.Module, steps: int, options: TrainingOptions, bar: tqdm
+) -> _Engine:
+    net = _Engine(
+        network,
+        criterion=nn.MSELoss,
+        optimizer=torch.optim.AdamW,
+        lr=options.learning_rate,
+        optimizer__betas=(0.9, 0.95),
+        optimizer__weight_decay=options.weight_decay,
+        batch_size=options.batch_size,
+        iterator_train=partial(Windows.batches, shuffle=True),
+        train_split=None,
+        device=options.device,
+        verbose=0,
+        callbacks=[
+            ("clip", GradientNormClipping(1.0)),
+            (
+                "cycle",
+                LRScheduler(
+                    torch.optim.lr_scheduler.OneCycleLR,
+                    step_every="batch",
+                    max_lr=options.learning_rate,
+                    total_steps=steps + 1,
+                    pct_start=0.05,
+                    anneal_strategy="linear",
+                    div_factor=10,
+                    cycle_momentum=False,
+                ),
+            ),
+            ("progress", _Progress(bar)),
+        ],
+    )
+    net.initialize()
+    net.notify("on_train_begin", X=None, y=None)
+    return net
+
+
+class _Progress(Callback):
+    """One bar over all batches of a fit."""
+
+    def __init__(self, bar: tqdm):
+        self.bar = bar
+
+    def on_batch_end(self, net, **kwargs):
+        self.bar.update()
+
+
+def resolve_device(device: str) -> torch.device:
+    """The torch device of a ``device`` parameter; "auto" takes CUDA, MPS, then CPU.
+
+    Raises
+    ------
+    ValueError
+        If there is no such device here.
+    """
+    if device == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    try:
+        resolved = torch.device(device)
+        torch.empty(0, device=resolved)
+    except (RuntimeError, AssertionError, TypeError, NotImplementedError) as error:
+        raise ValueError(
+            f"device={device!r} is not available here; use 'auto', 'cpu' or the name "
+            "of a torch device of this machine, such as 'cuda:0'."
+        ) from error
+    return resolved
+
+
+@contextmanager
+def seeded(random_state, device: torch.device) -> Iterator[None]:
+    """Seed torch's generators inside and leave them as they were outside."""
+    if random_state is None:
+        seed = int(np.random.default_rng().integers(2**31))
+    else:
+        seed = int(check_random_state(random_state).randint(2**31))
+    generators = [torch.default_generator]
+    devices, device_type = [], "cuda"
+    if device.type != "cpu":
+        generators.append(torch.get_device_module(device))
+        devices, device_type = [device], device.type
+    with torch.random.fork_rng(devices, device_type=device_type):
+        for generator in generators:
+            generator.manual_seed(seed)
+        yield

@@ -1,0 +1,66 @@
+"""From a network and windows to the matrices of a vector autoregression."""
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from sklearn.preprocessing import StandardScaler
+from torch import Tensor, nn
+
+
+def dynamic_var(network: nn.Module, window: Tensor) -> tuple[Tensor, Tensor]:
+    """Matrices and intercepts that a ``LinearAttentionVAR`` network applies.
+
+    Exact: the forecast is the intercept plus the matrices applied to the window.
+
+    Parameters
+    ----------
+    network : skvar.nn.LinearAttentionVAR
+    window : Tensor of shape (B, p, n_series)
+
+    Returns
+    -------
+    matrices : Tensor of shape (B, p, n_targets, n_series)
+        Lag 1 first.
+    intercepts : Tensor of shape (B, n_targets)
+    """
+    with torch.no_grad():
+        weights = network.weights(window)
+    return _affine_map(lambda keys: network.apply_var(keys, weights), window)
+
+
+def local_var(network: nn.Module, window: Tensor) -> tuple[Tensor, Tensor]:
+    """First-step Jacobian of any network's forecast on its window, and the remainder.
+
+    Parameters and returns are those of `dynamic_var`.
+    """
+    return _affine_map(lambda past: network(past)[:, 0], window)
+
+
+def _affine_map(
+    function: Callable[[Tensor], Tensor], window: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Slope (B, p, n_out, n_in), newest row first, and offset at (B, p, n_in)."""
+    inputs = window.detach().requires_grad_()
+    out = function(inputs)
+    rows = [
+        torch.autograd.grad(column.sum(), inputs, retain_graph=True)[0]
+        for column in out.unbind(1)
+    ]
+    slope = torch.stack(rows, dim=2)
+    offset = out - torch.einsum("bpoi,bpi->bo", slope, inputs)
+    return slope.flip(1), offset.detach()
+
+
+def to_original_units(
+    matrices: np.ndarray, intercepts: np.ndarray, scaler: StandardScaler
+) -> tuple[np.ndarray, np.ndarray]:
+    """Undo the standardisation of series in matrices (..., p, C, C) and intercepts.
+
+    With ``z = (y - mean) / scale``: ``A -> scale A / scale``, and the means that the
+    matrices no longer subtract join the intercept.
+    """
+    mean, scale = scaler.mean_, scaler.scale_
+    matrices = scale[:, np.newaxis] * matrices / scale
+    through = np.einsum("...poi,i->...o", matrices, mean)
+    return matrices, mean + scale * intercepts - through

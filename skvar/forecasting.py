@@ -1,0 +1,499 @@
+"""The public forecasters, and a scorer for scikit-learn's searches."""
+
+import math
+import numbers
+
+import numpy as np
+import torch
+from sklearn.pipeline import Pipeline
+from sklearn.utils import check_scalar
+
+from . import coefficients
+from ._forecaster import BATCH, WindowForecaster
+from ._networks.linear_attention_var import (
+    LinearAttentionVAR as LinearAttentionVARNetwork,
+)
+from ._networks.samovar import SAMoVAR
+from ._networks.static_path import StaticPath
+from ._ridge import ridge_direct, ridge_var
+from ._training import TrainingRecord
+
+
+class LinearAttentionVAR(WindowForecaster):
+    """Vector autoregression whose matrices are computed from the window.
+
+    A classical ridge VAR(p), solved in closed form, plus a dynamic part by linear
+    attention on the observed series themselves: each past value and the present query
+    add a rank-one matrix between the series [1]_. Before the first epoch the model is
+    the classical VAR, so that early stopping keeps it where nothing is gained.
+
+    Parameters
+    ----------
+    lags : int, default=4
+        Order p: rows of history that the model sees.
+    horizon : int, optional
+        Steps that ``predict`` returns for a table of history; the last step of ``fh``
+        in fit by default, else 1. The model learns one step ahead and feeds forecasts
+        back.
+    n_layers : int, default=1
+        Depth of the dynamic part; 0 is the classical ridge VAR, without training.
+    n_heads : int, default=4
+        Rank-one matrices per lag and layer.
+    d_model : int, default=32
+        Width from which queries and values are projected.
+    dropout : float, default=0.0
+        Share of activations dropped in training.
+    alpha : float, default=1e-3
+        Ridge penalty of the classical VAR on standardised series, per row; 0 is
+        ordinary least squares.
+    learning_rate : float, default=0.01
+        Peak of the one-cycle schedule of AdamW.
+    max_epochs : int, default=20
+        Passes over the training windows, at most.
+    batch_size : int, default=64
+        Windows in a step.
+    weight_decay : float, default=0.1
+        Of AdamW; draws the matrices towards the classical VAR.
+    early_stopping : bool, default=True
+        Whether to hold out the last rows, keep the epoch that forecasts them best and
+        stop when nothing improves. The classical VAR is then solved anew on all rows.
+    validation_fraction : float, default=0.15
+        Share of the rows held out, the last ones.
+    n_iter_no_change : int, default=6
+        Epochs without improvement before training stops.
+    warm_start : bool, default=False
+        Whether ``fit`` continues from the weights and scaling of the last fit.
+    device : str, default="auto"
+        "auto" takes CUDA, then MPS, then the CPU; or the name of a torch device.
+    random_state : int, RandomState or None, default=None
+        Seed of initial weights, batches and dropout.
+    verbose : int, default=0
+        Whether to show a progress bar.
+
+    Attributes
+    ----------
+    coef_ : ndarray of shape (lags, n_series, n_series)
+        VAR matrices in original units averaged over all windows of the history;
+        ``coef_[l - 1]`` is the matrix at lag l, rows respond, columns cause.
+    intercept_ : ndarray of shape (n_series,)
+        Averaged like ``coef_``.
+    horizon_ : int
+        Steps returned for a table of history.
+    loss_curve_ : list of float
+        Mean training loss of each epoch, in standardised units.
+    validation_scores_ : list of float
+        Minus the mean squared error on the held-out rows, in standardised units,
+        before training and after each epoch.
+    n_epochs_ : int
+        Epochs run.
+    network_ : skvar.nn.LinearAttentionVAR
+        The trained network; works on standardised series.
+    scaler_ : StandardScaler
+        Of the series, fitted on all rows.
+    device_ : torch.device
+        Where the network is.
+    feature_names_in_ : Index
+        Names of the series.
+    n_features_in_ : int
+        Number of series.
+
+    References
+    ----------
+    .. [1] Lu, J. and Yang, S. (2025). Linear Transformers as VAR Models: Aligning
+       Autoregressive Attention Mechanisms with Autoregressive Forecasting. ICML.
+       arXiv:2502.07244.
+
+    Examples
+    --------
+    >>> from sktime.datasets import load_longley
+    >>> from skvar import LinearAttentionVAR
+    >>> _, series = load_longley()
+    >>> forecaster = LinearAttentionVAR(lags=1, n_layers=0).fit(series)
+    >>> forecaster.predict(fh=[1, 2]).shape
+    (2, 5)
+    >>> forecaster.coef_.shape
+    (1, 5, 5)
+    """
+
+    _max_windows_in_average = 10**9
+
+    def __init__(
+        self,
+        lags=4,
+        *,
+        horizon=None,
+        n_layers=1,
+        n_heads=4,
+        d_model=32,
+        dropout=0.0,
+        alpha=1e-3,
+        learning_rate=0.01,
+        max_epochs=20,
+        batch_size=64,
+        weight_decay=0.1,
+        early_stopping=True,
+        validation_fraction=0.15,
+        n_iter_no_change=6,
+        warm_start=False,
+        device="auto",
+        random_state=None,
+        verbose=0,
+    ):
+        self.lags = lags
+        self.horizon = horizon
+        self.n_layers = n_layers
+        self.n_heads = n_heads
+        self.d_model = d_model
+        self.dropout = dropout
+        self.alpha = alpha
+        self.learning_rate = learning_rate
+        self.max_epochs = max_epochs
+        self.batch_size = batch_size
+        self.weight_decay = weight_decay
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.warm_start = warm_start
+        self.device = device
+        self.random_state = random_state
+        self.verbose = verbose
+        super().__init__()
+
+    def _build(self, n_series):
+        return LinearAttentionVARNetwork(
+            lags=self.lags,
+            n_series=n_series,
+            n_layers=self.n_layers,
+            n_heads=self.n_heads,
+            d_model=self.d_model,
+            dropout=self.dropout,
+        )
+
+    def _estimate(self, network, values, device):
+        windows, validation = self._split(values, 1)
+        self._solve_static(network, windows.values.numpy())
+        if not self.n_layers:
+            network.to(device)
+            return TrainingRecord()
+        record = self._train(network, windows, validation, device)
+        self._solve_static(network, values)
+        return record
+
+    def _solve_static(self, network, values):
+        matrices, intercept = ridge_var(values, self.lags, self.alpha)
+        network.matrices.copy_(torch.from_numpy(matrices))
+        network.intercept.copy_(torch.from_numpy(intercept))
+
+    def _var(self, past):
+        return coefficients.dynamic_var(self.network_, past)
+
+    @classmethod
+    def get_test_params(cls, parameter_set="default"):
+        """Small settings for sktime's test suite.
+
+        Parameters
+        ----------
+        parameter_set : str
+            Ignored.
+
+        Returns
+        -------
+        list of dict
+        """
+        return [
+            {"lags": 2, "d_model": 4, "n_heads": 2, "max_epochs": 2, "random_state": 0},
+            {"lags": 3, "n_layers": 0},
+            {
+                "lags": 1,
+                "n_layers": 2,
+                "d_model": 4,
+                "max_epochs": 1,
+                "early_stopping": False,
+                "random_state": 0,
+            },
+        ]
+
+
+class SAMoVARForecaster(WindowForecaster):
+    """Structural aligned mixture of VARs: a linear Transformer that stays a VAR.
+
+    Tokens are segments of the series; the layers of linear attention are arranged so
+    that the whole stack is one vector autoregression on the tokens [1]_. With
+    ``static_path="ridge"`` the forecast is a mix of this network with a closed-form
+    direct ridge from window to horizon, shared by all series after centring.
+
+    Parameters
+    ----------
+    lags : int, default=24
+        Rows of history that the model sees.
+    horizon : int, optional
+        Steps forecast in one pass and learned; the last step of ``fh`` in fit by
+        default, else 1. Later steps come from feeding forecasts back.
+    token_length : int, optional
+        Rows in a token; the horizon by default, as in the paper.
+    n_layers : int, default=3
+        Depth; 0 leaves the static path alone, without training.
+    n_heads : int, default=8
+        Heads; a divisor of ``d_model``.
+    d_model : int, optional
+        Width; ``32 * floor(sqrt(n_series))`` by default, as in the paper.
+    dropout : float, default=0.1
+        Share of activations dropped in training.
+    predictor : {"linear_attention", "fixed_var"}, default="linear_attention"
+        VAR matrices from the input, or fixed ones (the paper's "FixedVAR").
+    static_path : {"ridge", None}, default="ridge"
+        Closed form beside the network, mixed in per step with the share that
+        forecasts the held-out rows best (one half with ``early_stopping=False``); or
+        None, the paper.
+    alpha : float, default=0.1
+        Ridge penalty of the static path on standardised series, per window.
+    learning_rate : float, default=3e-3
+        Peak of the one-cycle schedule of AdamW.
+    max_epochs : int, default=10
+        Passes over the training windows, at most.
+    batch_size : int, default=32
+        Windows in a step.
+    weight_decay : float, default=0.1
+        Of AdamW.
+    early_stopping : bool, default=True
+        Whether to hold out the last rows, keep the epoch that forecasts them best and
+        stop when nothing improves. The static path is then solved anew on all rows.
+    validation_fraction : float, default=0.15
+        Share of the rows held out, the last ones; at least ``horizon`` rows.
+    n_iter_no_change : int, default=4
+        Epochs without improvement before training stops.
+    warm_start : bool, default=False
+        Whether ``fit`` continues from the weights and scaling of the last fit.
+    device : str, default="auto"
+        "auto" takes CUDA, then MPS, then the CPU; or the name of a torch device.
+    random_state : int, RandomState or None, default=None
+        Seed of initial weights, batches and dropout.
+    verbose : int, default=0
+        Whether to show a progress bar.
+
+    Attributes
+    ----------
+    coef_ : ndarray of shape (lags, n_series, n_series)
+        The exact local linear map of the first forecast step on the window, in
+        original units, averaged over the windows of the history (1024 of them, evenly
+        spaced, if there are more); computed at first use. ``coef_[l - 1]`` is the
+        matrix at lag l, rows respond, columns cause.
+    intercept_ : ndarray of shape (n_series,)
+        The remainder of the first step, averaged like ``coef_``.
+    horizon_ : int
+        Steps forecast in one pass.
+    loss_curve_ : list of float
+        Mean training loss of each epoch: next-token plus forecast error.
+    validation_scores_ : list of float
+        Minus the mean squared error of the network without the static path on the
+        held-out rows, in standardised units, before training and after each epoch.
+    n_epochs_ : int
+        Epochs run.
+    network_ : torch.nn.Module
+        A ``skvar.nn.SAMoVAR``, or a ``skvar.nn.StaticPath`` around one.
+    scaler_ : StandardScaler
+        Of the series, fitted on all rows.
+    device_ : torch.device
+        Where the network is.
+    feature_names_in_ : Index
+        Names of the series.
+    n_features_in_ : int
+        Number of series.
+
+    References
+    ----------
+    .. [1] Lu, J. and Yang, S. (2025). Linear Transformers as VAR Models: Aligning
+       Autoregressive Attention Mechanisms with Autoregressive Forecasting. ICML.
+       arXiv:2502.07244.
+
+    Examples
+    --------
+    >>> from sktime.datasets import load_macroeconomic
+    >>> from skvar import SAMoVARForecaster
+    >>> growth = load_macroeconomic()[["realgdp", "realcons"]].pct_change().iloc[1:]
+    >>> forecaster = SAMoVARForecaster(lags=8, max_epochs=2, random_state=0)
+    >>> forecaster.fit(growth, fh=[1, 2, 3, 4]).predict().shape
+    (4, 2)
+    """
+
+    _max_windows_in_average = 1024
+
+    def __init__(
+        self,
+        lags=24,
+        *,
+        horizon=None,
+        token_length=None,
+        n_layers=3,
+        n_heads=8,
+        d_model=None,
+        dropout=0.1,
+        predictor="linear_attention",
+        static_path="ridge",
+        alpha=0.1,
+        learning_rate=3e-3,
+        max_epochs=10,
+        batch_size=32,
+        weight_decay=0.1,
+        early_stopping=True,
+        validation_fraction=0.15,
+        n_iter_no_change=4,
+        warm_start=False,
+        device="auto",
+        random_state=None,
+        verbose=0,
+    ):
+        self.lags = lags
+        self.horizon = horizon
+        self.token_length = token_length
+        self.n_layers = n_layers
+        self.n_heads = n_heads
+        self.d_model = d_model
+        self.dropout = dropout
+        self.predictor = predictor
+        self.static_path = static_path
+        self.alpha = alpha
+        self.learning_rate = learning_rate
+        self.max_epochs = max_epochs
+        self.batch_size = batch_size
+        self.weight_decay = weight_decay
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.warm_start = warm_start
+        self.device = device
+        self.random_state = random_state
+        self.verbose = verbose
+        super().__init__()
+
+    def _check_parameters(self):
+        super()._check_parameters()
+        if self.static_path not in ("ridge", None):
+            raise ValueError(
+                f"static_path must be 'ridge' or None, not {self.static_path!r}."
+            )
+        if not self.n_layers and self.static_path is None:
+            raise ValueError(
+                "n_layers=0 leaves only the static path; set static_path='ridge' or "
+                "n_layers of at least 1."
+            )
+        if self.token_length is not None:
+            check_scalar(self.token_length, "token_length", numbers.Integral, min_val=1)
+
+    def _build(self, n_series):
+        network = None
+        if self.n_layers:
+            network = SAMoVAR(
+                lags=self.lags,
+                horizon=self.horizon_,
+                n_series=n_series,
+                token_length=self.token_length,
+                n_layers=self.n_layers,
+                n_heads=self.n_heads,
+                d_model=self.d_model or 32 * math.isqrt(n_series),
+                dropout=self.dropout,
+                predictor=self.predictor,
+            )
+        if self.static_path is None:
+            return network
+        return StaticPath(network, lags=self.lags, horizon=self.horizon_)
+
+    def _estimate(self, network, values, device):
+        windows, validation = self._split(values, self.horizon_)
+        if self.static_path is None:
+            return self._train(network, windows, validation, device)
+        record = TrainingRecord()
+        if self.n_layers:
+            record = self._train(network.network, windows, validation, device)
+        network.to(device)
+        if validation is not None:
+            self._solve_static(network, windows.values.numpy())
+            network.fit_share(validation.to(device).batches(BATCH))
+        self._solve_static(network, values)
+        return record
+
+    def _solve_static(self, network, values):
+        weight = ridge_direct(values, self.lags, self.horizon_, self.alpha)
+        network.weight.copy_(torch.from_numpy(weight))
+
+    def _var(self, past):
+        return coefficients.local_var(self.network_, past)
+
+    @classmethod
+    def get_test_params(cls, parameter_set="default"):
+        """Small settings for sktime's test suite.
+
+        Parameters
+        ----------
+        parameter_set : str
+            Ignored.
+
+        Returns
+        -------
+        list of dict
+        """
+        small = {"lags": 4, "n_heads": 2, "d_model": 4, "random_state": 0}
+        return [
+            {**small, "n_layers": 1, "max_epochs": 2},
+            {
+                **small,
+                "n_layers": 2,
+                "max_epochs": 1,
+                "horizon": 3,
+                "token_length": 2,
+                "static_path": None,
+                "early_stopping": False,
+            },
+            {"lags": 3, "n_layers": 0},
+        ]
+
+
+def rolling_score(estimator, Y, y=None) -> float:
+    """Score a forecaster on every window of a table, for scikit-learn's searches.
+
+    Parameters
+    ----------
+    estimator : forecaster of skvar, or a fitted Pipeline that ends in one
+        In a pipeline whose transformers can be inverted the errors are in the units of
+        ``Y``, else in those of the transformed table.
+    Y : Series, DataFrame or array of shape (n_rows, n_series)
+        At least ``lags + horizon`` rows.
+    y : None
+        Ignored.
+
+    Returns
+    -------
+    float
+        Minus the mean squared error over every window of ``Y`` that holds ``lags``
+        rows of context and ``horizon`` rows of truth, all series, all steps.
+
+    Raises
+    ------
+    ValueError
+        If ``Y`` holds no such window.
+    """
+    transformers, forecaster = None, estimator
+    if isinstance(estimator, Pipeline):
+        forecaster = estimator[-1]
+        transformers = estimator[:-1] if len(estimator) > 1 else None
+    table = Y if transformers is None else transformers.transform(Y)
+    invert = getattr(transformers, "inverse_transform", lambda values: values)
+    invertible = transformers is None or hasattr(transformers, "inverse_transform")
+    truth = np.asarray(Y if invertible else table, dtype=float)
+    truth = truth.reshape(len(truth), -1)
+    lags, horizon = forecaster.lags, forecaster.horizon_
+    if len(truth) < lags + horizon:
+        raise ValueError(
+            f"Y has {len(truth)} rows, too few for a window of lags={lags} and "
+            f"horizon={horizon}; pass at least {lags + horizon} rows, for instance "
+            "with a larger test_size in TimeSeriesSplit."
+        )
+    targets = np.lib.stride_tricks.sliding_window_view(truth[lags:], horizon, axis=0)
+    targets = targets.swapaxes(1, 2)
+    total, done = 0.0, 0
+    for forecasts in forecaster._rolling(table[:-horizon]):
+        flat = np.asarray(invert(forecasts.reshape(-1, forecasts.shape[-1])))
+        part = targets[done : done + len(forecasts)]
+        total += np.square(flat.reshape(part.shape) - part).sum()
+        done += len(forecasts)
+    return -float(total / targets.size)

@@ -1,0 +1,201 @@
+"""Networks against the papers' own code and against their definitions."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from skvar._networks.samovar import _reference_name, _used_positions
+from skvar.coefficients import dynamic_var, local_var
+from skvar.nn import SAMoVAR, LinearAttentionVAR, StaticPath, linear_attention
+
+GOLDEN = Path(__file__).parent / "golden"
+
+
+def load_golden(name):
+    arrays = np.load(GOLDEN / f"{name}.npz")
+    series, lags, horizon, width, heads, layers, _, targets = arrays["config"].tolist()
+    sizes = {
+        "lags": lags,
+        "horizon": horizon,
+        "d_model": width,
+        "n_heads": heads,
+        "n_series": series,
+        "n_layers": layers,
+        "n_targets": targets,
+    }
+    params = {k[6:]: arrays[k] for k in arrays if k.startswith("param/")}
+    return arrays, params, sizes
+
+
+def relative_error(ours, theirs):
+    theirs = np.asarray(theirs)
+    ours = ours.detach().numpy().reshape(theirs.shape)
+    return np.linalg.norm(ours - theirs) / np.linalg.norm(theirs)
+
+
+@pytest.mark.parametrize("name", ["samovar", "samovar_fixed_var"])
+def test_parity_with_the_papers_code(name):
+    arrays, params, sizes = load_golden(name)
+    network = SAMoVAR.from_reference(params, **sizes)
+    window, target = torch.tensor(arrays["x"]), torch.tensor(arrays["y"])
+    network.eval()
+    assert relative_error(network(window), arrays["forecast"]) < 1e-4
+    losses = network.losses(window, target)
+    for loss in ("loss_next_token", "loss_forecast"):
+        assert relative_error(losses[loss], arrays[loss]) < 1e-4
+    sum(losses.values()).backward()
+    gradients = {k[5:]: arrays[k] for k in arrays if k.startswith("grad/")}
+    gradients = _used_positions(gradients, network.tokens.n_segments)
+    compared = set()
+    for ours, parameter in network.named_parameters():
+        theirs = _reference_name(ours)
+        assert relative_error(parameter.grad, gradients[theirs]) < 1e-4, theirs
+        compared.add(theirs)
+    assert compared == set(gradients)
+
+
+def test_parity_of_the_var_stage():
+    arrays, params, sizes = load_golden("samovar")
+    network = SAMoVAR.from_reference(params, **sizes)
+    structural = network.var.structural_matrix()
+    assert relative_error(structural, arrays["structural_matrix"]) < 1e-6
+    seen = []
+    for predictor in network.var.predictors:
+        predictor.register_forward_hook(lambda _m, _i, out: seen.append(out))
+    network(torch.tensor(arrays["x"]))
+    keys = torch.tensor(arrays["k"][0])
+    for layer, (q, v) in enumerate(seen):
+        assert relative_error(q, arrays["q"][layer]) < 1e-5
+        assert relative_error(v, arrays["v"][layer]) < 1e-5
+        assert relative_error(keys, arrays["k"][layer]) < 1e-5
+        keys = linear_attention(q, keys, v, form="materialised")[0]
+
+
+def test_from_reference_names_what_is_missing_or_misshapen():
+    _, params, sizes = load_golden("samovar")
+    with pytest.raises(ValueError, match="which does not fit"):
+        SAMoVAR.from_reference(params, **{**sizes, "d_model": 32})
+    del params["pre_norm.weight"]
+    with pytest.raises(ValueError, match=r"lacks 'pre_norm\.weight'"):
+        SAMoVAR.from_reference(params, **sizes)
+
+
+@pytest.mark.parametrize(
+    ("lags", "horizon", "token_length", "n_targets"),
+    [(8, 4, None, 3), (7, 4, None, 1), (5, 1, None, 2), (9, 2, 4, 3), (6, 7, 3, 3)],
+)
+@pytest.mark.parametrize("predictor", ["linear_attention", "fixed_var"])
+def test_samovar_shapes(lags, horizon, token_length, n_targets, predictor):
+    network = SAMoVAR(
+        lags=lags,
+        horizon=horizon,
+        token_length=token_length,
+        n_series=3,
+        n_targets=n_targets,
+        n_layers=2,
+        n_heads=2,
+        d_model=8,
+        predictor=predictor,
+    )
+    window = torch.randn(5, lags, 3)
+    forecast = network(window)
+    assert forecast.shape == (5, horizon, n_targets)
+    losses = network.losses(window, torch.randn_like(forecast))
+    assert set(losses) == {"loss_next_token", "loss_forecast"}
+    assert all(torch.isfinite(loss) for loss in losses.values())
+
+
+def test_samovar_follows_shift_and_scale_of_a_window():
+    network = SAMoVAR(lags=8, horizon=4, n_series=2, n_heads=2, d_model=8).double()
+    network.eval()
+    window = torch.randn(3, 8, 2, dtype=torch.float64)
+    shifted = network(window * 7 + 100)
+    assert torch.allclose(shifted, network(window) * 7 + 100, atol=1e-5)
+
+
+def test_samovar_rejects_recursion_without_all_targets():
+    with pytest.raises(ValueError, match="token_length=horizon"):
+        SAMoVAR(lags=8, horizon=4, token_length=2, n_series=3, n_targets=1)
+    with pytest.raises(ValueError, match="n_heads=3 does not divide d_model=8"):
+        SAMoVAR(lags=8, horizon=4, n_series=3, n_heads=3, d_model=8)
+
+
+def random_linear_attention_var(n_layers, n_targets=None):
+    network = LinearAttentionVAR(
+        lags=6, n_series=3, n_targets=n_targets, n_layers=n_layers, d_model=8
+    ).double()
+    generator = torch.Generator().manual_seed(0)
+    for tensor in [*network.parameters(), *network.buffers()]:
+        tensor.data = 0.5 * torch.randn(
+            tensor.shape, generator=generator, dtype=torch.float64
+        )
+    return network
+
+
+def test_linear_attention_var_is_the_equation():
+    """x_{t+1} = c + sum_j (A_j + sum_h v^h_{t-j} q^h_t^T) x_{t-j}, term by term."""
+    network = random_linear_attention_var(n_layers=1)
+    window = torch.randn(4, 6, 3, dtype=torch.float64)
+    [(q, v)] = network.weights(window)
+    static, intercept = network.static_var()
+    expected = intercept.repeat(4, 1)
+    for lag in range(6):
+        past = window[:, 5 - lag]
+        expected = expected + past @ static[lag].T
+        for h in range(4):
+            score = (q[:, 5, h] * past).sum(-1, keepdim=True)
+            expected = expected + score * v[:, 5 - lag, h]
+    assert torch.allclose(network(window)[:, 0], expected, atol=1e-10)
+
+
+@pytest.mark.parametrize("n_layers", [0, 1, 2, 3])
+@pytest.mark.parametrize("n_targets", [3, 2])
+def test_dynamic_var_rebuilds_the_forecast(n_layers, n_targets):
+    network = random_linear_attention_var(n_layers, n_targets)
+    window = torch.randn(4, 6, 3, dtype=torch.float64)
+    matrices, intercepts = dynamic_var(network, window)
+    assert matrices.shape == (4, 6, n_targets, 3)
+    rebuilt = intercepts + torch.einsum("bpoi,bpi->bo", matrices, window.flip(1))
+    assert torch.allclose(rebuilt, network(window)[:, 0], atol=1e-10)
+    if n_layers < 2:
+        expected = network.static_var()[0].expand_as(matrices)
+        for q, v in network.weights(window):
+            values = v.flip(1)[..., -n_targets:]
+            expected = expected + torch.einsum("blho,bhi->bloi", values, q[:, -1])
+        assert torch.allclose(matrices, expected, atol=1e-10)
+    assert torch.allclose(intercepts, network.static_var()[1].expand_as(intercepts))
+
+
+def test_local_var_agrees_with_finite_differences():
+    torch.manual_seed(0)
+    network = SAMoVAR(lags=6, horizon=2, n_series=2, n_heads=2, d_model=8).double()
+    network = StaticPath(network, lags=6, horizon=2).double().eval()
+    network.weight.normal_()
+    window = torch.randn(2, 6, 2, dtype=torch.float64)
+    matrices, intercepts = local_var(network, window)
+    step = 1e-6
+    for lag in range(6):
+        for series in range(2):
+            nudge = torch.zeros_like(window)
+            nudge[:, 5 - lag, series] = step
+            difference = (network(window + nudge) - network(window - nudge))[:, 0]
+            slope = difference / (2 * step)
+            assert torch.allclose(matrices[:, lag, :, series], slope, atol=1e-7)
+    rebuilt = intercepts + torch.einsum("bpoi,bpi->bo", matrices, window.flip(1))
+    assert torch.allclose(rebuilt, network(window)[:, 0], atol=1e-10)
+
+
+def test_static_path_share_is_least_squares():
+    class Constant(torch.nn.Module):
+        def forward(self, window):
+            return torch.ones(len(window), 2, 1)
+
+    mixed = StaticPath(Constant(), lags=3, horizon=2)
+    window = torch.randn(50, 3, 1)
+    static = window.mean(dim=1, keepdim=True).expand(-1, 2, -1)
+    share = torch.tensor([[0.25], [2.0]])
+    target = share * static + (1 - share)
+    mixed.fit_share([(window[:30], target[:30]), (window[30:], target[30:])])
+    assert torch.allclose(mixed.share, torch.tensor([[0.25], [1.0]]), atol=1e-5)
