@@ -117,7 +117,12 @@ class WindowForecaster(BaseForecaster):
             return super().update(y, X=X, update_params=update_params)
 
     def reset(self):
-        """Return to the state after construction, but for what warm_start carries."""
+        """Return to the state after construction, but for what warm_start carries.
+
+        Returns
+        -------
+        self
+        """
         kept = _SKLEARN_STATE + (_LEARNED_STATE if self.warm_start else ())
         state = {name: self.__dict__[name] for name in kept if name in self.__dict__}
         super().reset()
@@ -253,7 +258,7 @@ class WindowForecaster(BaseForecaster):
 
     def _standardised(self, table: pd.DataFrame) -> np.ndarray:
         values = self.scaler_.transform(table.to_numpy(dtype=float))
-        return values.astype(np.float32)
+        return values.astype(np.float32, order="C")
 
     # forecasts
 
@@ -290,7 +295,8 @@ class WindowForecaster(BaseForecaster):
 
         Parameters
         ----------
-        Y : Series, DataFrame or array of n_rows >= lags rows
+        Y : Series, DataFrame or array
+            n_rows >= lags rows in original units.
 
         Returns
         -------
@@ -386,7 +392,8 @@ class WindowForecaster(BaseForecaster):
 
         Parameters
         ----------
-        Y : Series, DataFrame or array of n_rows >= lags rows
+        Y : Series, DataFrame or array
+            n_rows >= lags rows in original units.
         return_intercept : bool
             Whether to return the intercepts as well.
 

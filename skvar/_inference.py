@@ -28,7 +28,7 @@ def forecast(network: nn.Module, past: Tensor, steps: int) -> Tensor:
     """
     network.eval()
     lags = past.shape[1]
-    rows = past.to(device_of(network))
+    rows = past.to(device_of(network)).contiguous()
     while rows.shape[1] < lags + steps:
         rows = torch.cat([rows, network(rows[:, -lags:])], dim=1)
     return rows[:, lags : lags + steps]

@@ -7,6 +7,8 @@ plus ``alpha`` times the sum of squared coefficients, whatever the number of row
 import numpy as np
 import scipy.linalg
 
+_CHUNK = 65_536
+
 
 def ridge_var(
     values: np.ndarray, order: int, alpha: float
@@ -27,7 +29,6 @@ def ridge_var(
         ``matrices[l - 1]`` is the matrix at lag l; rows respond, columns cause.
     intercept : ndarray of shape (n_series,)
     """
-    values = np.asarray(values, dtype=float)
     n_series = values.shape[1]
     second, first, count = window_moments(values[:, np.newaxis], order + 1)
     mean = first / count
@@ -58,7 +59,6 @@ def ridge_direct(
     ndarray of shape (horizon, lags)
         Maps a centred window, oldest row first, to the centred forecast.
     """
-    values = np.asarray(values, dtype=float)
     second, _, count = window_moments(values[..., np.newaxis], lags + horizon)
     centring = np.eye(lags + horizon)
     centring[:, :lags] -= 1 / lags
@@ -89,23 +89,39 @@ def window_moments(
     """
     n_rows, n_groups, n_variables = values.shape
     n_windows = n_rows - width + 1
-    start, end = values[: width - 1], values[n_windows:]
+    start = values[: width - 1].astype(float)
+    end = values[n_windows:].astype(float)
     second = np.empty((width, n_variables, width, n_variables))
-    for lag in range(width):
-        block = np.tensordot(
-            values[:n_windows], values[lag : lag + n_windows], axes=([0, 1], [0, 1])
-        )
+    for lag, block in enumerate(_lagged_products(values, width)):
         edge = width - 1 - lag
         steps = _outer(end[:edge], end[lag:]) - _outer(start[:edge], start[lag:])
         blocks = block + np.concatenate([np.zeros_like(block)[None], steps]).cumsum(0)
         index = np.arange(width - lag)
         second[index, :, index + lag] = blocks
         second[index + lag, :, index] = blocks.swapaxes(1, 2)
-    pooled = values.sum(axis=1)
-    totals = np.concatenate([np.zeros((1, n_variables)), pooled]).cumsum(axis=0)
-    first = totals[n_windows:] - totals[:width]
+    first = np.empty((width, n_variables))
+    first[0] = values[:n_windows].sum(axis=(0, 1), dtype=float)
+    first[1:] = first[0] + (end - start).sum(axis=1).cumsum(axis=0)
     size = width * n_variables
     return second.reshape(size, size), first.ravel(), n_windows * n_groups
+
+
+def _lagged_products(values: np.ndarray, width: int) -> np.ndarray:
+    """Sums over windows and groups of the first row times the row at each lag.
+
+    In float64, converting a few rows at a time.
+    """
+    n_rows, n_groups, n_variables = values.shape
+    n_windows = n_rows - width + 1
+    products = np.zeros((width, n_variables, n_variables))
+    for begin in range(0, n_windows, _CHUNK):
+        n = min(_CHUNK, n_windows - begin) * n_groups
+        rows = values[begin : begin + _CHUNK + width - 1].astype(float)
+        rows = rows.reshape(-1, n_variables)
+        for lag in range(width):
+            offset = lag * n_groups
+            products[lag] += rows[:n].T @ rows[offset : offset + n]
+    return products
 
 
 def _outer(a: np.ndarray, b: np.ndarray) -> np.ndarray:

@@ -30,7 +30,7 @@ def as_frame(table, name: str, columns: pd.Index | None = None) -> pd.DataFrame:
         If the table is empty, has duplicate or other columns than asked for, or holds
         NaN or infinite values.
     """
-    frame = pd.DataFrame(table)
+    frame = pd.DataFrame(table, copy=False)
     if frame.empty:
         raise ValueError(f"{name} is empty; pass at least one row and one column.")
     _check_columns(frame, name, columns, named=isinstance(table, pd.DataFrame))
@@ -41,16 +41,16 @@ def as_frame(table, name: str, columns: pd.Index | None = None) -> pd.DataFrame:
                 f"{dtype}. Encode categorical columns as numbers, or drop them."
             )
     values = frame.to_numpy(dtype=float, na_value=np.nan)
-    for problem, found in (("NaN", np.isnan(values)), ("inf", np.isinf(values))):
-        if found.any():
-            where = frame.columns[found.any(axis=0)].tolist()
-            raise ValueError(
-                f"{name} holds {problem} in column(s) {where}; fill these values "
-                f"first, for instance with sktime's Imputer or {name}.interpolate()."
-            )
-    return pd.DataFrame(
-        values, index=frame.index, columns=frame.columns if columns is None else columns
-    )
+    if not np.isfinite(values).all():
+        bad = ~np.isfinite(values).all(axis=0)
+        problem = "NaN" if np.isnan(values).any() else "inf"
+        raise ValueError(
+            f"{name} holds {problem} in column(s) {frame.columns[bad].tolist()}; fill "
+            f"these values first, for instance with sktime's Imputer or "
+            f"{name}.interpolate()."
+        )
+    columns = frame.columns if columns is None else columns
+    return pd.DataFrame(values, frame.index, columns, copy=False)
 
 
 def _check_columns(

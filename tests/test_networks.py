@@ -8,7 +8,7 @@ import torch
 
 from skvar._networks.samovar import _reference_name, _used_positions
 from skvar.coefficients import dynamic_var, local_var
-from skvar.nn import SAMoVAR, LinearAttentionVAR, StaticPath, linear_attention
+from skvar.nn import LinearAttentionVAR, SAMoVAR, StaticPath, linear_attention
 
 GOLDEN = Path(__file__).parent / "golden"
 

@@ -165,8 +165,12 @@ class SAMoVAR(nn.Module):
         ----------
         params : mapping of str to array
             Arrays under their names in the published checkpoints.
-        lags, horizon, n_heads, n_series, n_layers, d_model, n_targets, dropout
+        lags, horizon, n_heads, n_series, n_layers, d_model : int
             As in the constructor, with the values of the checkpoint.
+        n_targets : int, optional
+            As in the constructor.
+        dropout : float
+            For further training.
 
         Returns
         -------

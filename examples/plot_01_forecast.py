@@ -1,0 +1,99 @@
+"""
+Forecast, compare, read the matrices
+====================================
+
+Both forecasters on five US series: quarterly percentage changes from 1970 to 2016 that
+ship with sktime. They are backtested over rolling origins against the last value and a
+classical VAR, then fitted on all rows to show which series drives which.
+"""
+
+import warnings
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from sktime.datasets import load_uschange
+from sktime.forecasting.naive import NaiveForecaster
+from sktime.forecasting.var import VAR
+from sktime.performance_metrics.forecasting import MeanAbsoluteScaledError
+from sktime.split import ExpandingWindowSplitter
+from tqdm import tqdm
+
+from skvar import LinearAttentionVAR, SAMoVARForecaster
+
+# %%
+# The data: one table, time in rows, series in columns.
+consumption, others = load_uschange()
+table = pd.concat([consumption, others], axis=1)
+table.index = pd.period_range("1970Q1", periods=len(table), freq="Q")
+
+# %%
+# A backtest: at every origin each forecaster is fitted on the past alone and forecasts
+# the next two years. Errors are relative to the naive one-step error of the past.
+# sktime's own forecasters announce a new default whenever one is made.
+warnings.filterwarnings("ignore", "The default of config ``remember_data``")
+steps = range(1, 9)
+forecasters = {
+    "last value": NaiveForecaster(),
+    "classical VAR(1)": VAR(maxlags=1),
+    "LinearAttentionVAR": LinearAttentionVAR(1, alpha=0.1, random_state=0),
+    "SAMoVARForecaster": SAMoVARForecaster(
+        40, n_layers=1, d_model=32, alpha=10.0, random_state=0
+    ),
+}
+origins = ExpandingWindowSplitter(fh=steps, initial_window=120, step_length=8)
+folds = list(origins.split_series(table))
+scaled_error = MeanAbsoluteScaledError(multioutput="raw_values")
+errors = {name: [] for name in forecasters}
+with tqdm(total=len(forecasters) * len(folds), desc="backtest") as progress:
+    for name, forecaster in forecasters.items():
+        for past, future in folds:
+            forecast = forecaster.clone().fit(past, fh=steps).predict()
+            errors[name].append(scaled_error(future, forecast, y_train=past))
+            progress.update()
+
+scores = pd.DataFrame(
+    {name: np.mean(folds_of, axis=0) for name, folds_of in errors.items()},
+    index=table.columns,
+).T
+scores.insert(0, "all series", scores.mean(axis=1))
+print(f"\nMean absolute scaled error, {len(folds)} origins, 8 quarters ahead:\n")
+print(scores.to_string(float_format="{:.3f}".format))
+
+# %%
+# The matrices: ``coef_[l - 1]`` holds lag l; rows respond, columns cause. In units of
+# each series' spread, so that the entries can be compared.
+model = forecasters["LinearAttentionVAR"].clone().fit(table, fh=steps)
+spread = table.std().to_numpy()
+effects = pd.DataFrame(
+    model.coef_[0] * spread / spread[:, np.newaxis], table.columns, table.columns
+).stack()
+print("\nStrongest entries of coef_, in standard deviations:\n")
+for (response, cause), effect in effects.sort_values(key=abs, ascending=False)[
+    :6
+].items():
+    print(f"  {cause:>12} last quarter -> {response:<12} {effect:+.2f}")
+
+# %%
+# The forecast of the next two years.
+figure, axes = plt.subplots(
+    len(table.columns), sharex=True, figsize=(8, 9), layout="constrained"
+)
+forecast = model.predict()
+samovar = forecasters["SAMoVARForecaster"].clone().fit(table, fh=steps).predict()
+for axis, name in zip(axes, table.columns, strict=True):
+    recent = table[name].iloc[-40:].to_timestamp()
+    axis.plot(recent, color="black", label="observed")
+    for path, label, color in (
+        (forecast, "LinearAttentionVAR", "#0072b2"),
+        (samovar, "SAMoVARForecaster", "#d55e00"),
+    ):
+        joined = pd.concat([recent.iloc[-1:], path[name].to_timestamp()])
+        axis.plot(joined, color=color, label=label)
+    axis.set_title(name, loc="left", fontsize="medium")
+    axis.set_ylabel("% change")
+    axis.axvline(recent.index[-1], color="grey", linewidth=0.5)
+axes[0].legend(ncols=3, loc="upper left", bbox_to_anchor=(0.25, 1.35), frameon=False)
+figure.align_ylabels(axes)
+figure.savefig("forecast.png", dpi=120)
+print("\nSaved forecast.png")

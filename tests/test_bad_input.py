@@ -1,0 +1,162 @@
+"""Bad input is named, with a remedy, and leaves a fitted forecaster as it was."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import skvar
+from skvar import LinearAttentionVAR, SAMoVARForecaster
+
+LINEAR = LinearAttentionVAR(2, horizon=4, max_epochs=1, d_model=8, random_state=0)
+SAMOVAR = SAMoVARForecaster(8, horizon=4, n_layers=1, max_epochs=1, random_state=0)
+
+
+def with_value(table, value):
+    table = table.copy()
+    table.iloc[7, 2] = value
+    return table
+
+
+def irregular(table):
+    table = table.to_timestamp()
+    return table.drop(table.index[50])
+
+
+BAD_TABLES = {
+    "inf": (lambda t: with_value(t, np.inf), ValueError, "y holds inf.*Production"),
+    "nan": (lambda t: with_value(t, np.nan), ValueError, "y holds NaN.*interpolate"),
+    "text": (lambda t: t.assign(text="a"), TypeError, "not numeric: 'text'"),
+    "complex": (lambda t: t * 1j, TypeError, "not numeric: 'Consumption'"),
+    "duplicate columns": (
+        lambda t: t.set_axis([*"abcdd"], axis=1),
+        ValueError,
+        r"y has duplicate columns \['d'\]",
+    ),
+    "irregular": (irregular, ValueError, "y has an irregular time index.*asfreq"),
+    "gap in integers": (
+        lambda t: t.reset_index(drop=True).drop(index=50),
+        ValueError,
+        "irregular time index",
+    ),
+    "duplicate times": (
+        lambda t: t.set_axis([*t.index[:-1], t.index[-2]]),
+        (ValueError, TypeError),
+        "index",
+    ),
+    "unsorted": (lambda t: t.iloc[::-1], (ValueError, TypeError), "monoton|increasing"),
+    "empty": (lambda t: t.iloc[:0], (ValueError, TypeError), "y is empty"),
+}
+
+
+@pytest.mark.parametrize("case", BAD_TABLES)
+@pytest.mark.parametrize("forecaster", [LINEAR, SAMOVAR])
+def test_bad_tables_in_fit(forecaster, case, us_change):
+    make, error, message = BAD_TABLES[case]
+    fitted = forecaster.clone().fit(us_change)
+    before = fitted.predict([1, 2, 3, 7])
+    with pytest.raises(error, match=message):
+        fitted.fit(make(us_change))
+    pd.testing.assert_frame_equal(
+        fitted.predict([1, 2, 3, 7]), before, check_exact=True
+    )
+    with pytest.raises(error, match=message):
+        forecaster.clone().fit(make(us_change))
+
+
+BAD_PARAMETERS = [
+    ({"lags": 0}, "lags"),
+    ({"lags": 2.5}, "lags"),
+    ({"lags": 180}, "187 rows are too few for lags=180.*early_stopping=False"),
+    ({"lags": 187, "early_stopping": False}, "187 rows are too few.*lower lags"),
+    ({"horizon": 0}, "horizon"),
+    ({"n_layers": -1}, "n_layers"),
+    ({"max_epochs": -1}, "max_epochs"),
+    ({"learning_rate": -0.1}, "learning_rate"),
+    ({"dropout": 1.0}, "dropout"),
+    ({"validation_fraction": 1.2}, "validation_fraction"),
+    ({"alpha": -1}, "alpha"),
+    ({"device": "abacus"}, "device='abacus' is not available here; use 'auto'"),
+    ({"random_state": "seed"}, "seed"),
+]
+BAD_SAMOVAR_PARAMETERS = [
+    ({"n_heads": 3, "d_model": 32}, "n_heads=3 does not divide d_model=32"),
+    ({"static_path": "linear"}, "static_path must be 'ridge' or None"),
+    ({"n_layers": 0, "static_path": None}, "n_layers=0 leaves only the static path"),
+    ({"predictor": "magic"}, "predictor must be"),
+    ({"token_length": 0}, "token_length"),
+]
+
+
+@pytest.mark.parametrize(
+    ("forecaster", "parameters", "message"),
+    [(f, *case) for f in (LINEAR, SAMOVAR) for case in BAD_PARAMETERS]
+    + [(SAMOVAR, *case) for case in BAD_SAMOVAR_PARAMETERS],
+)
+def test_bad_parameters(forecaster, parameters, message, us_change):
+    fitted = forecaster.clone().fit(us_change)
+    before = fitted.predict([1, 2])
+    for name, value in parameters.items():
+        setattr(fitted, name, value)
+    with pytest.raises((ValueError, TypeError), match=message):
+        fitted.fit(us_change)
+    for name in parameters:
+        setattr(fitted, name, getattr(forecaster, name))
+    pd.testing.assert_frame_equal(fitted.predict([1, 2]), before, check_exact=True)
+
+
+@pytest.fixture(scope="module", params=[LINEAR, SAMOVAR], ids=["linear", "samovar"])
+def fitted(request, us_change):
+    return request.param.clone().fit(us_change)
+
+
+def test_bad_history(fitted, us_change):
+    cases = [
+        (us_change.iloc[-1:], f"has 1 row.*lags={fitted.lags}"),
+        (us_change[["Income", *us_change.columns.drop("Income")]], "in this order"),
+        (us_change.drop(columns="Income"), "has 4 column.*fitted on 5"),
+        (us_change.rename(columns={"Income": "Wage"}), "Wage.*select these"),
+        (with_value(us_change, np.inf), "holds inf"),
+        (us_change.to_numpy()[:, :3], "has 3 column"),
+        (irregular(us_change), "irregular"),
+    ]
+    for table, message in cases:
+        with pytest.raises(ValueError, match=message):
+            fitted.predict(table)
+        with pytest.raises(ValueError, match=message):
+            fitted.var_matrices(table)
+
+
+def test_horizon_zero_rows_before_the_history(fitted, us_change):
+    with pytest.raises(ValueError, match="before the first row"):
+        fitted.predict([-len(us_change)])
+    with pytest.raises(ValueError, match="fh|horizon"):
+        fitted.predict([])
+
+
+def test_gap_in_update(fitted, us_change):
+    forecaster = fitted.clone().fit(us_change[:150])
+    before = forecaster.predict([1, 2])
+    with pytest.raises(ValueError, match="2007Q3 on are missing"):
+        forecaster.update(us_change[152:])
+    wrong = us_change[150:].rename(columns={"Income": "Wage"})
+    with pytest.raises(ValueError, match="Wage"):
+        forecaster.update(wrong)
+    with pytest.raises(ValueError, match="holds inf"):
+        forecaster.update(with_value(us_change[140:], np.inf))
+    assert forecaster.cutoff[0] == us_change.index[149]
+    pd.testing.assert_frame_equal(forecaster.predict([1, 2]), before, check_exact=True)
+    forecaster.update(us_change[150:])
+    assert forecaster.cutoff[0] == us_change.index[-1]
+
+
+def test_unfitted(us_change):
+    for forecaster in (LINEAR.clone(), SAMOVAR.clone()):
+        with pytest.raises(ValueError, match="fitted"):
+            forecaster.predict(us_change)
+        assert not hasattr(forecaster, "coef_")
+
+
+def test_rolling_score_needs_one_window(fitted, us_change):
+    rows = fitted.lags + 3
+    with pytest.raises(ValueError, match=r"larger test_size in TimeSeriesSplit"):
+        skvar.rolling_score(fitted, us_change[:rows])

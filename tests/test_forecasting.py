@@ -1,0 +1,276 @@
+"""What the forecasters compute, on real and simulated data."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from sktime.forecasting.base import ForecastingHorizon
+from sktime.utils.estimator_checks import parametrize_with_checks
+from statsmodels.tsa.api import VAR
+
+from skvar import LinearAttentionVAR, SAMoVARForecaster, rolling_score
+
+
+# sktime's own code meets this deprecation of pandas.
+@pytest.mark.filterwarnings("ignore:Sorting by default when concatenating")
+@parametrize_with_checks([LinearAttentionVAR, SAMoVARForecaster])
+def test_sktime_contract(obj, test_name):
+    from sktime.utils.estimator_checks import check_estimator
+
+    check_estimator(obj, tests_to_run=test_name, raise_exceptions=True, verbose=False)
+
+
+SMALL = {
+    "classical": LinearAttentionVAR(2, horizon=4, n_layers=0),
+    "dynamic": LinearAttentionVAR(2, horizon=4, max_epochs=3, random_state=0),
+    "static": SAMoVARForecaster(8, horizon=4, n_layers=0),
+    "samovar": SAMoVARForecaster(
+        8, horizon=4, n_layers=2, d_model=16, max_epochs=2, random_state=0
+    ),
+}
+
+
+@pytest.fixture(scope="module", params=SMALL)
+def fitted(request, us_change):
+    return SMALL[request.param].clone().fit(us_change)
+
+
+def simulate(matrices, n_rows, seed, sign_series=None, burn=200):
+    """VAR with unit shocks; ``sign_series`` flips the matrices with its last sign."""
+    rng = np.random.default_rng(seed)
+    order, n_series = len(matrices), matrices[0].shape[0]
+    values = np.zeros((n_rows + burn, n_series))
+    for t in range(order, len(values)):
+        mean = sum(matrices[lag] @ values[t - 1 - lag] for lag in range(order))
+        if sign_series is not None:
+            mean = mean * np.sign(values[t - 1, sign_series])
+        values[t] = mean + rng.normal(size=n_series)
+    return values[burn:]
+
+
+def one_step_error(forecaster, train, test):
+    lags = forecaster.lags
+    forecaster.fit(train)
+    table = np.concatenate([train[-lags:], test])
+    return -rolling_score(forecaster, table)
+
+
+def test_without_penalty_depth_zero_is_ols(us_change):
+    ols = VAR(us_change).fit(3, trend="c")
+    ours = LinearAttentionVAR(3, n_layers=0, alpha=1e-10).fit(us_change)
+    np.testing.assert_allclose(ours.coef_, ols.coefs, atol=1e-6)
+    np.testing.assert_allclose(ours.intercept_, ols.intercept, atol=1e-6)
+    steps = ours.predict(fh=range(1, 9))
+    expected = ols.forecast(us_change.to_numpy()[-3:], 8)
+    # float32 forecasts of values up to about 10.
+    np.testing.assert_allclose(steps, expected, atol=1e-5)
+
+
+def test_static_var_is_learned_as_well_as_by_ols():
+    rng = np.random.default_rng(0)
+    matrices = [0.5 * np.eye(5) + 0.1 * rng.normal(size=(5, 5)), 0.2 * np.eye(5)]
+    values = simulate(matrices, 8000, seed=1)
+    train, test = values[:3000], values[3000:]
+    ols = one_step_error(LinearAttentionVAR(2, n_layers=0, alpha=1e-10), train, test)
+    ours = one_step_error(LinearAttentionVAR(2, random_state=0), train, test)
+    assert ours <= 1.01 * ols
+
+
+def test_sign_switching_var_is_learned_better_than_by_ols():
+    rng = np.random.default_rng(0)
+    matrix = rng.normal(size=(3, 3))
+    matrix *= 0.9 / np.linalg.norm(matrix, 2)
+    values = simulate([matrix], 11_000, seed=1, sign_series=0)
+    train, test = values[:6000], values[6000:]
+    ols = one_step_error(LinearAttentionVAR(1, n_layers=0, alpha=1e-10), train, test)
+    ours = one_step_error(LinearAttentionVAR(1, random_state=0), train, test)
+    assert ours <= 0.82 * ols
+
+
+def test_forecast_is_intercept_plus_matrices_for_every_window(us_change):
+    for lags, n_layers in [(1, 1), (4, 1), (4, 2)]:
+        forecaster = LinearAttentionVAR(
+            lags, n_layers=n_layers, max_epochs=4, early_stopping=False, random_state=0
+        )
+        forecaster.fit(us_change)
+        matrices, intercepts = forecaster.var_matrices(us_change, return_intercept=True)
+        windows = np.lib.stride_tricks.sliding_window_view(us_change, lags, axis=0)
+        newest_first = windows[..., ::-1]
+        rebuilt = intercepts + np.einsum("wloi,wil->wo", matrices, newest_first)
+        forecasts = forecaster.rolling_forecast(us_change)[:, 0]
+        scale = np.abs(us_change.to_numpy()).max(axis=0)
+        assert (np.abs(rebuilt - forecasts) / scale).max() < 1e-5
+        assert np.ptp(matrices, axis=0).max() > 1e-3
+        np.testing.assert_allclose(matrices[:-1].mean(axis=0), forecaster.coef_)
+        np.testing.assert_allclose(intercepts[:-1].mean(axis=0), forecaster.intercept_)
+
+
+def test_samovar_coef_is_the_average_finite_difference(us_change):
+    forecaster = SMALL["samovar"].clone().fit(us_change)
+    windows = np.lib.stride_tricks.sliding_window_view(us_change[:-1], 8, axis=0)
+    windows = windows.swapaxes(1, 2)
+    step = 2e-3 * us_change.std().to_numpy()
+    slopes = np.zeros((8, 5, 5))
+    for window in windows[::20]:
+        for lag in range(8):
+            for cause in range(5):
+                ends = []
+                for sign in (-1, 1):
+                    nudged = window.copy()
+                    nudged[7 - lag, cause] += sign * step[cause]
+                    ends.append(forecaster.predict(nudged)[0])
+                slopes[lag, :, cause] += (ends[1] - ends[0]) / (2 * step[cause])
+    slopes /= len(windows[::20])
+    matrices = forecaster.var_matrices(us_change[:-1])[::20].mean(axis=0)
+    # Forecasts round to a few 1e-7; over steps of 4e-3 that is about 1e-4 in a slope.
+    relative = us_change.std().to_numpy() / us_change.std().to_numpy()[:, np.newaxis]
+    assert np.abs((matrices - slopes) * relative).max() < 5e-4
+    all_matrices = forecaster.var_matrices(us_change[:-1])
+    np.testing.assert_allclose(all_matrices.mean(axis=0), forecaster.coef_, rtol=1e-6)
+
+
+def test_mixed_horizons_agree_with_single_ones(fitted, us_change):
+    fh = [-30, -1, 0, 1, 4, 5, 9]
+    together = fitted.predict(fh)
+    assert list(together.index) == [us_change.index[-1] + step for step in fh]
+    for step in fh:
+        single = fitted.predict([step])
+        np.testing.assert_allclose(single, together.loc[single.index], rtol=1e-5)
+    absolute = ForecastingHorizon(together.index, is_relative=False)
+    pd.testing.assert_frame_equal(fitted.predict(absolute), together)
+
+
+def test_in_sample_forecasts_see_the_past_only(fitted, us_change):
+    lags = fitted.lags
+    in_sample = fitted.predict(np.arange(-len(us_change) + 1, 1))
+    assert np.isfinite(in_sample.to_numpy()).all()
+    rolled = fitted.rolling_forecast(us_change)[:-1, 0]
+    np.testing.assert_allclose(in_sample[lags:], rolled, rtol=1e-4, atol=1e-5)
+    # The first row has no past: no later value may show through.
+    start = in_sample.iloc[0]
+    changed = fitted.clone().fit(us_change)
+    changed._history[:] += 1.0
+    first_row = changed.predict([-len(us_change) + 1]).iloc[0]
+    np.testing.assert_allclose(first_row, start, rtol=1e-6)
+
+
+def test_recursion_continues_the_window(fitted, us_change):
+    long = fitted.predict(range(1, 9))
+    extended = pd.concat([us_change, long.iloc[:4]])
+    again = fitted.predict(extended)
+    np.testing.assert_allclose(again, long.iloc[4:], rtol=1e-4, atol=1e-5)
+
+
+def test_predict_after_a_table_keeps_the_container(fitted, us_change):
+    expected = fitted.predict(range(1, 5))
+    pd.testing.assert_frame_equal(fitted.predict(us_change), expected)
+    pd.testing.assert_frame_equal(fitted.predict(us_change.iloc[-20:]), expected)
+    values = fitted.predict(us_change.to_numpy())
+    assert isinstance(values, np.ndarray)
+    np.testing.assert_allclose(values, expected)
+
+
+@pytest.mark.parametrize("kind", ["range", "datetime", "period", "array"])
+def test_univariate_and_index_kinds(kind, us_change):
+    series = us_change["Consumption"]
+    if kind == "range":
+        series = series.reset_index(drop=True)
+    elif kind == "datetime":
+        series = series.to_timestamp()
+    elif kind == "array":
+        series = series.to_numpy()
+    forecaster = LinearAttentionVAR(2, n_layers=0, horizon=3).fit(series)
+    ahead = forecaster.predict([1, 2, 3])
+    after = forecaster.predict(series if kind != "array" else series.reshape(-1, 1))
+    assert type(ahead) is type(series)
+    if kind == "array":
+        np.testing.assert_allclose(np.ravel(ahead), np.ravel(after))
+    else:
+        pd.testing.assert_series_equal(ahead, after, check_freq=False)
+
+
+def test_update_without_parameters_moves_the_window(fitted, us_change):
+    forecaster = fitted.clone().fit(us_change[:150])
+    before = {k: v.clone() for k, v in forecaster.network_.state_dict().items()}
+    forecaster.update(us_change[150:170], update_params=False)
+    after = forecaster.network_.state_dict()
+    assert all((before[name] == after[name]).all() for name in before)
+    assert forecaster.cutoff[0] == us_change.index[169]
+    expected = forecaster.predict(us_change[:170])
+    pd.testing.assert_frame_equal(forecaster.predict(range(1, 5)), expected)
+
+
+def test_update_with_parameters_learns_from_all_rows(us_change):
+    forecaster = LinearAttentionVAR(2, n_layers=0, alpha=1e-10).fit(us_change[:100])
+    forecaster.update(us_change[100:])
+    ols = VAR(us_change).fit(2, trend="c")
+    np.testing.assert_allclose(forecaster.coef_, ols.coefs, atol=1e-5)
+
+    forecaster = SMALL["dynamic"].clone().set_params(early_stopping=False)
+    forecaster.fit(us_change[:150])
+    first = forecaster.loss_curve_[0]
+    forecaster.update(us_change[150:])
+    assert forecaster.loss_curve_[0] < first
+    assert forecaster.n_features_in_ == 5
+
+
+def test_update_replaces_revised_rows(us_change):
+    forecaster = SMALL["classical"].clone().fit(us_change)
+    revised = us_change.iloc[-3:] + 1.0
+    forecaster.update(revised, update_params=False)
+    table = pd.concat([us_change.iloc[:-3], revised])
+    pd.testing.assert_frame_equal(
+        forecaster.predict(range(1, 5)), forecaster.predict(table)
+    )
+
+
+def test_update_with_arrays_continues_in_time(us_change):
+    values = us_change.to_numpy()
+    forecaster = SMALL["classical"].clone().fit(values[:150])
+    forecaster.update(values[150:160], update_params=False)
+    forecaster.update(values[160:161], update_params=False)
+    assert forecaster.cutoff[0] == 160
+    np.testing.assert_allclose(
+        forecaster.predict(range(1, 5)), forecaster.predict(values[:161])
+    )
+    assert isinstance(forecaster.predict([1]), np.ndarray)
+
+
+def test_horizon_comes_from_fh_unless_given(us_change):
+    forecaster = SMALL["static"].clone().set_params(horizon=None)
+    assert forecaster.clone().fit(us_change).horizon_ == 1
+    assert forecaster.clone().fit(us_change, fh=[2, 6]).horizon_ == 6
+    assert forecaster.clone().fit(us_change, fh=[-3, 0]).horizon_ == 1
+    absolute = ForecastingHorizon(us_change.index[-1:] + 3, is_relative=False)
+    assert forecaster.clone().fit(us_change, fh=absolute).horizon_ == 3
+
+
+def test_rolling_score_is_the_mean_over_all_windows(fitted, us_change):
+    table = us_change.iloc[100:]
+    errors = [
+        (fitted.predict(table.iloc[:end]) - table.iloc[end : end + 4]).to_numpy()
+        for end in range(fitted.lags, len(table) - 3)
+    ]
+    expected = -np.mean(np.square(errors))
+    assert rolling_score(fitted, table) == pytest.approx(expected, rel=1e-5)
+    assert rolling_score(fitted, table.to_numpy()) == pytest.approx(expected, rel=1e-5)
+
+
+def test_mix_with_the_closed_form_is_no_worse_on_held_out_rows(us_change):
+    forecaster = SMALL["samovar"].clone().fit(us_change)
+    share = forecaster.network_.share
+    assert ((share >= 0) & (share <= 1)).all()
+    untrained = forecaster.clone().set_params(max_epochs=0).fit(us_change)
+    assert untrained.n_epochs_ == 0
+    assert len(untrained.validation_scores_) == 1
+
+
+def test_etth1_closed_form_reaches_the_reference(reference_dir):
+    table = pd.read_csv(reference_dir / "data" / "ETTh1.csv", index_col=0)
+    values = table.to_numpy()
+    train = values[: 12 * 720]
+    values = (values - train.mean(axis=0)) / train.std(axis=0)
+    forecaster = SAMoVARForecaster(720, horizon=96, n_layers=0)
+    forecaster.fit(values[: 12 * 720])
+    score = rolling_score(forecaster, values[16 * 720 - 720 : 20 * 720])
+    # 0.3705 with every second training window; here every window counts.
+    assert -score == pytest.approx(0.3705, abs=0.003)

@@ -1,0 +1,146 @@
+"""The house: lazy names, one-way imports, documented surface, a demo that runs."""
+
+import ast
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from numpydoc.validate import validate
+
+import skvar
+import skvar.nn
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "skvar"
+
+# Which modules each module may import from the package.
+MAY_IMPORT = {
+    "_windows": set(),
+    "_tables": set(),
+    "_ridge": set(),
+    "_attention": set(),
+    "_networks": {"_attention"},
+    "_inference": {"_windows"},
+    "_training": {"_inference", "_windows"},
+    "coefficients": {"_attention", "_networks"},
+    "_forecaster": {
+        "_inference",
+        "_tables",
+        "_training",
+        "_windows",
+        "coefficients",
+    },
+    "forecasting": {
+        "_forecaster",
+        "_networks",
+        "_ridge",
+        "_training",
+        "coefficients",
+    },
+    "nn": {"_attention", "_networks"},
+    "__init__": {"forecasting", "nn"},
+}
+
+
+def imports_of(path):
+    """Top-level modules of the package that a file imports."""
+    package = ["skvar", *path.relative_to(PACKAGE).parts[:-1]]
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            kept = package[: len(package) + 1 - node.level] if node.level else []
+            base = [*kept, *(node.module.split(".") if node.module else [])]
+            names = [".".join([*base, alias.name]) for alias in node.names]
+        else:
+            continue
+        for name in names:
+            parts = name.split(".")
+            if parts[0] == "skvar" and len(parts) > 1:
+                yield parts[1]
+
+
+@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda p: p.stem)
+def test_imports_run_one_way(path):
+    home = path.relative_to(PACKAGE).with_suffix("").parts[0]
+    assert home in MAY_IMPORT, f"say in MAY_IMPORT what {home} may import"
+    assert set(imports_of(path)) - {home} <= MAY_IMPORT[home]
+
+
+def test_the_import_rules_have_no_circle():
+    floors, left = set(), dict(MAY_IMPORT)
+    while left:
+        ready = {home for home, needs in left.items() if needs <= floors}
+        assert ready, f"a circle among {sorted(left)}"
+        floors |= ready
+        left = {home: needs for home, needs in left.items() if home not in ready}
+
+
+def test_import_is_lazy():
+    code = (
+        "import sys, skvar; dir(skvar); skvar.__version__\n"
+        "heavy = {'torch', 'sktime', 'sklearn', 'pandas'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+        "skvar.SAMoVARForecaster, skvar.nn.SAMoVAR\n"
+        "assert {'torch', 'sktime'} <= set(sys.modules)\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_public_names_resolve():
+    for name in skvar.__all__:
+        assert getattr(skvar, name) is not None
+        assert name in dir(skvar)
+    with pytest.raises(AttributeError, match="no attribute 'Oracle'"):
+        skvar.Oracle  # noqa: B018
+
+
+PUBLIC = [
+    "skvar.LinearAttentionVAR",
+    "skvar.SAMoVARForecaster",
+    "skvar.rolling_score",
+    *(
+        f"skvar.{forecaster}.{method}"
+        for forecaster in ("LinearAttentionVAR", "SAMoVARForecaster")
+        for method in (
+            "fit",
+            "predict",
+            "update",
+            "reset",
+            "rolling_forecast",
+            "var_matrices",
+            "get_test_params",
+            "coef_",
+            "intercept_",
+        )
+    ),
+    *(f"skvar.nn.{name}" for name in skvar.nn.__all__),
+    "skvar.nn.SAMoVAR.from_reference",
+]
+# Left to the writer: summary wording, extended summary, See Also, Examples
+# everywhere, a description of every return value, and self-evident torch methods.
+OPTIONAL = {"SS03", "SS05", "SS06", "ES01", "SA01", "EX01", "RT02", "RT03", "YD01"}
+OPTIONAL |= {"GL01", "GL08", "PR08", "PR09", "RT04", "RT05", "PR06", "GL07"}
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_docstrings_are_numpydoc(name):
+    problems = [p for p in validate(name)["errors"] if p[0] not in OPTIONAL]
+    assert not problems
+
+
+def test_demo_runs(tmp_path):
+    done = subprocess.run(
+        [sys.executable, ROOT / "examples" / "plot_01_forecast.py"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "MPLBACKEND": "Agg"},
+    )
+    assert "LinearAttentionVAR" in done.stdout
+    assert "Consumption" in done.stdout
+    [picture] = tmp_path.glob("*.png")
+    assert picture.read_bytes().startswith(b"\x89PNG")

@@ -1,0 +1,241 @@
+"""Windows, training, seeds and memory."""
+
+import copy
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from sklearn.exceptions import ConvergenceWarning
+from torch import nn
+
+from skvar import LinearAttentionVAR, SAMoVARForecaster
+from skvar._inference import forecast, mean_squared_error
+from skvar._training import TrainingOptions, resolve_device, seeded, train
+from skvar._windows import Windows, split_by_time
+
+CPU = torch.device("cpu")
+
+
+def options(**changes):
+    values = {
+        "learning_rate": 1e-2,
+        "max_epochs": 5,
+        "batch_size": 8,
+        "weight_decay": 0.0,
+        "n_iter_no_change": 2,
+        "device": CPU,
+        "verbose": 0,
+    }
+    return TrainingOptions(**{**values, **changes})
+
+
+def test_windows_are_the_rows():
+    values = np.arange(40, dtype=np.float32).reshape(20, 2)
+    windows = Windows(values, lags=4, horizon=3)
+    assert len(windows) == 14
+    past, future = windows[torch.tensor([0, 13])]
+    np.testing.assert_array_equal(past[1], values[13:17])
+    np.testing.assert_array_equal(future[1], values[17:20])
+    batches = list(windows.batches(5))
+    assert [len(past) for past, _ in batches] == [5, 5, 4]
+    np.testing.assert_array_equal(torch.cat([p for p, _ in batches])[7], values[7:11])
+    torch.manual_seed(0)
+    shuffled = torch.cat([past for past, _ in windows.batches(5, shuffle=True)])
+    assert sorted(shuffled[:, 0, 0].tolist()) == values[:14, 0].tolist()
+
+
+def test_windows_share_memory_unless_read_only():
+    values = np.zeros((9, 1), dtype=np.float32)
+    assert Windows(values, 2, 1).values.data_ptr() == values.ctypes.data
+    values.flags.writeable = False
+    assert Windows(values, 2, 1).values.data_ptr() != values.ctypes.data
+
+
+def test_split_keeps_validation_rows_out_of_training():
+    values = np.arange(100, dtype=np.float32)[:, np.newaxis]
+    training, validation = split_by_time(values, 7, 5, 0.2)
+    assert training.values.max() == 79
+    first_past, first_future = validation[torch.tensor([0])]
+    assert first_past[0, 0, 0] == 73
+    assert first_future[0, 0, 0] == 80
+    with pytest.raises(ValueError, match="at least 32 are needed"):
+        split_by_time(values[:31], 7, 5, 0.65)
+
+
+class Level(nn.Module):
+    """Forecasts one learned number."""
+
+    horizon = 1
+
+    def __init__(self, level=0.0):
+        super().__init__()
+        self.level = nn.Parameter(torch.tensor(level))
+
+    def forward(self, window):
+        return self.level.expand(len(window), 1, 1)
+
+    def losses(self, window, target):
+        return {"loss_forecast": (self(window) - target).square().mean()}
+
+
+def test_best_epoch_is_restored_and_epoch_zero_counts():
+    # Training rows pull the level up from what the validation rows want.
+    values = np.concatenate([np.ones(40), np.zeros(10)]).astype(np.float32)[:, None]
+    training, validation = split_by_time(values, 2, 1, 0.2)
+    network = Level(0.1)
+    record = train(network, training, validation, options())
+    assert network.level.item() == pytest.approx(0.1)
+    assert len(record.validation_scores) == len(record.loss_curve) + 1 == 3
+    assert record.validation_scores[0] == pytest.approx(-0.01)
+
+    network = Level(-1.0)
+    record = train(network, training, validation, options(max_epochs=40))
+    best = max(record.validation_scores)
+    assert -mean_squared_error(network, validation) == best > -1.0
+
+
+def test_without_validation_the_last_epoch_stays():
+    values = np.ones((40, 1), dtype=np.float32)
+    network = Level()
+    record = train(network, Windows(values, 2, 1), None, options())
+    assert network.level.item() > 0.05
+    assert record.validation_scores == []
+    assert len(record.loss_curve) == 5
+
+
+def test_divergence_warns_and_keeps_finite_weights():
+    values = np.full((40, 1), 1e25, dtype=np.float32)
+    network = Level()
+    with pytest.warns(ConvergenceWarning, match="epoch 1.*lower learning_rate"):
+        train(network, Windows(values, 2, 1), None, options())
+    assert network.level.item() == 0.0
+
+
+def test_gradients_are_clipped_to_norm_one():
+    values = np.full((9, 1), 1e4, dtype=np.float32)
+    network, norms = Level(), []
+    network.level.register_post_accumulate_grad_hook(
+        lambda p: norms.append(p.grad.item())
+    )
+    seen = []
+    step = torch.optim.AdamW.step
+
+    class Spy(torch.optim.AdamW):
+        def step(self, closure=None):
+            loss = step(self, closure)
+            seen.append(network.level.grad.abs().item())
+            return loss
+
+    original, torch.optim.AdamW = torch.optim.AdamW, Spy
+    try:
+        train(network, Windows(values, 2, 1), None, options(max_epochs=1))
+    finally:
+        torch.optim.AdamW = original
+    assert abs(norms[0]) > 1e4
+    assert seen[0] == pytest.approx(1.0, rel=1e-5)
+
+
+def test_recursion_beyond_the_horizon():
+    class Double(nn.Module):
+        horizon = 1
+
+        def __init__(self):
+            super().__init__()
+            self.register_buffer("factor", torch.tensor(2.0))
+
+        def forward(self, window):
+            return self.factor * window[:, -1:]
+
+    past = torch.tensor([[[0.0], [1.0]]])
+    assert forecast(Double(), past, 4).flatten().tolist() == [2, 4, 8, 16]
+
+
+def test_devices():
+    assert resolve_device("cpu") == CPU
+    assert resolve_device("auto").type in ("cuda", "mps", "cpu")
+    for unknown in ("gpu", "cuda:99", 3.5):
+        with pytest.raises(ValueError, match="device="):
+            resolve_device(unknown)
+
+
+def test_seeds():
+    before = torch.get_rng_state()
+    with seeded(0, CPU):
+        first = torch.rand(3)
+    torch.rand(7)
+    with seeded(0, CPU):
+        assert torch.equal(torch.rand(3), first)
+    with seeded(None, CPU):
+        assert not torch.equal(torch.rand(3), first)
+    torch.set_rng_state(before)
+
+
+FORECASTERS = [
+    LinearAttentionVAR(lags=3, max_epochs=3, dropout=0.1, random_state=7),
+    SAMoVARForecaster(lags=12, horizon=4, max_epochs=2, n_layers=2, random_state=7),
+]
+
+
+@pytest.mark.parametrize("forecaster", FORECASTERS, ids=lambda f: type(f).__name__)
+def test_refit_is_bit_identical_and_leaves_global_state(forecaster, us_change):
+    first = forecaster.clone().fit(us_change)
+    torch.rand(5)
+    np.random.rand(5)  # noqa: NPY002
+    before = (
+        torch.get_rng_state(),
+        np.random.get_state()[1].copy(),  # noqa: NPY002
+        torch.get_num_threads(),
+        torch.is_grad_enabled(),
+        torch.get_default_dtype(),
+    )
+    second = forecaster.clone().fit(us_change)
+    after = (
+        torch.get_rng_state(),
+        np.random.get_state()[1],  # noqa: NPY002
+        torch.get_num_threads(),
+        torch.is_grad_enabled(),
+        torch.get_default_dtype(),
+    )
+    assert torch.equal(before[0], after[0])
+    assert (before[1] == after[1]).all()
+    assert before[2:] == after[2:]
+    one, two = first.network_.state_dict(), second.network_.state_dict()
+    assert all(torch.equal(one[name], two[name]) for name in one)
+    assert first.loss_curve_ == second.loss_curve_
+    other = forecaster.clone().set_params(random_state=8).fit(us_change)
+    assert other.loss_curve_ != first.loss_curve_
+
+
+@pytest.mark.parametrize("forecaster", FORECASTERS, ids=lambda f: type(f).__name__)
+def test_warm_start_continues(forecaster, us_change):
+    forecaster = forecaster.clone().set_params(
+        warm_start=True, early_stopping=False, max_epochs=1
+    )
+    forecaster.fit(us_change)
+    weights = copy.deepcopy(forecaster.network_.state_dict())
+    cold = forecaster.loss_curve_
+    forecaster.set_params(max_epochs=0).fit(us_change)
+    again = forecaster.network_.state_dict()
+    assert all(torch.equal(weights[name], again[name]) for name in weights)
+    forecaster.set_params(max_epochs=20).fit(us_change)
+    assert forecaster.loss_curve_[-1] < cold[0]
+    forecaster.set_params(d_model=16)
+    with pytest.raises(ValueError, match="warm_start=True continues"):
+        forecaster.fit(us_change)
+
+
+def test_verbose_shows_a_progress_bar(us_change, capsys):
+    LinearAttentionVAR(lags=2, max_epochs=1, verbose=1, random_state=0).fit(us_change)
+    assert "100%" in capsys.readouterr().err
+
+
+def test_memory_is_bounded_by_the_data():
+    # A table of all windows would be 192 times the data.
+    script = Path(__file__).parents[1] / "benchmarks" / "memory.py"
+    command = [sys.executable, script, "--rows", "200000", "--lags", "128"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    times_the_data = float(done.stdout.split()[-4])
+    assert times_the_data < 3.0
