@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from . import nn
-    from .forecasting import LinearAttentionVAR, SAMoVARForecaster, rolling_score
+    from .forecasting import LinearAttentionVAR, SAMoVARForecaster
+    from .scoring import rolling_score
 
 __version__ = "0.1.0"
 __all__ = ["LinearAttentionVAR", "SAMoVARForecaster", "nn", "rolling_score"]
@@ -13,7 +14,7 @@ __all__ = ["LinearAttentionVAR", "SAMoVARForecaster", "nn", "rolling_score"]
 _HOME = {
     "LinearAttentionVAR": "forecasting",
     "SAMoVARForecaster": "forecasting",
-    "rolling_score": "forecasting",
+    "rolling_score": "scoring",
 }
 
 

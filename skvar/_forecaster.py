@@ -1,7 +1,7 @@
 """sktime's protocol, and scikit-learn's, around a network that reads windows."""
 
 import copy
-import numbers
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -9,17 +9,21 @@ import numpy as np
 import pandas as pd
 import torch
 from sklearn.preprocessing import StandardScaler
-from sklearn.utils import InputTags, Tags, TargetTags, check_scalar
+from sklearn.utils import InputTags, Tags, TargetTags
 from sktime.forecasting.base import BaseForecaster, ForecastingHorizon
-from torch import Tensor, nn
+from torch import Tensor
 
-from . import coefficients
-from ._inference import device_of, forecast
-from ._tables import as_frame, check_regular, continue_index, is_table
-from ._training import TrainingOptions, TrainingRecord, resolve_device, seeded, train
-from ._windows import Windows, split_by_time
+from ._inference import device_of
+from ._model import BATCH, WindowModel
+from ._tables import (
+    as_frame,
+    check_continues,
+    continue_index,
+    is_table,
+    regular_step,
+)
+from ._windows import Windows
 
-BATCH = 256
 # What scikit-learn's meta-estimators leave on a step before they call its fit.
 _SKLEARN_STATE = (
     "_parent_callback_ctx",
@@ -30,16 +34,11 @@ _SKLEARN_STATE = (
     "_sklearn_output_config",
 )
 # What warm_start carries from one fit to the next.
-_LEARNED_STATE = ("network_", "scaler_", "feature_names_in_", "horizon_")
+_LEARNED_STATE = ("network_", "scaler_", "feature_names_in_")
 
 
-class WindowForecaster(BaseForecaster):
-    """Forecaster that a network over windows makes of a table.
-
-    A subclass builds its network and says how it is estimated; everything from tables
-    to windows and from forecasts to tables is here. The network works on series
-    standardised by their means and standard deviations in fit.
-    """
+class WindowForecaster(WindowModel, BaseForecaster):
+    """From tables to rows of a window model, and from its forecasts to tables."""
 
     _tags = {
         "authors": "skvar developers",
@@ -57,7 +56,7 @@ class WindowForecaster(BaseForecaster):
         "X_inner_mtype": "pd.DataFrame",
         "requires-fh-in-fit": False,
     }
-    # The forecaster keeps its own history, as float32 in standardised units.
+    # The forecaster keeps its own history, in standardised units.
     _config = {"remember_data": False}
     _y = _X = None
 
@@ -112,6 +111,11 @@ class WindowForecaster(BaseForecaster):
         ValueError
             If rows are missing between history and ``y``, or ``y`` is invalid. The
             forecaster then stays as it was before the call.
+
+        Notes
+        -----
+        As everywhere in sktime, the cutoff moves to the last row of ``y``, also where
+        the history goes on after it: forecasts then see the rows up to there.
         """
         with self._all_or_nothing():
             return super().update(y, X=X, update_params=update_params)
@@ -144,30 +148,43 @@ class WindowForecaster(BaseForecaster):
             raise
 
     def _check_X_y(self, X=None, y=None, **kwargs):
-        # sktime lets inf and duplicate columns through, and restarts arrays at time 0.
+        # sktime lets inf, duplicate columns and gaps through.
         if is_table(y):
-            as_frame(y, "y", getattr(self, "feature_names_in_", None))
+            frame = as_frame(y, "y", getattr(self, "feature_names_in_", None))
+            if self.is_fitted and not isinstance(y, np.ndarray):
+                check_continues(frame.index, self._index, self._step, "y")
+            else:
+                regular_step(frame.index, "y")
         X_inner, y_inner = super()._check_X_y(X=X, y=y, **kwargs)
+        # sktime restarts arrays at time 0.
         if isinstance(y, np.ndarray) and y.ndim < 3 and self.is_fitted:
-            y_inner.index = continue_index(self._index, len(y_inner))
+            y_inner.index = continue_index(self._index, self._step, len(y_inner))
         return X_inner, y_inner
+
+    def _set_cutoff_from_y(self, y):
+        super()._set_cutoff_from_y(y)
+        # sktime cannot know the step of a few new timestamps without a freq.
+        if self.is_fitted and isinstance(self._cutoff, pd.DatetimeIndex):
+            self._cutoff = pd.DatetimeIndex(self._cutoff, freq=self._step)
 
     def _fit(self, y, X, fh):
         self._check_parameters()
-        check_regular(y.index, "y")
+        self._index, self._step = y.index, regular_step(y.index, "y")
+        if isinstance(self._cutoff, pd.DatetimeIndex):
+            self._cutoff = pd.DatetimeIndex(self._cutoff, freq=self._step)
+        self.horizon_ = self._horizon_from(fh)
         warm = self.warm_start and hasattr(self, "network_")
         weights = self.network_.state_dict() if warm else None
         if not warm:
-            self.horizon_ = self._horizon_from(fh)
             self.feature_names_in_ = y.columns
             self.scaler_ = StandardScaler().fit(y.to_numpy(dtype=float))
         self.n_features_in_ = len(self.feature_names_in_)
-        self._index, self._history = y.index, self._standardised(y)
+        self._history = self._standardised(y.to_numpy())
         self._learn(self._history, weights)
         return self
 
     def _update(self, y, X=None, update_params=True):
-        first_new = continue_index(self._index, 1)[0]
+        first_new = continue_index(self._index, self._step, 1)[0]
         if y.index[0] > first_new:
             raise ValueError(
                 f"y begins at {y.index[0]}, but the history ends at "
@@ -177,77 +194,15 @@ class WindowForecaster(BaseForecaster):
         kept = ~self._index.isin(y.index)
         index = self._index[kept].append(y.index)
         order = index.argsort()
-        check_regular(index[order], "y, appended to the history,")
-        history = np.concatenate([self._history[kept], self._standardised(y)])
-        self._index, self._history = index[order], history[order]
+        check_continues(index[order], self._index, self._step, "the history with y")
+        history = [self._history[kept], self._standardised(y.to_numpy())]
+        self._index, self._history = index[order], np.concatenate(history)[order]
+        self._computed = {}
         if update_params:
+            self._check_parameters()
             n_known = self._index.get_indexer(self.cutoff)[0] + 1
             self._learn(self._history[:n_known], self.network_.state_dict())
         return self
-
-    def _learn(self, history: np.ndarray, weights: dict | None) -> None:
-        """Estimate a network on the history, from given weights or from scratch."""
-        device = resolve_device(self.device)
-        with seeded(self.random_state, device):
-            network = self._build(self.n_features_in_)
-            if weights is not None:
-                _load(network, weights)
-            record = self._estimate(network, history, device)
-        self.network_ = network
-        self.loss_curve_ = record.loss_curve
-        self.validation_scores_ = record.validation_scores
-        self.n_epochs_ = len(record.loss_curve)
-        self._computed = {}
-
-    def _train(
-        self,
-        network: nn.Module,
-        windows: Windows,
-        validation: Windows | None,
-        device: torch.device,
-    ) -> TrainingRecord:
-        options = TrainingOptions(
-            learning_rate=self.learning_rate,
-            max_epochs=self.max_epochs,
-            batch_size=self.batch_size,
-            weight_decay=self.weight_decay,
-            n_iter_no_change=self.n_iter_no_change,
-            device=device,
-            verbose=self.verbose,
-        )
-        return train(network, windows, validation, options)
-
-    def _split(
-        self, values: np.ndarray, horizon: int
-    ) -> tuple[Windows, Windows | None]:
-        """Training and validation windows, as early_stopping and depth ask for."""
-        if self.early_stopping and self.n_layers:
-            return split_by_time(values, self.lags, horizon, self.validation_fraction)
-        windows = Windows(values, self.lags, horizon)
-        if not len(windows):
-            raise ValueError(
-                f"{len(values)} rows are too few for lags={self.lags} and "
-                f"horizon={horizon}: at least {self.lags + horizon} are needed. Pass "
-                "more rows or lower lags or horizon."
-            )
-        return windows, None
-
-    def _check_parameters(self) -> None:
-        for name, least in (
-            ("lags", 1), ("n_layers", 0), ("n_heads", 1), ("max_epochs", 0),
-            ("batch_size", 1), ("n_iter_no_change", 1),
-        ):  # fmt: skip
-            check_scalar(getattr(self, name), name, numbers.Integral, min_val=least)
-        for name in ("horizon", "d_model"):
-            if getattr(self, name) is not None:
-                check_scalar(getattr(self, name), name, numbers.Integral, min_val=1)
-        for name in ("alpha", "learning_rate", "weight_decay"):
-            check_scalar(getattr(self, name), name, numbers.Real, min_val=0)
-        for name in ("dropout", "validation_fraction"):
-            check_scalar(
-                getattr(self, name), name, numbers.Real, min_val=0, max_val=1,
-                include_boundaries="left",
-            )  # fmt: skip
 
     def _horizon_from(self, fh: ForecastingHorizon | None) -> int:
         if self.horizon is not None:
@@ -255,10 +210,6 @@ class WindowForecaster(BaseForecaster):
         if fh is None:
             return 1
         return max(1, int(fh.to_relative(self.cutoff).to_numpy().max()))
-
-    def _standardised(self, table: pd.DataFrame) -> np.ndarray:
-        values = self.scaler_.transform(table.to_numpy(dtype=float))
-        return values.astype(np.float32, order="C")
 
     # forecasts
 
@@ -288,7 +239,8 @@ class WindowForecaster(BaseForecaster):
         """
         if isinstance(fh, (pd.Series, pd.DataFrame)) or getattr(fh, "ndim", 0) == 2:
             return self._predict_after(fh)
-        return super().predict(fh=fh, X=X)
+        with self._all_or_nothing():
+            return super().predict(fh=fh, X=X)
 
     def rolling_forecast(self, Y):
         """Forecast after every window of a table, without refitting.
@@ -320,7 +272,7 @@ class WindowForecaster(BaseForecaster):
         values = np.empty((len(steps), self.n_features_in_))
         ahead = steps > 0
         if not ahead.all():
-            values[~ahead] = self._forecast(self._past(position[~ahead]), 1)[:, 0]
+            values[~ahead] = self._one_step_before(position[~ahead])
         if ahead.any():
             now = position - steps + 1
             path = self._forecast(self._past(now[:1]), steps.max())[0]
@@ -328,48 +280,55 @@ class WindowForecaster(BaseForecaster):
         index = fh.to_absolute_index(self.cutoff)
         return pd.DataFrame(values, index, self.feature_names_in_)
 
+    def _one_step_before(self, positions: np.ndarray) -> np.ndarray:
+        """One-step forecasts of rows of the history from what came before them."""
+        parts = np.array_split(positions, math.ceil(len(positions) / BATCH))
+        return np.concatenate([self._forecast(self._past(p), 1)[:, 0] for p in parts])
+
     def _past(self, positions: np.ndarray) -> Tensor:
         """Windows (B, lags, C) of what came before rows of the history.
 
         Before its first row the history is taken as constant, and for the first row,
         which has no past, as the mean of the series.
         """
-        values = torch.from_numpy(self._history)
-        padded = torch.cat([values[:1].expand(self.lags, -1), values])
-        windows = padded.unfold(0, self.lags, 1).mT
-        past = windows[torch.from_numpy(positions)]
-        past[torch.from_numpy(positions == 0)] = 0.0
-        return past
-
-    def _forecast(self, past: Tensor, steps: int) -> np.ndarray:
-        """Forecasts (B, steps, C) in original units."""
-        parts = [forecast(self.network_, part, steps) for part in past.split(BATCH)]
-        values = torch.cat(parts).cpu().double().numpy()
-        return values * self.scaler_.scale_ + self.scaler_.mean_
+        rows = positions[:, np.newaxis] + np.arange(-self.network_.lags, 0)
+        past = self._history[np.maximum(rows, 0)]
+        past[positions == 0] = 0.0
+        return torch.from_numpy(past)
 
     def _predict_after(self, history):
-        self.check_is_fitted()
         past = self._windows(history, "the history passed to predict").values
-        values = self._forecast(past[-self.lags :].unsqueeze(0), self.horizon_)[0]
+        last = past[-self.network_.lags :].unsqueeze(0)
+        values = self._forecast(last, self.horizon_)[0]
         if isinstance(history, np.ndarray):
             return values
-        index = continue_index(history.index, self.horizon_)
+        index = continue_index(history.index, self._step, self.horizon_)
         if isinstance(history, pd.Series):
             return pd.Series(values[:, 0], index, name=history.name)
-        return pd.DataFrame(values, index, self.feature_names_in_)
+        return pd.DataFrame(values, index, history.columns)
 
     def _windows(self, table, name: str) -> Windows:
         """Windows without a future over a table in original units."""
-        self.check_is_fitted()
+        self._check_fitted_on_a_table()
         frame = as_frame(table, name, self.feature_names_in_)
         if not isinstance(table, np.ndarray):
-            check_regular(frame.index, name)
-        if len(frame) < self.lags:
+            check_continues(frame.index, self._index, self._step, name)
+        lags = self.network_.lags
+        if len(frame) < lags:
             raise ValueError(
                 f"{name} has {len(frame)} row(s), but the forecaster sees "
-                f"lags={self.lags}; pass at least {self.lags} rows."
+                f"lags={lags}; pass at least {lags} rows."
             )
-        return Windows(self._standardised(frame), self.lags, 0)
+        return Windows(self._standardised(frame.to_numpy()), lags, 0)
+
+    def _check_fitted_on_a_table(self) -> None:
+        self.check_is_fitted()
+        if self._is_vectorized:
+            raise ValueError(
+                f"This {type(self).__name__} was fitted on a panel and holds one "
+                "forecaster for each instance in forecasters_; call that of one "
+                "instance."
+            )
 
     # coefficients
 
@@ -407,46 +366,22 @@ class WindowForecaster(BaseForecaster):
             the window.
         """
         windows = self._windows(Y, "Y")
-        matrices, intercepts = self._var_of(torch.arange(len(windows)), windows)
+        matrices, intercepts = self._var_of(windows, torch.arange(len(windows)))
         return (matrices, intercepts) if return_intercept else matrices
 
     def _averages(self) -> tuple[np.ndarray, np.ndarray]:
-        self.check_is_fitted()
+        self._check_fitted_on_a_table()
         if "averages" not in self._computed:
-            windows = Windows(self._history, self.lags, 1)
-            n_used = min(len(windows), self._max_windows_in_average)
-            used = torch.linspace(0, len(windows) - 1, n_used).round().long()
-            sums = [
-                [part.sum(axis=0) for part in self._var_of(index, windows)]
-                for index in used.split(BATCH)
-            ]
-            self._computed["averages"] = tuple(
-                sum(parts) / n_used for parts in zip(*sums, strict=True)
-            )
+            windows = Windows(self._history, self.network_.lags, 1)
+            self._computed["averages"] = self._average_var(windows)
         return self._computed["averages"]
 
-    def _var_of(self, index: Tensor, windows: Windows) -> tuple[np.ndarray, np.ndarray]:
-        """Matrices and intercepts of some windows, in original units."""
-        device = device_of(self.network_)
-        parts = [self._var(windows[some][0].to(device)) for some in index.split(BATCH)]
-        matrices, intercepts = (
-            torch.cat(part).cpu().double().numpy() for part in zip(*parts, strict=True)
-        )
-        return coefficients.to_original_units(matrices, intercepts, self.scaler_)
-
-    # persistence and scikit-learn
-
-    def __getstate__(self):
-        # A model trained on a GPU must load where there is none.
-        state = self.__dict__.copy()
-        if "network_" in state and device_of(state["network_"]).type != "cpu":
-            state["network_"] = copy.deepcopy(state["network_"]).cpu()
-        return state
+    # scikit-learn
 
     @property
     def device_(self) -> torch.device:
         """The device that holds the network."""
-        self.check_is_fitted()
+        self._check_fitted_on_a_table()
         return device_of(self.network_)
 
     def __sklearn_is_fitted__(self) -> bool:
@@ -458,14 +393,3 @@ class WindowForecaster(BaseForecaster):
             target_tags=TargetTags(required=False),
             input_tags=InputTags(),
         )
-
-
-def _load(network: nn.Module, weights: dict) -> None:
-    try:
-        network.load_state_dict(weights)
-    except RuntimeError as error:
-        raise ValueError(
-            "warm_start=True continues the network of the last fit, whose sizes do not "
-            "fit the present parameters or data; put lags, n_layers, n_heads, d_model "
-            "and the series back, or set warm_start=False."
-        ) from error

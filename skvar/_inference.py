@@ -13,7 +13,7 @@ def device_of(network: nn.Module) -> torch.device:
 
 @torch.inference_mode()
 def forecast(network: nn.Module, past: Tensor, steps: int) -> Tensor:
-    """Forecast ``steps`` rows after each window, on the network's device.
+    """Forecast ``steps`` rows after each window, on the network's device and dtype.
 
     Beyond the network's own horizon, forecasts are fed back as observations.
 
@@ -28,7 +28,7 @@ def forecast(network: nn.Module, past: Tensor, steps: int) -> Tensor:
     """
     network.eval()
     lags = past.shape[1]
-    rows = past.to(device_of(network)).contiguous()
+    rows = past.to(next(iter(network.state_dict().values()))).contiguous()
     while rows.shape[1] < lags + steps:
         rows = torch.cat([rows, network(rows[:, -lags:])], dim=1)
     return rows[:, lags : lags + steps]
@@ -38,11 +38,9 @@ def mean_squared_error(
     network: nn.Module, windows: Windows, batch_size: int = 256
 ) -> float:
     """Mean squared error over every window, step and series."""
-    total = sum(
-        (forecast(network, past, windows.horizon) - future.to(device_of(network)))
-        .square()
-        .sum()
-        .double()
-        for past, future in windows.batches(batch_size)
-    )
-    return float(total) / (len(windows) * windows.horizon * windows.values.shape[1])
+    device = device_of(network)
+    total = 0.0
+    for past, future in windows.batches(batch_size):
+        error = forecast(network, past, windows.horizon) - future.to(device)
+        total += error.square().sum().item()
+    return total / (len(windows) * windows.horizon * windows.values.shape[1])

@@ -7,7 +7,7 @@ plus ``alpha`` times the sum of squared coefficients, whatever the number of row
 import numpy as np
 import scipy.linalg
 
-_CHUNK = 65_536
+_CHUNK = 8_192
 
 
 def ridge_var(
@@ -132,4 +132,11 @@ def _solve(covariance: np.ndarray, n_inputs: int, alpha: float) -> np.ndarray:
     """Coefficients (n_outputs, n_inputs) of the outputs, which come last."""
     gram = covariance[:n_inputs, :n_inputs] + alpha * np.eye(n_inputs)
     cross = covariance[:n_inputs, n_inputs:]
-    return scipy.linalg.solve(gram, cross, assume_a="pos").T
+    try:
+        return scipy.linalg.solve(gram, cross, assume_a="pos").T
+    except scipy.linalg.LinAlgError as error:
+        raise ValueError(
+            f"alpha={alpha} leaves the regression without a unique solution: series "
+            "are constant or collinear, or there are fewer rows than coefficients. "
+            "Raise alpha or drop series."
+        ) from error

@@ -1,4 +1,4 @@
-"""Checks of one table (time x series) and the continuation of its time index."""
+"""Checks of one table (time x series) and of its time index."""
 
 import numpy as np
 import pandas as pd
@@ -31,14 +31,20 @@ def as_frame(table, name: str, columns: pd.Index | None = None) -> pd.DataFrame:
         NaN or infinite values.
     """
     frame = pd.DataFrame(table, copy=False)
+    if isinstance(frame.index, pd.MultiIndex):
+        raise ValueError(
+            f"{name} is a panel (its rows have a MultiIndex); pass one table of it, "
+            f"such as {name}.loc[instance]."
+        )
     if frame.empty:
         raise ValueError(f"{name} is empty; pass at least one row and one column.")
-    _check_columns(frame, name, columns, named=isinstance(table, pd.DataFrame))
+    _check_columns(frame, name, columns)
     for column, dtype in frame.dtypes.items():
         if not pd.api.types.is_numeric_dtype(dtype) or dtype.kind == "c":
             raise TypeError(
                 f"{name} has a column that is not numeric: {column!r} is of dtype "
-                f"{dtype}. Encode categorical columns as numbers, or drop them."
+                f"{dtype}. Convert it with astype(float), encode categorical values "
+                "as numbers, or drop the column."
             )
     values = frame.to_numpy(dtype=float, na_value=np.nan)
     if not np.isfinite(values).all():
@@ -53,9 +59,7 @@ def as_frame(table, name: str, columns: pd.Index | None = None) -> pd.DataFrame:
     return pd.DataFrame(values, frame.index, columns, copy=False)
 
 
-def _check_columns(
-    frame: pd.DataFrame, name: str, columns: pd.Index | None, named: bool
-) -> None:
+def _check_columns(frame: pd.DataFrame, name: str, columns: pd.Index | None) -> None:
     if not frame.columns.is_unique:
         twice = frame.columns[frame.columns.duplicated()].unique().tolist()
         raise ValueError(f"{name} has duplicate columns {twice}; rename or drop them.")
@@ -66,6 +70,8 @@ def _check_columns(
             f"{name} has {frame.shape[1]} column(s), but the forecaster was fitted on "
             f"{len(columns)}: {columns.tolist()}."
         )
+    # Columns of arrays are numbered, which is no name.
+    named = not any(isinstance(c, pd.RangeIndex) for c in (columns, frame.columns))
     if named and not frame.columns.equals(columns):
         raise ValueError(
             f"{name} has columns {frame.columns.tolist()}, but the forecaster was "
@@ -73,41 +79,91 @@ def _check_columns(
         )
 
 
-def check_regular(index: pd.Index, name: str) -> None:
-    """Raise ValueError unless the time index runs forward in equal steps."""
+def regular_step(index: pd.Index, name: str) -> pd.DateOffset | int:
+    """The step of a time index that runs forward without gaps; 1 for integers.
+
+    Raises
+    ------
+    ValueError
+        If the index is not strictly increasing or its steps are not equal.
+    """
     if not (index.is_monotonic_increasing and index.is_unique):
         raise ValueError(
             f"{name} has a time index that is not strictly increasing; sort it with "
-            f"{name}.sort_index() and drop duplicate times."
+            "sort_index() and drop duplicate times."
         )
-    if len(index) > 2 and not _has_equal_steps(index):
-        raise ValueError(
-            f"{name} has an irregular time index; bring it to equal steps, for "
-            f"instance with {name}.asfreq(...) or {name}.resample(...).mean()."
-        )
-
-
-def _has_equal_steps(index: pd.Index) -> bool:
-    if isinstance(index, pd.DatetimeIndex):
-        return index.freq is not None or pd.infer_freq(index) is not None
-    positions = index.asi8 if isinstance(index, pd.PeriodIndex) else index.to_numpy()
-    steps = np.diff(positions)
-    return bool((steps == steps[0]).all())
-
-
-def continue_index(index: pd.Index, steps: int) -> pd.Index:
-    """The ``steps`` times that follow the end of a regular index."""
-    last = index[-1]
     if isinstance(index, pd.PeriodIndex):
-        return pd.period_range(last, periods=steps + 1, freq=index.freq)[1:]
+        step = index.freq
+    elif isinstance(index, pd.DatetimeIndex):
+        step = _step_of_dates(index, name)
+    elif pd.api.types.is_integer_dtype(index):
+        step = 1
+    else:
+        raise ValueError(
+            f"{name} has a time index of dtype {index.dtype}; use timestamps, periods "
+            "or integers, for instance with reset_index(drop=True)."
+        )
+    _check_grid(index, step, name)
+    return step
+
+
+def check_continues(
+    index: pd.Index, like: pd.Index, step: pd.DateOffset | int, name: str
+) -> None:
+    """Raise ValueError unless an index is of the kind and step of a known one."""
+    if _kind(index) != _kind(like):
+        raise ValueError(
+            f"{name} has {_kind(index)} as time index, but the forecaster was fitted "
+            f"on {_kind(like)}; convert one to the other."
+        )
+    _check_grid(index, step, name)
+
+
+def continue_index(
+    index: pd.Index, step: pd.DateOffset | int, n_steps: int
+) -> pd.Index:
+    """The times that follow the end of an index."""
+    return _grid(index[-1], step, n_steps + 1)[1:]
+
+
+def _step_of_dates(index: pd.DatetimeIndex, name: str) -> pd.DateOffset:
+    if index.freq is not None:
+        return index.freq
+    if len(index) == 1:
+        raise ValueError(
+            f"{name} is a single timestamp, whose step is unknown; pass more rows, or "
+            "an index with a freq."
+        )
+    step = pd.infer_freq(index) if len(index) > 2 else index[1] - index[0]
+    if step is None:
+        raise _irregular(name)
+    return pd.tseries.frequencies.to_offset(step)
+
+
+def _check_grid(index: pd.Index, step: pd.DateOffset | int, name: str) -> None:
+    if not index.equals(_grid(index[0], step, len(index))):
+        raise _irregular(name)
+
+
+def _irregular(name: str) -> ValueError:
+    return ValueError(
+        f"{name} has an irregular time index: its rows are not one step apart. Bring "
+        "them to equal steps with asfreq(...) or resample(...).mean(), integers with "
+        "reset_index(drop=True)."
+    )
+
+
+def _grid(first, step: pd.DateOffset | int, length: int) -> pd.Index:
+    if isinstance(first, pd.Period):
+        return pd.period_range(first, periods=length, freq=step)
+    if isinstance(first, pd.Timestamp):
+        return pd.date_range(first, periods=length, freq=step)
+    return pd.RangeIndex(first, first + length)
+
+
+def _kind(index: pd.Index) -> str:
+    if isinstance(index, pd.PeriodIndex):
+        return f"periods of {index.freqstr}"
     if isinstance(index, pd.DatetimeIndex):
-        freq = index.freq or (pd.infer_freq(index) if len(index) > 2 else None)
-        freq = freq or (last - index[-2] if len(index) == 2 else None)
-        if freq is None:
-            raise ValueError(
-                "The time step of a single timestamp is unknown; pass a table with at "
-                "least two rows, or an index with a freq."
-            )
-        return pd.date_range(last, periods=steps + 1, freq=freq)[1:]
-    step = last - index[-2] if len(index) > 1 else 1
-    return pd.RangeIndex(last + step, last + step * (steps + 1), step)
+        return f"timestamps in time zone {index.tz}" if index.tz else "timestamps"
+    return "integers"

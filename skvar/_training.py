@@ -2,6 +2,7 @@
 
 import copy
 import math
+import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +20,8 @@ from tqdm.auto import tqdm
 
 from ._inference import mean_squared_error
 from ._windows import Windows
+
+_GENERATORS = threading.RLock()
 
 
 @dataclass(frozen=True)
@@ -190,17 +193,21 @@ def resolve_device(device: str) -> torch.device:
 
 @contextmanager
 def seeded(random_state, device: torch.device) -> Iterator[None]:
-    """Seed torch's generators inside and leave them as they were outside."""
+    """Seed torch's generators inside and leave them as they were outside.
+
+    The generators belong to the process: other threads wait for their turn.
+    """
     if random_state is None:
         seed = int(np.random.default_rng().integers(2**31))
     else:
         seed = int(check_random_state(random_state).randint(2**31))
-    generators = [torch.default_generator]
-    devices, device_type = [], "cuda"
-    if device.type != "cpu":
-        generators.append(torch.get_device_module(device))
-        devices, device_type = [device], device.type
-    with torch.random.fork_rng(devices, device_type=device_type):
-        for generator in generators:
-            generator.manual_seed(seed)
+    devices = [] if device.type == "cpu" else [device]
+    kind = "cuda" if device.type == "cpu" else device.type
+    with _GENERATORS, torch.random.fork_rng(devices, device_type=kind):
+        torch.default_generator.manual_seed(seed)
+        if device.type == "cuda":
+            with torch.cuda.device(device):
+                torch.cuda.manual_seed(seed)
+        elif device.type != "cpu":
+            torch.get_device_module(device).manual_seed(seed)
         yield

@@ -14,21 +14,26 @@ class Windows(Dataset):
     Parameters
     ----------
     values : ndarray or Tensor of shape (n_rows, n_series)
-        float32, without gaps; copied only if read-only, as memory maps of joblib are.
+        Without gaps.
     lags, horizon : int
         Rows of past and of future in a window.
-
-    Attributes
-    ----------
-    values : Tensor of shape (n_rows, n_series)
-        Shares memory with a writable array.
+    dtype : torch.dtype, optional
+        Of the batches; that of the values by default.
     """
 
-    def __init__(self, values: np.ndarray | Tensor, lags: int, horizon: int):
+    def __init__(
+        self,
+        values: np.ndarray | Tensor,
+        lags: int,
+        horizon: int,
+        dtype: torch.dtype | None = None,
+    ):
         if isinstance(values, np.ndarray):
-            values = torch.from_numpy(np.require(values, requirements="W"))
+            # joblib maps large arrays read-only into memory, which torch does not know.
+            values = torch.from_numpy(np.require(values, requirements=["C", "W"]))
         self.values = values
         self.lags, self.horizon = lags, horizon
+        self.dtype = dtype or self.values.dtype
 
     def __len__(self) -> int:
         return max(0, len(self.values) - self.lags - self.horizon + 1)
@@ -39,29 +44,32 @@ class Windows(Dataset):
         Window i starts at row i.
         """
         view = self.values.unfold(0, self.lags + self.horizon, 1)
-        rows = view[index.to(self.values.device)].mT
+        rows = view[index.to(self.values.device)].mT.to(self.dtype)
         return rows[:, : self.lags], rows[:, self.lags :]
 
     def batches(
         self, batch_size: int, *, shuffle: bool = False
     ) -> Iterator[tuple[Tensor, Tensor]]:
         """Every window once, in order or in an order drawn from torch's generator."""
-        order = torch.randperm(len(self)) if shuffle else torch.arange(len(self))
-        for index in order.split(batch_size):
-            yield self[index]
+        permute = torch.randperm if shuffle else torch.arange
+        for index in permute(len(self), dtype=torch.int32).split(batch_size):
+            yield self[index.long()]
 
     def to(self, device: torch.device) -> "Windows":
-        """The same windows with the values on a device."""
-        return Windows(self.values.to(device), self.lags, self.horizon)
+        """The same windows with the values on a device, there in their dtype."""
+        if device == self.values.device:
+            return self
+        values = self.values.to(self.dtype).to(device)
+        return Windows(values, self.lags, self.horizon)
 
 
 def split_by_time(
     values: np.ndarray, lags: int, horizon: int, validation_fraction: float
-) -> tuple[Windows, Windows]:
-    """Training windows, and validation windows whose futures lie in the last rows.
+) -> tuple[np.ndarray, np.ndarray]:
+    """Rows for training, and rows for validation windows with futures in the last part.
 
-    A validation window may look back into the training rows; no training window sees
-    a validation row.
+    The validation rows begin ``lags`` rows before that part, so that its first window
+    looks back into the training rows; no training window sees the last part.
 
     Raises
     ------
@@ -77,6 +85,4 @@ def split_by_time(
             "are needed. Pass more rows, lower lags or horizon, or set "
             "early_stopping=False to do without the validation block."
         )
-    train = values[: n_rows - n_valid]
-    valid = values[n_rows - n_valid - lags :]
-    return Windows(train, lags, horizon), Windows(valid, lags, horizon)
+    return values[: n_rows - n_valid], values[n_rows - n_valid - lags :]

@@ -41,15 +41,16 @@ def _affine_map(
     function: Callable[[Tensor], Tensor], window: Tensor
 ) -> tuple[Tensor, Tensor]:
     """Slope (B, p, n_out, n_in), newest row first, and offset at (B, p, n_in)."""
-    inputs = window.detach().requires_grad_()
-    out = function(inputs)
-    rows = [
-        torch.autograd.grad(column.sum(), inputs, retain_graph=True)[0]
-        for column in out.unbind(1)
-    ]
+    with torch.inference_mode(False), torch.enable_grad():
+        inputs = window.detach().clone().requires_grad_()
+        out = function(inputs)
+        rows = [
+            torch.autograd.grad(column.sum(), inputs, retain_graph=True)[0]
+            for column in out.unbind(1)
+        ]
     slope = torch.stack(rows, dim=2)
-    offset = out - torch.einsum("bpoi,bpi->bo", slope, inputs)
-    return slope.flip(1), offset.detach()
+    offset = out.detach() - torch.einsum("bpoi,bpi->bo", slope, inputs.detach())
+    return slope.flip(1), offset
 
 
 def to_original_units(

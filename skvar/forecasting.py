@@ -1,15 +1,16 @@
-"""The public forecasters, and a scorer for scikit-learn's searches."""
+"""The public forecasters."""
 
 import math
 import numbers
 
 import numpy as np
 import torch
-from sklearn.pipeline import Pipeline
 from sklearn.utils import check_scalar
+from torch import Tensor
 
 from . import coefficients
-from ._forecaster import BATCH, WindowForecaster
+from ._forecaster import WindowForecaster
+from ._model import BATCH
 from ._networks.linear_attention_var import (
     LinearAttentionVAR as LinearAttentionVARNetwork,
 )
@@ -17,6 +18,7 @@ from ._networks.samovar import SAMoVAR
 from ._networks.static_path import StaticPath
 from ._ridge import ridge_direct, ridge_var
 from ._training import TrainingRecord
+from ._windows import Windows
 
 
 class LinearAttentionVAR(WindowForecaster):
@@ -97,6 +99,11 @@ class LinearAttentionVAR(WindowForecaster):
     n_features_in_ : int
         Number of series.
 
+    Notes
+    -----
+    The closed form holds a matrix of (lags * n_series) ** 2 numbers in float64. With
+    ``n_layers=0`` everything is computed in float64 on the CPU.
+
     References
     ----------
     .. [1] Lu, J. and Yang, S. (2025). Linear Transformers as VAR Models: Aligning
@@ -114,8 +121,6 @@ class LinearAttentionVAR(WindowForecaster):
     >>> forecaster.coef_.shape
     (1, 5, 5)
     """
-
-    _max_windows_in_average = 10**9
 
     def __init__(
         self,
@@ -159,6 +164,10 @@ class LinearAttentionVAR(WindowForecaster):
         self.verbose = verbose
         super().__init__()
 
+    def _check_parameters(self):
+        super()._check_parameters()
+        check_scalar(self.d_model, "d_model", numbers.Integral, min_val=1)
+
     def _build(self, n_series):
         return LinearAttentionVARNetwork(
             lags=self.lags,
@@ -170,19 +179,19 @@ class LinearAttentionVAR(WindowForecaster):
         )
 
     def _estimate(self, network, values, device):
-        windows, validation = self._split(values, 1)
-        self._solve_static(network, windows.values.numpy())
+        training, validation = self._split(values, 1)
+        self._solve_static(network, training)
         if not self.n_layers:
-            network.to(device)
             return TrainingRecord()
-        record = self._train(network, windows, validation, device)
-        self._solve_static(network, values)
+        record = self._train(network, training, validation, device)
+        if validation is not None:
+            self._solve_static(network, values)
         return record
 
     def _solve_static(self, network, values):
         matrices, intercept = ridge_var(values, self.lags, self.alpha)
-        network.matrices.copy_(torch.from_numpy(matrices))
-        network.intercept.copy_(torch.from_numpy(intercept))
+        network.matrices.copy_(_as(network.matrices, matrices))
+        network.intercept.copy_(_as(network.intercept, intercept))
 
     def _var(self, past):
         return coefficients.dynamic_var(self.network_, past)
@@ -368,6 +377,9 @@ class SAMoVARForecaster(WindowForecaster):
 
     def _check_parameters(self):
         super()._check_parameters()
+        for name in ("token_length", "d_model"):
+            if getattr(self, name) is not None:
+                check_scalar(getattr(self, name), name, numbers.Integral, min_val=1)
         if self.static_path not in ("ridge", None):
             raise ValueError(
                 f"static_path must be 'ridge' or None, not {self.static_path!r}."
@@ -377,8 +389,11 @@ class SAMoVARForecaster(WindowForecaster):
                 "n_layers=0 leaves only the static path; set static_path='ridge' or "
                 "n_layers of at least 1."
             )
-        if self.token_length is not None:
-            check_scalar(self.token_length, "token_length", numbers.Integral, min_val=1)
+        if not self.alpha > 0:
+            raise ValueError(
+                f"alpha={self.alpha} must be positive: centred windows have one "
+                "dimension less than coefficients."
+            )
 
     def _build(self, n_series):
         network = None
@@ -399,22 +414,24 @@ class SAMoVARForecaster(WindowForecaster):
         return StaticPath(network, lags=self.lags, horizon=self.horizon_)
 
     def _estimate(self, network, values, device):
-        windows, validation = self._split(values, self.horizon_)
+        training, validation = self._split(values, self.horizon_)
         if self.static_path is None:
-            return self._train(network, windows, validation, device)
-        record = TrainingRecord()
-        if self.n_layers:
-            record = self._train(network.network, windows, validation, device)
+            return self._train(network, training, validation, device)
+        if not self.n_layers:
+            self._solve_static(network, values)
+            return TrainingRecord()
+        record = self._train(network.network, training, validation, device)
         network.to(device)
         if validation is not None:
-            self._solve_static(network, windows.values.numpy())
-            network.fit_share(validation.to(device).batches(BATCH))
+            self._solve_static(network, training)
+            windows = Windows(validation, self.lags, self.horizon_, torch.float32)
+            network.fit_share(windows.to(device).batches(BATCH))
         self._solve_static(network, values)
         return record
 
     def _solve_static(self, network, values):
         weight = ridge_direct(values, self.lags, self.horizon_, self.alpha)
-        network.weight.copy_(torch.from_numpy(weight))
+        network.weight.copy_(_as(network.weight, weight))
 
     def _var(self, past):
         return coefficients.local_var(self.network_, past)
@@ -448,52 +465,6 @@ class SAMoVARForecaster(WindowForecaster):
         ]
 
 
-def rolling_score(estimator, Y, y=None) -> float:
-    """Score a forecaster on every window of a table, for scikit-learn's searches.
-
-    Parameters
-    ----------
-    estimator : forecaster of skvar, or a fitted Pipeline that ends in one
-        In a pipeline whose transformers can be inverted the errors are in the units of
-        ``Y``, else in those of the transformed table.
-    Y : Series, DataFrame or array of shape (n_rows, n_series)
-        At least ``lags + horizon`` rows.
-    y : None
-        Ignored.
-
-    Returns
-    -------
-    float
-        Minus the mean squared error over every window of ``Y`` that holds ``lags``
-        rows of context and ``horizon`` rows of truth, all series, all steps.
-
-    Raises
-    ------
-    ValueError
-        If ``Y`` holds no such window.
-    """
-    transformers, forecaster = None, estimator
-    if isinstance(estimator, Pipeline):
-        forecaster = estimator[-1]
-        transformers = estimator[:-1] if len(estimator) > 1 else None
-    table = Y if transformers is None else transformers.transform(Y)
-    invert = getattr(transformers, "inverse_transform", lambda values: values)
-    invertible = transformers is None or hasattr(transformers, "inverse_transform")
-    truth = np.asarray(Y if invertible else table, dtype=float)
-    truth = truth.reshape(len(truth), -1)
-    lags, horizon = forecaster.lags, forecaster.horizon_
-    if len(truth) < lags + horizon:
-        raise ValueError(
-            f"Y has {len(truth)} rows, too few for a window of lags={lags} and "
-            f"horizon={horizon}; pass at least {lags + horizon} rows, for instance "
-            "with a larger test_size in TimeSeriesSplit."
-        )
-    targets = np.lib.stride_tricks.sliding_window_view(truth[lags:], horizon, axis=0)
-    targets = targets.swapaxes(1, 2)
-    total, done = 0.0, 0
-    for forecasts in forecaster._rolling(table[:-horizon]):
-        flat = np.asarray(invert(forecasts.reshape(-1, forecasts.shape[-1])))
-        part = targets[done : done + len(forecasts)]
-        total += np.square(flat.reshape(part.shape) - part).sum()
-        done += len(forecasts)
-    return -float(total / targets.size)
+def _as(like: Tensor, array: np.ndarray) -> Tensor:
+    # Cast on the CPU: not every device has float64.
+    return torch.from_numpy(array).to(like.dtype)

@@ -17,17 +17,18 @@ def draw(n, *, batch=2, heads=3, d=4, e=5, seed=0):
         return torch.randn(*shape, generator=generator, dtype=torch.float64)
 
     q, k = normal(2, batch, n, heads, d).requires_grad_().unbind()
-    return q, k, normal(batch, n, heads, e).requires_grad_(), normal(batch, heads, d, e)
+    v, state = normal(batch, n, heads, e), normal(batch, heads, d, e)
+    return q, k, v.requires_grad_(), state.requires_grad_()
 
 
 def by_definition(q, k, v, state):
     """o_t = S_0^T q_t + sum_{i <= t} (q_t . k_i) v_i, one term at a time."""
-    out = torch.zeros_like(v)
+    out = []
     for t in range(q.shape[1]):
-        out[:, t] = torch.einsum("bhd,bhde->bhe", q[:, t], state)
+        out.append(torch.einsum("bhd,bhde->bhe", q[:, t], state))
         for i in range(t + 1):
-            out[:, t] += (q[:, t] * k[:, i]).sum(-1, keepdim=True) * v[:, i]
-    return out
+            out[t] = out[t] + (q[:, t] * k[:, i]).sum(-1, keepdim=True) * v[:, i]
+    return torch.stack(out, dim=1)
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -40,9 +41,10 @@ def test_equals_definition_with_gradients(form, n):
     expected_final = state + torch.einsum("bnhd,bnhe->bhde", k, v)
     assert torch.allclose(final, expected_final, rtol=0, atol=1e-10)
     weight = torch.linspace(-1, 1, out.numel(), dtype=torch.float64).view_as(out)
-    ours = torch.autograd.grad((out * weight).sum() + final.sum(), [q, k, v])
+    inputs = [q, k, v, state]
+    ours = torch.autograd.grad((out * weight).sum() + final.sum(), inputs)
     theirs = torch.autograd.grad(
-        (expected * weight).sum() + expected_final.sum(), [q, k, v]
+        (expected * weight).sum() + expected_final.sum(), inputs
     )
     for a, b in zip(ours, theirs, strict=True):
         assert torch.allclose(a, b, rtol=0, atol=1e-10)
@@ -69,8 +71,18 @@ def test_split_sequence_is_one_pass(form, n, data):
     tail, final = linear_attention(
         q[:, cut:], k[:, cut:], v[:, cut:], initial_state=middle, form=form
     )
-    assert torch.allclose(torch.cat([head, tail], dim=1), whole, rtol=0, atol=1e-10)
+    joined = torch.cat([head, tail], dim=1)
+    assert torch.allclose(joined, whole, rtol=0, atol=1e-10)
     assert torch.allclose(final, end, rtol=0, atol=1e-10)
+    inputs = [q, k, v, state]
+    split, once = (
+        torch.autograd.grad(
+            out.square().sum() + last.sum(), inputs, materialize_grads=True
+        )
+        for out, last in ((joined, final), (whole, end))
+    )
+    for a, b in zip(split, once, strict=True):
+        assert torch.allclose(a, b, rtol=0, atol=1e-9)
 
 
 def test_float32_stays_float32_and_close():

@@ -36,15 +36,25 @@ BAD_TABLES = {
     "gap in integers": (
         lambda t: t.reset_index(drop=True).drop(index=50),
         ValueError,
-        "irregular time index",
+        "y has an irregular time index",
     ),
     "duplicate times": (
         lambda t: t.set_axis([*t.index[:-1], t.index[-2]]),
-        (ValueError, TypeError),
-        "index",
+        ValueError,
+        "not strictly increasing.*drop duplicate times",
     ),
-    "unsorted": (lambda t: t.iloc[::-1], (ValueError, TypeError), "monoton|increasing"),
-    "empty": (lambda t: t.iloc[:0], (ValueError, TypeError), "y is empty"),
+    "unsorted": (lambda t: t.iloc[::-1], ValueError, r"not strictly.*sort_index\(\)"),
+    "steps of five": (
+        lambda t: t.set_axis(range(0, 5 * len(t), 5)),
+        ValueError,
+        r"irregular.*reset_index\(drop=True\)",
+    ),
+    "float index": (
+        lambda t: t.set_axis(np.arange(len(t)) / 2),
+        ValueError,
+        "time index of dtype float64",
+    ),
+    "empty": (lambda t: t.iloc[:0], ValueError, "y is empty"),
 }
 
 
@@ -74,7 +84,10 @@ BAD_PARAMETERS = [
     ({"learning_rate": -0.1}, "learning_rate"),
     ({"dropout": 1.0}, "dropout"),
     ({"validation_fraction": 1.2}, "validation_fraction"),
-    ({"alpha": -1}, "alpha"),
+    ({"alpha": -1}, "alpha=-1 is not in the range"),
+    ({"alpha": np.nan}, "alpha=nan is not in the range"),
+    ({"learning_rate": np.inf}, "learning_rate=inf is not in the range"),
+    ({"d_model": 2.5}, "d_model"),
     ({"device": "abacus"}, "device='abacus' is not available here; use 'auto'"),
     ({"random_state": "seed"}, "seed"),
 ]
@@ -84,6 +97,7 @@ BAD_SAMOVAR_PARAMETERS = [
     ({"n_layers": 0, "static_path": None}, "n_layers=0 leaves only the static path"),
     ({"predictor": "magic"}, "predictor must be"),
     ({"token_length": 0}, "token_length"),
+    ({"alpha": 0}, "alpha=0 must be positive"),
 ]
 
 
@@ -99,8 +113,6 @@ def test_bad_parameters(forecaster, parameters, message, us_change):
         setattr(fitted, name, value)
     with pytest.raises((ValueError, TypeError), match=message):
         fitted.fit(us_change)
-    for name in parameters:
-        setattr(fitted, name, getattr(forecaster, name))
     pd.testing.assert_frame_equal(fitted.predict([1, 2]), before, check_exact=True)
 
 
@@ -117,7 +129,9 @@ def test_bad_history(fitted, us_change):
         (us_change.rename(columns={"Income": "Wage"}), "Wage.*select these"),
         (with_value(us_change, np.inf), "holds inf"),
         (us_change.to_numpy()[:, :3], "has 3 column"),
-        (irregular(us_change), "irregular"),
+        (us_change.iloc[::4], "irregular"),
+        (us_change.to_timestamp(), "timestamps as time index.*periods of Q-DEC"),
+        (us_change.reset_index(drop=True), "integers as time index"),
     ]
     for table, message in cases:
         with pytest.raises(ValueError, match=message):
@@ -141,6 +155,8 @@ def test_gap_in_update(fitted, us_change):
     wrong = us_change[150:].rename(columns={"Income": "Wage"})
     with pytest.raises(ValueError, match="Wage"):
         forecaster.update(wrong)
+    with pytest.raises(ValueError, match="y has timestamps as time index"):
+        forecaster.update(us_change[150:].to_timestamp())
     with pytest.raises(ValueError, match="holds inf"):
         forecaster.update(with_value(us_change[140:], np.inf))
     assert forecaster.cutoff[0] == us_change.index[149]
@@ -160,3 +176,37 @@ def test_rolling_score_needs_one_window(fitted, us_change):
     rows = fitted.lags + 3
     with pytest.raises(ValueError, match=r"larger test_size in TimeSeriesSplit"):
         skvar.rolling_score(fitted, us_change[:rows])
+
+
+def test_rolling_score_checks_every_row_and_the_estimator(fitted, us_change):
+    with pytest.raises(ValueError, match="Y holds NaN"):
+        skvar.rolling_score(fitted, with_value(us_change[::-1], np.nan)[::-1])
+    with pytest.raises(ValueError, match="Y has an irregular time index"):
+        skvar.rolling_score(fitted, pd.concat([us_change[:100], us_change[110:112]]))
+    with pytest.raises(ValueError, match="fitted"):
+        skvar.rolling_score(fitted.clone(), us_change)
+    with pytest.raises(TypeError, match="not a str"):
+        skvar.rolling_score("forecaster", us_change)
+
+
+def test_ols_without_a_unique_solution_names_alpha(us_change):
+    forecaster = LinearAttentionVAR(2, n_layers=0, alpha=0.0)
+    for table in (us_change.assign(constant=1.0), us_change[:8]):
+        with pytest.raises(ValueError, match=r"alpha=0\.0.*Raise alpha or drop series"):
+            forecaster.fit(table)
+
+
+def test_panels_answer_by_instance(us_change):
+    panel = pd.concat({"a": us_change, "b": us_change}, names=["place", "time"])
+    forecaster = LINEAR.clone().fit(panel, fh=[1])
+    assert len(forecaster.predict()) == 2
+    for ask in (
+        lambda: forecaster.predict(us_change),
+        lambda: forecaster.var_matrices(us_change),
+        lambda: forecaster.rolling_forecast(us_change),
+        lambda: forecaster.coef_,
+    ):
+        with pytest.raises(ValueError, match="forecasters_; call that of one"):
+            ask()
+    with pytest.raises(ValueError, match="panel.*MultiIndex"):
+        LINEAR.clone().fit(us_change).predict(panel)

@@ -1,13 +1,19 @@
 """What the forecasters compute, on real and simulated data."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pandas as pd
 import pytest
+import sklearn
+import torch
+from sktime.datasets import load_macroeconomic
 from sktime.forecasting.base import ForecastingHorizon
 from sktime.utils.estimator_checks import parametrize_with_checks
 from statsmodels.tsa.api import VAR
 
 from skvar import LinearAttentionVAR, SAMoVARForecaster, rolling_score
+from skvar.nn import StaticPath
 
 
 # sktime's own code meets this deprecation of pandas.
@@ -47,22 +53,32 @@ def simulate(matrices, n_rows, seed, sign_series=None, burn=200):
     return values[burn:]
 
 
-def one_step_error(forecaster, train, test):
+def one_step_errors(forecaster, train, test):
+    """Mean squared one-step test errors of OLS, by statsmodels, and a forecaster."""
     lags = forecaster.lags
-    forecaster.fit(train)
+    ols = VAR(train).fit(lags, trend="c")
     table = np.concatenate([train[-lags:], test])
-    return -rolling_score(forecaster, table)
+    windows = np.lib.stride_tricks.sliding_window_view(table[:-1], lags, axis=0)
+    forecasts = ols.intercept + np.einsum(
+        "loi,wil->wo", ols.coefs, windows[..., ::-1], optimize=True
+    )
+    ours = -rolling_score(forecaster.fit(train), table)
+    return np.square(forecasts - test).mean(), ours
 
 
-def test_without_penalty_depth_zero_is_ols(us_change):
-    ols = VAR(us_change).fit(3, trend="c")
-    ours = LinearAttentionVAR(3, n_layers=0, alpha=1e-10).fit(us_change)
+@pytest.mark.parametrize("alpha", [0.0, 1e-12])
+@pytest.mark.parametrize("levels", [False, True])
+def test_without_penalty_depth_zero_is_ols(alpha, levels, us_change):
+    table = us_change
+    if levels:
+        table = load_macroeconomic()[["realgdp", "realcons", "realinv", "cpi"]]
+    ols = VAR(table).fit(3, trend="c")
+    ours = LinearAttentionVAR(3, n_layers=0, alpha=alpha).fit(table)
     np.testing.assert_allclose(ours.coef_, ols.coefs, atol=1e-6)
-    np.testing.assert_allclose(ours.intercept_, ols.intercept, atol=1e-6)
+    np.testing.assert_allclose(ours.intercept_, ols.intercept, rtol=1e-6, atol=1e-6)
     steps = ours.predict(fh=range(1, 9))
-    expected = ols.forecast(us_change.to_numpy()[-3:], 8)
-    # float32 forecasts of values up to about 10.
-    np.testing.assert_allclose(steps, expected, atol=1e-5)
+    expected = ols.forecast(table.to_numpy()[-3:], 8)
+    np.testing.assert_allclose(steps, expected, rtol=1e-6, atol=1e-6)
 
 
 def test_static_var_is_learned_as_well_as_by_ols():
@@ -70,8 +86,7 @@ def test_static_var_is_learned_as_well_as_by_ols():
     matrices = [0.5 * np.eye(5) + 0.1 * rng.normal(size=(5, 5)), 0.2 * np.eye(5)]
     values = simulate(matrices, 8000, seed=1)
     train, test = values[:3000], values[3000:]
-    ols = one_step_error(LinearAttentionVAR(2, n_layers=0, alpha=1e-10), train, test)
-    ours = one_step_error(LinearAttentionVAR(2, random_state=0), train, test)
+    ols, ours = one_step_errors(LinearAttentionVAR(2, random_state=0), train, test)
     assert ours <= 1.01 * ols
 
 
@@ -81,8 +96,7 @@ def test_sign_switching_var_is_learned_better_than_by_ols():
     matrix *= 0.9 / np.linalg.norm(matrix, 2)
     values = simulate([matrix], 11_000, seed=1, sign_series=0)
     train, test = values[:6000], values[6000:]
-    ols = one_step_error(LinearAttentionVAR(1, n_layers=0, alpha=1e-10), train, test)
-    ours = one_step_error(LinearAttentionVAR(1, random_state=0), train, test)
+    ols, ours = one_step_errors(LinearAttentionVAR(1, random_state=0), train, test)
     assert ours <= 0.82 * ols
 
 
@@ -255,13 +269,42 @@ def test_rolling_score_is_the_mean_over_all_windows(fitted, us_change):
     assert rolling_score(fitted, table.to_numpy()) == pytest.approx(expected, rel=1e-5)
 
 
-def test_mix_with_the_closed_form_is_no_worse_on_held_out_rows(us_change):
-    forecaster = SMALL["samovar"].clone().fit(us_change)
-    share = forecaster.network_.share
-    assert ((share >= 0) & (share <= 1)).all()
-    untrained = forecaster.clone().set_params(max_epochs=0).fit(us_change)
-    assert untrained.n_epochs_ == 0
-    assert len(untrained.validation_scores_) == 1
+def test_mix_is_no_worse_than_its_parts_on_held_out_rows(us_change, monkeypatch):
+    seen = []
+    fit_share = StaticPath.fit_share
+
+    def spy(self, batches):
+        [(window, target)] = list(batches)
+        fit_share(self, [(window, target)])
+        forecasts = {
+            "mix": self(window),
+            "static": self.static(window),
+            "network": self.network(window),
+        }
+        for name, forecast in forecasts.items():
+            forecasts[name] = (forecast - target).square().mean(dim=(0, 2))
+        seen.append(forecasts)
+
+    monkeypatch.setattr(StaticPath, "fit_share", spy)
+    SMALL["samovar"].clone().fit(us_change)
+    [errors] = seen
+    best = torch.minimum(errors["static"], errors["network"])
+    assert (errors["mix"] <= best * (1 + 1e-6)).all()
+    assert (errors["mix"] < best * 0.9999).any()
+
+
+def test_flat_series_keep_coef_bounded():
+    rng = np.random.default_rng(0)
+    table = np.column_stack(
+        [np.where(rng.random(150) < 0.05, 5.0, 0.0), rng.normal(size=150)]
+    )
+    forecaster = SAMoVARForecaster(8, horizon=3, max_epochs=2, random_state=0)
+    forecaster.fit(table)
+    matrices = forecaster.var_matrices(table)
+    flat = [i for i in range(len(matrices)) if np.ptp(table[i : i + 8, 0]) == 0]
+    assert len(flat) > 10
+    # Shifting the series by a thousandth of its spread moves no forecast by more.
+    assert np.abs(matrices[flat]).max() < 10
 
 
 def test_etth1_closed_form_reaches_the_reference(reference_dir):
@@ -274,3 +317,85 @@ def test_etth1_closed_form_reaches_the_reference(reference_dir):
     score = rolling_score(forecaster, values[16 * 720 - 720 : 20 * 720])
     # 0.3705 with every second training window; here every window counts.
     assert -score == pytest.approx(0.3705, abs=0.003)
+
+
+def no_freq(table, freq):
+    dates = pd.date_range("2000-01-31", periods=len(table), freq=freq)
+    return table.set_axis(pd.DatetimeIndex(list(dates)))
+
+
+@pytest.mark.parametrize("freq", ["ME", "QS", "B", "7h"])
+def test_times_without_a_freq_keep_the_step_of_fit(freq, us_change):
+    table = no_freq(us_change, freq)
+    expected = table.index[150:153]
+    forecaster = SMALL["classical"].clone().set_params(horizon=3)
+    forecaster.fit(table[:140])
+    for row in range(140, 150):
+        forecaster.update(table[row : row + 1], update_params=False)
+    ahead = forecaster.predict([1, 2, 3])
+    assert list(ahead.index) == list(expected)
+    after = forecaster.predict(table[148:150])
+    assert list(after.index) == list(expected)
+    np.testing.assert_allclose(after, ahead)
+    absolute = ForecastingHorizon(expected[:1], is_relative=False)
+    np.testing.assert_allclose(forecaster.predict(absolute), ahead[:1])
+
+
+def test_coef_does_not_depend_on_when_it_is_read(us_change):
+    early, late = (SMALL["dynamic"].clone().fit(us_change[:150]) for _ in range(2))
+    before = early.coef_
+    for forecaster in (early, late):
+        forecaster.update(us_change[150:], update_params=False)
+    np.testing.assert_array_equal(early.coef_, late.coef_)
+    assert np.abs(early.coef_ - before).max() > 0
+
+
+def test_warm_start_takes_a_new_horizon_or_says_why_not(us_change):
+    linear = SMALL["dynamic"].clone().set_params(warm_start=True).fit(us_change)
+    assert len(linear.set_params(horizon=6).fit(us_change).predict(us_change)) == 6
+    samovar = SMALL["samovar"].clone().set_params(warm_start=True).fit(us_change)
+    with pytest.raises(ValueError, match="put lags, horizon"):
+        samovar.set_params(horizon=6).fit(us_change)
+
+
+def test_parameters_changed_after_fit_wait_for_the_next_fit(us_change):
+    for name in ("dynamic", "samovar"):
+        forecaster = SMALL[name].clone().fit(us_change)
+        before, coef = forecaster.predict([-1, 1, 9]), forecaster.coef_
+        forecaster.lags, forecaster.horizon = 3, 2
+        forecaster._computed = {}
+        pd.testing.assert_frame_equal(forecaster.predict([-1, 1, 9]), before)
+        np.testing.assert_array_equal(forecaster.coef_, coef)
+        assert len(forecaster.predict(us_change)) == 4
+        assert rolling_score(forecaster, us_change) < 0
+
+
+def test_context_of_torch_and_sklearn_does_not_matter(us_change):
+    for forecaster in (SMALL["dynamic"], SMALL["samovar"]):
+        expected = forecaster.clone().fit(us_change)
+        with torch.no_grad(), sklearn.config_context(transform_output="pandas"):
+            first = forecaster.clone().fit(us_change)
+        with torch.inference_mode():
+            second = forecaster.clone().fit(us_change)
+            coef = second.coef_
+        torch.set_default_dtype(torch.float64)
+        try:
+            third = forecaster.clone().fit(us_change)
+            assert third.coef_.shape == coef.shape
+        finally:
+            torch.set_default_dtype(torch.float32)
+        for other in (first, second):
+            pd.testing.assert_frame_equal(other.predict([1]), expected.predict([1]))
+            np.testing.assert_allclose(other.coef_, expected.coef_)
+
+
+def test_threads_do_not_mix_their_seeds(us_change):
+    def forecast(_):
+        return SMALL["samovar"].clone().fit(us_change).predict([1, 2])
+
+    before = torch.get_rng_state()
+    with ThreadPoolExecutor(3) as pool:
+        first, *others = pool.map(forecast, range(6))
+    assert torch.equal(torch.get_rng_state(), before)
+    for other in others:
+        pd.testing.assert_frame_equal(other, first, check_exact=True)

@@ -10,9 +10,15 @@ import pandas as pd
 import pytest
 import sklearn
 from sklearn.decomposition import PCA
+from sklearn.impute import SimpleImputer
 from sklearn.model_selection import GridSearchCV, TimeSeriesSplit
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import MinMaxScaler, Normalizer, StandardScaler
+from sklearn.preprocessing import (
+    FunctionTransformer,
+    MinMaxScaler,
+    Normalizer,
+    StandardScaler,
+)
 from sktime.forecasting.compose import TransformedTargetForecaster
 from sktime.forecasting.model_evaluation import evaluate
 from sktime.forecasting.model_selection import ForecastingGridSearchCV
@@ -92,10 +98,21 @@ def test_rolling_score_of_pipelines(us_change):
         # OLS does not depend on units or on the basis of the series.
         score = skvar.rolling_score(pipeline, us_change)
         assert score == pytest.approx(expected, rel=1e-3)
-    # What cannot be inverted is scored as the forecaster sees it.
-    pipeline = make_pipeline(Normalizer(), plain.clone()).fit(us_change)
-    normalised = Normalizer().fit_transform(us_change)
-    expected = skvar.rolling_score(plain.clone().fit(normalised), normalised)
+    nested = make_pipeline(StandardScaler(), make_pipeline(PCA(), plain.clone()))
+    score = skvar.rolling_score(nested.fit(us_change), us_change)
+    assert score == pytest.approx(expected, rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    "transformer",
+    [Normalizer(), FunctionTransformer(np.tanh), SimpleImputer()],
+    ids=lambda t: type(t).__name__,
+)
+def test_rolling_score_of_what_cannot_be_inverted(transformer, us_change):
+    plain = LinearAttentionVAR(2, horizon=4, n_layers=0)
+    pipeline = make_pipeline(transformer, plain.clone()).fit(us_change)
+    seen = sklearn.clone(transformer).fit_transform(us_change)
+    expected = skvar.rolling_score(plain.clone().fit(seen), seen)
     assert skvar.rolling_score(pipeline, us_change) == pytest.approx(expected)
 
 
@@ -179,6 +196,15 @@ def test_joblib_round_trip_in_a_fresh_process(forecaster, us_change, tmp_path):
     pd.testing.assert_frame_equal(
         after, forecaster.predict(us_change), check_exact=True
     )
+
+
+def test_joblib_memory_map(forecaster, us_change, tmp_path):
+    expected = forecaster.fit(us_change).predict([-3, 1])
+    joblib.dump(forecaster, tmp_path / "forecaster.joblib")
+    mapped = joblib.load(tmp_path / "forecaster.joblib", mmap_mode="r")
+    pd.testing.assert_frame_equal(mapped.predict([-3, 1]), expected)
+    np.testing.assert_allclose(mapped.coef_, forecaster.coef_)
+    mapped.update(us_change[-1:])
 
 
 def test_clone_and_deepcopy(forecaster, us_change):

@@ -103,23 +103,26 @@ class SAMoVAR(nn.Module):
 
     def forward(self, window: Tensor) -> Tensor:
         """Forecast (B, horizon, n_targets) from a window (B, lags, n_series)."""
-        forecast = self._next_tokens(window)[2]
-        while forecast.shape[1] < self.horizon:
-            seen = torch.cat([window, forecast], dim=1)[:, -self.lags :]
-            forecast = torch.cat([forecast, self._next_tokens(seen)[2]], dim=1)
-        return forecast[:, : self.horizon]
+        return self._to_horizon(window, self._next_tokens(window)[2])
 
     def losses(self, window: Tensor, target: Tensor) -> dict[str, Tensor]:
         """Mean squared errors of every next segment (normalised) and the forecast."""
         segments, predicted, forecast = self._next_tokens(window)
-        if self.horizon > self.token_length:
-            forecast = self(window)
+        next_token = predicted.new_zeros(())
+        if segments.shape[1] > 1:
+            next_token = F.mse_loss(predicted[:, :-1], segments[:, 1:])
+        forecast = self._to_horizon(window, forecast)
         return {
-            "loss_next_token": F.mse_loss(predicted[:, :-1], segments[:, 1:])
-            if segments.shape[1] > 1
-            else predicted.new_zeros(()),
-            "loss_forecast": F.mse_loss(forecast[:, : self.horizon], target),
+            "loss_next_token": next_token,
+            "loss_forecast": F.mse_loss(forecast, target),
         }
+
+    def _to_horizon(self, window: Tensor, forecast: Tensor) -> Tensor:
+        """Cut a forecast of one token, or extend it by feeding it back."""
+        while forecast.shape[1] < self.horizon:
+            seen = torch.cat([window, forecast], dim=1)[:, -self.lags :]
+            forecast = torch.cat([forecast, self._next_tokens(seen)[2]], dim=1)
+        return forecast[:, : self.horizon]
 
     def _next_tokens(self, window: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Each target's segments, the segment predicted after each, the forecast.
@@ -128,7 +131,9 @@ class SAMoVAR(nn.Module):
         (B * n_targets, n_segments, token_length).
         """
         centre, scale = self._centre_and_scale(window)
-        segments = self._segment((window - centre) / scale)
+        # A flat series gives zeros whatever the scale; 1 keeps its gradient finite.
+        divisor = torch.where(scale < 1e-5, torch.ones_like(scale), scale)
+        segments = self._segment((window - centre) / divisor)
         predicted = self.head(self.head_norm(self.var(self.tokens(segments))))
         last = predicted[:, -1].unflatten(0, (-1, self.n_targets)).mT
         targets = slice(self.n_series - self.n_targets, None)

@@ -21,7 +21,7 @@ class StaticPath(nn.Module):
 
     def __init__(self, network: nn.Module | None, *, lags: int, horizon: int):
         super().__init__()
-        self.network, self.horizon = network, horizon
+        self.network, self.lags, self.horizon = network, lags, horizon
         self.register_buffer("weight", torch.zeros(horizon, lags))
         share = torch.full((horizon, 1), 1.0 if network is None else 0.5)
         self.register_buffer("share", share)
