@@ -2,6 +2,7 @@
 
 import copy
 import math
+import numbers
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -9,12 +10,12 @@ import numpy as np
 import pandas as pd
 import torch
 from sklearn.preprocessing import StandardScaler
-from sklearn.utils import InputTags, Tags, TargetTags
+from sklearn.utils import InputTags, Tags, TargetTags, check_scalar
 from sktime.forecasting.base import BaseForecaster, ForecastingHorizon
 from torch import Tensor
 
 from ._inference import device_of
-from ._model import BATCH, WindowModel
+from ._model import BATCH, Rows, WindowModel, on_cpu
 from ._tables import (
     as_frame,
     check_continues,
@@ -38,7 +39,7 @@ _LEARNED_STATE = ("network_", "scaler_", "feature_names_in_")
 
 
 class WindowForecaster(WindowModel, BaseForecaster):
-    """From tables to rows of a window model, and from its forecasts to tables."""
+    """From tables to the rows of a model, and from its forecasts to tables."""
 
     _tags = {
         "authors": "skvar developers",
@@ -180,7 +181,7 @@ class WindowForecaster(WindowModel, BaseForecaster):
             self.scaler_ = StandardScaler().fit(y.to_numpy(dtype=float))
         self.n_features_in_ = len(self.feature_names_in_)
         self._history = self._standardised(y.to_numpy())
-        self._learn(self._history, weights)
+        self._learn(Rows([self._history]), weights)
         return self
 
     def _update(self, y, X=None, update_params=True):
@@ -201,8 +202,14 @@ class WindowForecaster(WindowModel, BaseForecaster):
         if update_params:
             self._check_parameters()
             n_known = self._index.get_indexer(self.cutoff)[0] + 1
-            self._learn(self._history[:n_known], self.network_.state_dict())
+            known = Rows([self._history[:n_known]])
+            self._learn(known, self.network_.state_dict())
         return self
+
+    def _check_parameters(self) -> None:
+        super()._check_parameters()
+        if self.horizon is not None:
+            check_scalar(self.horizon, "horizon", numbers.Integral, min_val=1)
 
     def _horizon_from(self, fh: ForecastingHorizon | None) -> int:
         if self.horizon is not None:
@@ -319,7 +326,7 @@ class WindowForecaster(WindowModel, BaseForecaster):
                 f"{name} has {len(frame)} row(s), but the forecaster sees "
                 f"lags={lags}; pass at least {lags} rows."
             )
-        return Windows(self._standardised(frame.to_numpy()), lags, 0)
+        return Windows([self._standardised(frame.to_numpy())], lags, 0)
 
     def _check_fitted_on_a_table(self) -> None:
         self.check_is_fitted()
@@ -372,7 +379,7 @@ class WindowForecaster(WindowModel, BaseForecaster):
     def _averages(self) -> tuple[np.ndarray, np.ndarray]:
         self._check_fitted_on_a_table()
         if "averages" not in self._computed:
-            windows = Windows(self._history, self.network_.lags, 1)
+            windows = Windows([self._history], self.network_.lags, 1)
             self._computed["averages"] = self._average_var(windows)
         return self._computed["averages"]
 
@@ -383,6 +390,9 @@ class WindowForecaster(WindowModel, BaseForecaster):
         """The device that holds the network."""
         self._check_fitted_on_a_table()
         return device_of(self.network_)
+
+    def __getstate__(self):
+        return on_cpu(self.__dict__.copy())
 
     def __sklearn_is_fitted__(self) -> bool:
         return self.is_fitted

@@ -24,14 +24,16 @@ def forecast(network: nn.Module, past: Tensor, steps: int) -> Tensor:
 
     Returns
     -------
-    Tensor of shape (B, steps, n_series)
+    Tensor of shape (B, steps, n_targets)
     """
     network.eval()
     lags = past.shape[1]
     rows = past.to(next(iter(network.state_dict().values()))).contiguous()
-    while rows.shape[1] < lags + steps:
-        rows = torch.cat([rows, network(rows[:, -lags:])], dim=1)
-    return rows[:, lags : lags + steps]
+    ahead = network(rows)
+    while ahead.shape[1] < steps:
+        seen = torch.cat([rows, ahead], dim=1)[:, -lags:]
+        ahead = torch.cat([ahead, network(seen)], dim=1)
+    return ahead[:, :steps]
 
 
 def mean_squared_error(
@@ -39,8 +41,9 @@ def mean_squared_error(
 ) -> float:
     """Mean squared error over every window, step and series."""
     device = device_of(network)
-    total = 0.0
+    total, count = 0.0, 0
     for past, future in windows.batches(batch_size):
         error = forecast(network, past, windows.horizon) - future.to(device)
         total += error.square().sum().item()
-    return total / (len(windows) * windows.horizon * windows.values.shape[1])
+        count += error.numel()
+    return total / count

@@ -3,9 +3,12 @@
 import copy
 import math
 import numbers
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
+from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_scalar
 from torch import Tensor, nn
 
@@ -22,20 +25,22 @@ class WindowModel:
 
     A subclass holds the hyper-parameters as attributes and fills in `_build`,
     `_estimate` and `_var`. Fitted are ``network_``, the ``scaler_`` of the series and
-    the record of training.
+    the record of training. Rows come as segments, tables without gaps; beside the
+    series they may hold targets in further columns, one row later than the last row
+    of the window that they belong to.
     """
 
     # At most so many windows, evenly spaced, enter ``coef_``; None takes all.
     _max_windows_in_average: int | None = None
 
-    def _build(self, n_series: int) -> nn.Module:
-        """The untrained network for ``n_series`` series."""
+    def _build(self, n_series: int, n_targets: int | None) -> nn.Module:
+        """The untrained network; without targets it forecasts the series."""
         raise NotImplementedError
 
     def _estimate(
-        self, network: nn.Module, values: np.ndarray, device: torch.device
+        self, network: nn.Module, rows: "Rows", device: torch.device
     ) -> TrainingRecord:
-        """Estimate ``network`` in place on standardised rows (n_rows, n_series)."""
+        """Estimate ``network`` in place on standardised rows."""
         raise NotImplementedError
 
     def _var(self, past: Tensor) -> tuple[Tensor, Tensor]:
@@ -44,7 +49,7 @@ class WindowModel:
 
     # estimation
 
-    def _learn(self, values: np.ndarray, weights: dict | None) -> None:
+    def _learn(self, rows: "Rows", weights: dict | None) -> None:
         """Estimate a network on standardised rows, from given weights or from none."""
         device = resolve_device(self.device)
         with (
@@ -53,40 +58,43 @@ class WindowModel:
             torch.enable_grad(),
         ):
             # Closed forms alone are exact and fast in float64 on the CPU.
-            network = self._build(values.shape[1])
+            network = self._build(*rows.sizes())
             network = network.float() if self.n_layers else network.double()
             if weights is not None:
                 _load(network, weights)
-            record = self._estimate(network, values, device)
+            record = self._estimate(network, rows, device)
         self.network_ = network
         self.loss_curve_ = record.loss_curve
         self.validation_scores_ = record.validation_scores
         self.n_epochs_ = len(record.loss_curve)
         self._computed = {}
 
-    def _split(
-        self, values: np.ndarray, horizon: int
-    ) -> tuple[np.ndarray, np.ndarray | None]:
+    def _split(self, rows: "Rows", horizon: int) -> tuple["Rows", "Rows | None"]:
         """Training and validation rows, as early_stopping and depth ask for."""
         if self.early_stopping and self.n_layers:
-            return split_by_time(values, self.lags, horizon, self.validation_fraction)
-        if len(values) < self.lags + horizon:
+            parts = [
+                split_by_time(values, self.lags, horizon, self.validation_fraction)
+                for values in rows.segments
+            ]
+            training, validation = zip(*parts, strict=True)
+            return Rows(training, rows.n_inputs), Rows(validation, rows.n_inputs)
+        longest = max(len(values) for values in rows.segments)
+        if longest < self.lags + horizon:
             raise ValueError(
-                f"{len(values)} rows are too few for lags={self.lags} and "
+                f"{longest} rows are too few for lags={self.lags} and "
                 f"horizon={horizon}: at least {self.lags + horizon} are needed. Pass "
                 "more rows or lower lags or horizon."
             )
-        return values, None
+        return rows, None
 
     def _train(
         self,
         network: nn.Module,
-        training: np.ndarray,
-        validation: np.ndarray | None,
+        training: "Rows",
+        validation: "Rows | None",
         device: torch.device,
     ) -> TrainingRecord:
         """Train on windows of the rows that `_split` returned."""
-        lags, horizon = network.lags, network.horizon
         options = TrainingOptions(
             learning_rate=self.learning_rate,
             max_epochs=self.max_epochs,
@@ -97,7 +105,7 @@ class WindowModel:
             verbose=self.verbose,
         )
         training, validation = (
-            None if rows is None else Windows(rows, lags, horizon, torch.float32)
+            None if rows is None else rows.windows(network.lags, network.horizon)
             for rows in (training, validation)
         )
         return train(network, training, validation, options)
@@ -114,8 +122,6 @@ class WindowModel:
         }
         for name, least in at_least.items():
             check_scalar(getattr(self, name), name, numbers.Integral, min_val=least)
-        if self.horizon is not None:
-            check_scalar(self.horizon, "horizon", numbers.Integral, min_val=1)
         below = {
             "alpha": math.inf,
             "learning_rate": math.inf,
@@ -131,17 +137,19 @@ class WindowModel:
 
     # forecasts and matrices
 
+    @property
+    def _target_scaler(self) -> StandardScaler:
+        """The scaler of what the network returns."""
+        return self.scaler_
+
     def _standardised(self, values: np.ndarray) -> np.ndarray:
-        """Rows in units of the scaler, as a new array."""
-        # By hand: the output of StandardScaler.transform depends on set_config.
-        values = np.subtract(values, self.scaler_.mean_, dtype=float, order="C")
-        values /= self.scaler_.scale_
-        return values
+        """Rows of series in units of the scaler, as a new array."""
+        return standardise(values, self.scaler_)
 
     def _forecast(self, past: Tensor, steps: int) -> np.ndarray:
         """Forecasts (B, steps, C) in original units after standardised windows."""
         values = forecast(self.network_, past, steps).cpu().double().numpy()
-        return values * self.scaler_.scale_ + self.scaler_.mean_
+        return values * self._target_scaler.scale_ + self._target_scaler.mean_
 
     def _var_of(self, windows: Windows, used: Tensor) -> tuple[np.ndarray, np.ndarray]:
         """Matrices and intercepts of the windows at ``used``, in original units."""
@@ -150,7 +158,9 @@ class WindowModel:
         matrices, intercepts = (
             torch.cat(part).cpu().double().numpy() for part in zip(*parts, strict=True)
         )
-        return coefficients.to_original_units(matrices, intercepts, self.scaler_)
+        return coefficients.to_original_units(
+            matrices, intercepts, self.scaler_, self._target_scaler
+        )
 
     def _average_var(self, windows: Windows) -> tuple[np.ndarray, np.ndarray]:
         """Averages of matrices and intercepts over evenly spaced windows."""
@@ -162,12 +172,44 @@ class WindowModel:
         ]
         return tuple(sum(parts) / n_used for parts in zip(*sums, strict=True))
 
-    def __getstate__(self):
-        # Copies and saved models live on the CPU: they must load where no GPU is.
-        state = self.__dict__.copy()
-        if "network_" in state and device_of(state["network_"]).type != "cpu":
-            state["network_"] = copy.deepcopy(state["network_"]).cpu()
+
+@dataclass(frozen=True)
+class Rows:
+    """Standardised tables without gaps, of series and perhaps targets beside them."""
+
+    segments: Sequence[np.ndarray]
+    n_inputs: int | None = None
+
+    def sizes(self) -> tuple[int, int | None]:
+        """Numbers of series and of targets."""
+        n_columns = self.segments[0].shape[1]
+        if self.n_inputs is None:
+            return n_columns, None
+        return self.n_inputs, n_columns - self.n_inputs
+
+    def windows(self, lags: int, horizon: int) -> Windows:
+        """Windows in float32, for training."""
+        return Windows(
+            self.segments, lags, horizon, n_inputs=self.n_inputs, dtype=torch.float32
+        )
+
+
+def standardise(values: np.ndarray, scaler: StandardScaler) -> np.ndarray:
+    """What ``scaler.transform`` computes, as a new array whatever set_config says."""
+    values = np.subtract(values, scaler.mean_, dtype=float, order="C")
+    values /= scaler.scale_
+    return values
+
+
+def on_cpu(state: dict) -> dict:
+    """An estimator's state with its network on the CPU.
+
+    Copies and saved models live there: they must load where no GPU is.
+    """
+    network = state.get("network_")
+    if network is None or device_of(network).type == "cpu":
         return state
+    return {**state, "network_": copy.deepcopy(network).cpu()}
 
 
 def _load(network: nn.Module, weights: dict) -> None:

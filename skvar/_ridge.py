@@ -4,6 +4,8 @@ The penalty ``alpha`` counts per window: the solutions minimise the mean squared
 plus ``alpha`` times the sum of squared coefficients, whatever the number of rows.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 import scipy.linalg
 
@@ -11,37 +13,53 @@ _CHUNK = 8_192
 
 
 def ridge_var(
-    values: np.ndarray, order: int, alpha: float
+    segments: Sequence[np.ndarray],
+    order: int,
+    alpha: float,
+    n_inputs: int | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Vector autoregression with an unpenalised intercept.
 
     Parameters
     ----------
-    values : ndarray of shape (n_rows, n_series)
+    segments : sequence of ndarray of shape (n_rows, n_columns)
+        Tables without gaps.
     order : int
         Number of lags p.
     alpha : float
         Penalty; towards 0 the solution is that of ordinary least squares.
+    n_inputs : int, optional
+        The first columns cause, the others respond; by default all do both.
 
     Returns
     -------
-    matrices : ndarray of shape (p, n_series, n_series)
+    matrices : ndarray of shape (p, n_targets, n_inputs)
         ``matrices[l - 1]`` is the matrix at lag l; rows respond, columns cause.
-    intercept : ndarray of shape (n_series,)
+    intercept : ndarray of shape (n_targets,)
     """
-    n_series = values.shape[1]
-    second, first, count = window_moments(values[:, np.newaxis], order + 1)
+    n_columns = segments[0].shape[1]
+    moments = [
+        window_moments(values[:, np.newaxis], order + 1)
+        for values in segments
+        if len(values) > order
+    ]
+    second, first, count = (sum(parts) for parts in zip(*moments, strict=True))
     mean = first / count
     covariance = second / count - np.outer(mean, mean)
-    n_inputs = order * n_series
-    coef = _solve(covariance, n_inputs, alpha)
-    intercept = mean[n_inputs:] - coef @ mean[:n_inputs]
-    blocks = coef.reshape(n_series, order, n_series)
+    causes = np.arange(n_columns if n_inputs is None else n_inputs)
+    responses = np.arange(0 if n_inputs is None else n_inputs, n_columns)
+    inputs = (n_columns * np.arange(order)[:, np.newaxis] + causes).ravel()
+    outputs = n_columns * order + responses
+    coef = _solve(
+        covariance[np.ix_(inputs, inputs)], covariance[np.ix_(inputs, outputs)], alpha
+    )
+    intercept = mean[outputs] - coef @ mean[inputs]
+    blocks = coef.reshape(len(responses), order, len(causes))
     return blocks[:, ::-1].transpose(1, 0, 2).copy(), intercept
 
 
 def ridge_direct(
-    values: np.ndarray, lags: int, horizon: int, alpha: float
+    segments: Sequence[np.ndarray], lags: int, horizon: int, alpha: float
 ) -> np.ndarray:
     """Direct regression of the next ``horizon`` rows on the last ``lags``.
 
@@ -49,7 +67,8 @@ def ridge_direct(
 
     Parameters
     ----------
-    values : ndarray of shape (n_rows, n_series)
+    segments : sequence of ndarray of shape (n_rows, n_series)
+        Tables without gaps.
     lags, horizon : int
     alpha : float
         Penalty.
@@ -59,10 +78,16 @@ def ridge_direct(
     ndarray of shape (horizon, lags)
         Maps a centred window, oldest row first, to the centred forecast.
     """
-    second, _, count = window_moments(values[..., np.newaxis], lags + horizon)
+    moments = [
+        window_moments(values[..., np.newaxis], lags + horizon)
+        for values in segments
+        if len(values) >= lags + horizon
+    ]
+    second, _, count = (sum(parts) for parts in zip(*moments, strict=True))
     centring = np.eye(lags + horizon)
     centring[:, :lags] -= 1 / lags
-    return _solve(centring @ (second / count) @ centring.T, lags, alpha)
+    centred = centring @ (second / count) @ centring.T
+    return _solve(centred[:lags, :lags], centred[:lags, lags:], alpha)
 
 
 def window_moments(
@@ -128,10 +153,9 @@ def _outer(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return np.einsum("tgi,tgj->tij", a, b)
 
 
-def _solve(covariance: np.ndarray, n_inputs: int, alpha: float) -> np.ndarray:
-    """Coefficients (n_outputs, n_inputs) of the outputs, which come last."""
-    gram = covariance[:n_inputs, :n_inputs] + alpha * np.eye(n_inputs)
-    cross = covariance[:n_inputs, n_inputs:]
+def _solve(gram: np.ndarray, cross: np.ndarray, alpha: float) -> np.ndarray:
+    """Coefficients (n_outputs, n_inputs) from moments (n_inputs, ...) of inputs."""
+    gram = gram + alpha * np.eye(len(gram))
     try:
         return scipy.linalg.solve(gram, cross, assume_a="pos").T
     except scipy.linalg.LinAlgError as error:

@@ -1,6 +1,7 @@
-"""A table as lazy (past, future) windows."""
+"""Tables as lazy (past, future) windows."""
 
-from collections.abc import Iterator
+import copy
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
@@ -9,43 +10,59 @@ from torch.utils.data import Dataset
 
 
 class Windows(Dataset):
-    """Sliding windows over one table, gathered batch by batch, never all at once.
+    """Sliding windows over tables, gathered batch by batch, never all at once.
 
     Parameters
     ----------
-    values : ndarray or Tensor of shape (n_rows, n_series)
-        Without gaps.
+    segments : sequence of ndarray of shape (n_rows, n_columns)
+        Tables without gaps; no window reaches from one into the next.
     lags, horizon : int
         Rows of past and of future in a window.
+    n_inputs : int, optional
+        The first columns are inputs, seen in the past, the others are targets, asked
+        for in the future; by default every column is both.
     dtype : torch.dtype, optional
-        Of the batches; that of the values by default.
+        Of the batches; that of the tables by default.
     """
 
     def __init__(
         self,
-        values: np.ndarray | Tensor,
+        segments: Sequence[np.ndarray],
         lags: int,
         horizon: int,
+        *,
+        n_inputs: int | None = None,
         dtype: torch.dtype | None = None,
     ):
-        if isinstance(values, np.ndarray):
-            # joblib maps large arrays read-only into memory, which torch does not know.
-            values = torch.from_numpy(np.require(values, requirements=["C", "W"]))
-        self.values = values
-        self.lags, self.horizon = lags, horizon
+        values = segments[0] if len(segments) == 1 else np.concatenate(segments)
+        # joblib maps large arrays read-only into memory, which torch does not know.
+        self.values = torch.from_numpy(np.require(values, requirements=["C", "W"]))
+        self.lags, self.horizon, self.n_inputs = lags, horizon, n_inputs
         self.dtype = dtype or self.values.dtype
+        lengths = [len(segment) for segment in segments]
+        ends = np.cumsum(lengths)
+        counts = np.maximum(0, np.asarray(lengths) - lags - horizon + 1)
+        self._first = torch.from_numpy(ends - lengths)
+        self._ends = torch.from_numpy(np.cumsum(counts))
 
     def __len__(self) -> int:
-        return max(0, len(self.values) - self.lags - self.horizon + 1)
+        return int(self._ends[-1])
 
     def __getitem__(self, index: Tensor) -> tuple[Tensor, Tensor]:
-        """Past (B, lags, n_series) and future (B, horizon, n_series) of some windows.
+        """Past (B, lags, n_inputs) and future (B, horizon, n_targets) of some windows.
 
-        Window i starts at row i.
+        Windows count through the segments in order; in a single one, window i starts
+        at row i.
         """
+        segment = torch.searchsorted(self._ends, index, right=True)
+        before = torch.cat([self._ends.new_zeros(1), self._ends])[segment]
+        start = self._first[segment] + index - before
         view = self.values.unfold(0, self.lags + self.horizon, 1)
-        rows = view[index.to(self.values.device)].mT.to(self.dtype)
-        return rows[:, : self.lags], rows[:, self.lags :]
+        rows = view[start.to(self.values.device)].mT.to(self.dtype)
+        past, future = rows[:, : self.lags], rows[:, self.lags :]
+        if self.n_inputs is None:
+            return past, future
+        return past[..., : self.n_inputs], future[..., self.n_inputs :]
 
     def batches(
         self, batch_size: int, *, shuffle: bool = False
@@ -59,8 +76,9 @@ class Windows(Dataset):
         """The same windows with the values on a device, there in their dtype."""
         if device == self.values.device:
             return self
-        values = self.values.to(self.dtype).to(device)
-        return Windows(values, self.lags, self.horizon)
+        moved = copy.copy(self)
+        moved.values = self.values.to(self.dtype).to(device)
+        return moved
 
 
 def split_by_time(

@@ -54,14 +54,16 @@ def _affine_map(
 
 
 def to_original_units(
-    matrices: np.ndarray, intercepts: np.ndarray, scaler: StandardScaler
+    matrices: np.ndarray,
+    intercepts: np.ndarray,
+    inputs: StandardScaler,
+    targets: StandardScaler,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Undo the standardisation of series in matrices (..., p, C, C) and intercepts.
+    """Undo the standardisation of series in matrices (..., p, o, i) and intercepts.
 
     With ``z = (y - mean) / scale``: ``A -> scale A / scale``, and the means that the
     matrices no longer subtract join the intercept.
     """
-    mean, scale = scaler.mean_, scaler.scale_
-    matrices = scale[:, np.newaxis] * matrices / scale
-    through = np.einsum("...poi,i->...o", matrices, mean)
-    return matrices, mean + scale * intercepts - through
+    matrices = targets.scale_[:, np.newaxis] * matrices / inputs.scale_
+    through = np.einsum("...poi,i->...o", matrices, inputs.mean_)
+    return matrices, targets.mean_ + targets.scale_ * intercepts - through

@@ -1,27 +1,10 @@
 """The public forecasters."""
 
-import math
-import numbers
-
-import numpy as np
-import torch
-from sklearn.utils import check_scalar
-from torch import Tensor
-
-from . import coefficients
 from ._forecaster import WindowForecaster
-from ._model import BATCH
-from ._networks.linear_attention_var import (
-    LinearAttentionVAR as LinearAttentionVARNetwork,
-)
-from ._networks.samovar import SAMoVAR
-from ._networks.static_path import StaticPath
-from ._ridge import ridge_direct, ridge_var
-from ._training import TrainingRecord
-from ._windows import Windows
+from ._recipes import LinearAttentionVARModel, SAMoVARModel
 
 
-class LinearAttentionVAR(WindowForecaster):
+class LinearAttentionVAR(LinearAttentionVARModel, WindowForecaster):
     """Vector autoregression whose matrices are computed from the window.
 
     A classical ridge VAR(p), solved in closed form, plus a dynamic part by linear
@@ -164,38 +147,6 @@ class LinearAttentionVAR(WindowForecaster):
         self.verbose = verbose
         super().__init__()
 
-    def _check_parameters(self):
-        super()._check_parameters()
-        check_scalar(self.d_model, "d_model", numbers.Integral, min_val=1)
-
-    def _build(self, n_series):
-        return LinearAttentionVARNetwork(
-            lags=self.lags,
-            n_series=n_series,
-            n_layers=self.n_layers,
-            n_heads=self.n_heads,
-            d_model=self.d_model,
-            dropout=self.dropout,
-        )
-
-    def _estimate(self, network, values, device):
-        training, validation = self._split(values, 1)
-        self._solve_static(network, training)
-        if not self.n_layers:
-            return TrainingRecord()
-        record = self._train(network, training, validation, device)
-        if validation is not None:
-            self._solve_static(network, values)
-        return record
-
-    def _solve_static(self, network, values):
-        matrices, intercept = ridge_var(values, self.lags, self.alpha)
-        network.matrices.copy_(_as(network.matrices, matrices))
-        network.intercept.copy_(_as(network.intercept, intercept))
-
-    def _var(self, past):
-        return coefficients.dynamic_var(self.network_, past)
-
     @classmethod
     def get_test_params(cls, parameter_set="default"):
         """Small settings for sktime's test suite.
@@ -223,7 +174,7 @@ class LinearAttentionVAR(WindowForecaster):
         ]
 
 
-class SAMoVARForecaster(WindowForecaster):
+class SAMoVARForecaster(SAMoVARModel, WindowForecaster):
     """Structural aligned mixture of VARs: a linear Transformer that stays a VAR.
 
     Tokens are segments of the series; the layers of linear attention are arranged so
@@ -325,8 +276,6 @@ class SAMoVARForecaster(WindowForecaster):
     (4, 2)
     """
 
-    _max_windows_in_average = 1024
-
     def __init__(
         self,
         lags=24,
@@ -375,67 +324,6 @@ class SAMoVARForecaster(WindowForecaster):
         self.verbose = verbose
         super().__init__()
 
-    def _check_parameters(self):
-        super()._check_parameters()
-        for name in ("token_length", "d_model"):
-            if getattr(self, name) is not None:
-                check_scalar(getattr(self, name), name, numbers.Integral, min_val=1)
-        if self.static_path not in ("ridge", None):
-            raise ValueError(
-                f"static_path must be 'ridge' or None, not {self.static_path!r}."
-            )
-        if not self.n_layers and self.static_path is None:
-            raise ValueError(
-                "n_layers=0 leaves only the static path; set static_path='ridge' or "
-                "n_layers of at least 1."
-            )
-        if not self.alpha > 0:
-            raise ValueError(
-                f"alpha={self.alpha} must be positive: centred windows have one "
-                "dimension less than coefficients."
-            )
-
-    def _build(self, n_series):
-        network = None
-        if self.n_layers:
-            network = SAMoVAR(
-                lags=self.lags,
-                horizon=self.horizon_,
-                n_series=n_series,
-                token_length=self.token_length,
-                n_layers=self.n_layers,
-                n_heads=self.n_heads,
-                d_model=self.d_model or 32 * math.isqrt(n_series),
-                dropout=self.dropout,
-                predictor=self.predictor,
-            )
-        if self.static_path is None:
-            return network
-        return StaticPath(network, lags=self.lags, horizon=self.horizon_)
-
-    def _estimate(self, network, values, device):
-        training, validation = self._split(values, self.horizon_)
-        if self.static_path is None:
-            return self._train(network, training, validation, device)
-        if not self.n_layers:
-            self._solve_static(network, values)
-            return TrainingRecord()
-        record = self._train(network.network, training, validation, device)
-        network.to(device)
-        if validation is not None:
-            self._solve_static(network, training)
-            windows = Windows(validation, self.lags, self.horizon_, torch.float32)
-            network.fit_share(windows.to(device).batches(BATCH))
-        self._solve_static(network, values)
-        return record
-
-    def _solve_static(self, network, values):
-        weight = ridge_direct(values, self.lags, self.horizon_, self.alpha)
-        network.weight.copy_(_as(network.weight, weight))
-
-    def _var(self, past):
-        return coefficients.local_var(self.network_, past)
-
     @classmethod
     def get_test_params(cls, parameter_set="default"):
         """Small settings for sktime's test suite.
@@ -463,8 +351,3 @@ class SAMoVARForecaster(WindowForecaster):
             },
             {"lags": 3, "n_layers": 0},
         ]
-
-
-def _as(like: Tensor, array: np.ndarray) -> Tensor:
-    # Cast on the CPU: not every device has float64.
-    return torch.from_numpy(array).to(like.dtype)

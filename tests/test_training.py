@@ -34,7 +34,7 @@ def options(**changes):
 
 def test_windows_are_the_rows():
     values = np.arange(40, dtype=np.float32).reshape(20, 2)
-    windows = Windows(values, lags=4, horizon=3)
+    windows = Windows([values], lags=4, horizon=3)
     assert len(windows) == 14
     past, future = windows[torch.tensor([0, 13])]
     np.testing.assert_array_equal(past[1], values[13:17])
@@ -49,16 +49,32 @@ def test_windows_are_the_rows():
 
 def test_windows_share_memory_unless_read_only():
     values = np.zeros((9, 1), dtype=np.float32)
-    assert Windows(values, 2, 1).values.data_ptr() == values.ctypes.data
+    assert Windows([values], 2, 1).values.data_ptr() == values.ctypes.data
     values.flags.writeable = False
-    assert Windows(values, 2, 1).values.data_ptr() != values.ctypes.data
+    assert Windows([values], 2, 1).values.data_ptr() != values.ctypes.data
+
+
+def test_windows_stay_inside_segments_and_split_columns():
+    segments = [
+        np.arange(begin, begin + 3 * n, dtype=float).reshape(n, 3)
+        for begin, n in ((0, 4), (100, 2), (200, 5))
+    ]
+    windows = Windows(segments, lags=2, horizon=1, n_inputs=2, dtype=torch.float32)
+    assert len(windows) == 2 + 0 + 3
+    past, future = windows[torch.arange(5)]
+    expected = [
+        segments[s][i : i + 3] for s, i in ((0, 0), (0, 1), *((2, i) for i in range(3)))
+    ]
+    np.testing.assert_array_equal(past, [rows[:2, :2] for rows in expected])
+    np.testing.assert_array_equal(future, [rows[2:, 2:] for rows in expected])
+    assert past.dtype == torch.float32
 
 
 def test_split_keeps_validation_rows_out_of_training():
     values = np.arange(100, dtype=np.float32)[:, np.newaxis]
     training, validation = split_by_time(values, 7, 5, 0.2)
     assert training.max() == 79
-    validation = Windows(validation, 7, 5)
+    validation = Windows([validation], 7, 5)
     first_past, first_future = validation[torch.tensor([0])]
     assert first_past[0, 0, 0] == 73
     assert first_future[0, 0, 0] == 80
@@ -86,7 +102,7 @@ def test_best_epoch_is_restored_and_epoch_zero_counts():
     # Training rows pull the level up from what the validation rows want.
     values = np.concatenate([np.ones(40), np.zeros(10)]).astype(np.float32)[:, None]
     training, validation = (
-        Windows(rows, 2, 1) for rows in split_by_time(values, 2, 1, 0.2)
+        Windows([rows], 2, 1) for rows in split_by_time(values, 2, 1, 0.2)
     )
     network = Level(0.1)
     record = train(network, training, validation, options())
@@ -103,7 +119,7 @@ def test_best_epoch_is_restored_and_epoch_zero_counts():
 def test_without_validation_the_last_epoch_stays():
     values = np.ones((40, 1), dtype=np.float32)
     network = Level()
-    record = train(network, Windows(values, 2, 1), None, options())
+    record = train(network, Windows([values], 2, 1), None, options())
     assert network.level.item() > 0.05
     assert record.validation_scores == []
     assert len(record.loss_curve) == 5
@@ -113,7 +129,7 @@ def test_divergence_warns_and_keeps_finite_weights():
     values = np.full((40, 1), 1e25, dtype=np.float32)
     network = Level()
     with pytest.warns(ConvergenceWarning, match="epoch 1.*lower learning_rate"):
-        train(network, Windows(values, 2, 1), None, options())
+        train(network, Windows([values], 2, 1), None, options())
     assert network.level.item() == 0.0
 
 
@@ -134,7 +150,7 @@ def test_gradients_are_clipped_to_norm_one():
 
     original, torch.optim.AdamW = torch.optim.AdamW, Spy
     try:
-        train(network, Windows(values, 2, 1), None, options(max_epochs=1))
+        train(network, Windows([values], 2, 1), None, options(max_epochs=1))
     finally:
         torch.optim.AdamW = original
     assert abs(norms[0]) > 1e4

@@ -1,0 +1,158 @@
+"""How each network is built and estimated, for forecasters and regressors alike."""
+
+import math
+import numbers
+
+import numpy as np
+import torch
+from sklearn.utils import check_scalar
+from torch import Tensor, nn
+
+from . import coefficients
+from ._model import BATCH, Rows, WindowModel
+from ._networks.linear_attention_var import LinearAttentionVAR
+from ._networks.readout import Readout
+from ._networks.samovar import SAMoVAR
+from ._networks.static_path import StaticPath
+from ._ridge import ridge_direct, ridge_var
+from ._training import TrainingRecord
+
+
+class LinearAttentionVARModel(WindowModel):
+    """A classical ridge VAR under linear attention on the observed series."""
+
+    def _check_parameters(self):
+        super()._check_parameters()
+        check_scalar(self.d_model, "d_model", numbers.Integral, min_val=1)
+
+    def _build(self, n_series, n_targets):
+        if n_targets and not self.n_layers:
+            network = None
+        else:
+            network = LinearAttentionVAR(
+                lags=self.lags,
+                n_series=n_series,
+                n_layers=self.n_layers,
+                n_heads=self.n_heads,
+                d_model=self.d_model,
+                dropout=self.dropout,
+            )
+        if n_targets is None:
+            return network
+        return Readout(
+            network,
+            lags=self.lags,
+            n_series=n_series,
+            n_targets=n_targets,
+            start_at_zero=False,
+        )
+
+    def _estimate(self, network, rows, device):
+        return _estimate_under_ridge(self, network, rows, device)
+
+    def _var(self, past):
+        return coefficients.dynamic_var(self.network_, past)
+
+
+class SAMoVARModel(WindowModel):
+    """SAMoVAR beside a closed-form direct ridge."""
+
+    _max_windows_in_average = 1024
+
+    def _check_parameters(self):
+        super()._check_parameters()
+        for name in ("token_length", "d_model"):
+            if getattr(self, name) is not None:
+                check_scalar(getattr(self, name), name, numbers.Integral, min_val=1)
+        if self.static_path not in ("ridge", None):
+            raise ValueError(
+                f"static_path must be 'ridge' or None, not {self.static_path!r}."
+            )
+        if not self.n_layers and self.static_path is None:
+            raise ValueError(
+                "n_layers=0 leaves only the static path; set static_path='ridge' or "
+                "n_layers of at least 1."
+            )
+        if not self.alpha > 0:
+            raise ValueError(
+                f"alpha={self.alpha} must be positive: centred windows have one "
+                "dimension less than coefficients."
+            )
+
+    def _build(self, n_series, n_targets):
+        network = None
+        if self.n_layers:
+            network = SAMoVAR(
+                lags=self.lags,
+                horizon=self.horizon_,
+                n_series=n_series,
+                token_length=self.token_length,
+                n_layers=self.n_layers,
+                n_heads=self.n_heads,
+                d_model=self.d_model or 32 * math.isqrt(n_series),
+                dropout=self.dropout,
+                predictor=self.predictor,
+            )
+        if n_targets is not None:
+            return Readout(
+                network,
+                lags=self.lags,
+                n_series=n_series,
+                n_targets=n_targets,
+                start_at_zero=self.static_path is not None,
+            )
+        if self.static_path is None:
+            return network
+        return StaticPath(network, lags=self.lags, horizon=self.horizon_)
+
+    def _estimate(self, network, rows, device):
+        if isinstance(network, Readout):
+            return _estimate_under_ridge(self, network, rows, device)
+        training, validation = self._split(rows, self.horizon_)
+        if self.static_path is None:
+            return self._train(network, training, validation, device)
+        if not self.n_layers:
+            self._solve_static(network, rows)
+            return TrainingRecord()
+        record = self._train(network.network, training, validation, device)
+        network.to(device)
+        if validation is not None:
+            self._solve_static(network, training)
+            windows = validation.windows(self.lags, self.horizon_)
+            network.fit_share(windows.to(device).batches(BATCH))
+        self._solve_static(network, rows)
+        return record
+
+    def _solve_static(self, network: StaticPath, rows: Rows) -> None:
+        weight = ridge_direct(rows.segments, self.lags, self.horizon_, self.alpha)
+        network.weight.copy_(_as(network.weight, weight))
+
+    def _var(self, past):
+        return coefficients.local_var(self.network_, past)
+
+
+def _estimate_under_ridge(
+    model: WindowModel, network: nn.Module, rows: Rows, device: torch.device
+) -> TrainingRecord:
+    """Train what is learned on top of a VAR in closed form, which is given."""
+
+    def solve(part: Rows) -> None:
+        matrices, intercept = ridge_var(
+            part.segments, model.lags, model.alpha, part.n_inputs
+        )
+        network.matrices.copy_(_as(network.matrices, matrices))
+        network.intercept.copy_(_as(network.intercept, intercept))
+
+    training, validation = model._split(rows, 1)
+    solve(training)
+    if not model.n_layers:
+        return TrainingRecord()
+    record = model._train(network, training, validation, device)
+    if validation is not None:
+        solve(rows)
+    return record
+
+
+def _as(like: Tensor, array: np.ndarray) -> Tensor:
+    # Cast on the CPU: not every device has float64.
+    return torch.from_numpy(array).to(like.dtype)
