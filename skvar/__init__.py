@@ -6,14 +6,24 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from . import nn
     from .forecasting import LinearAttentionVAR, SAMoVARForecaster
+    from .regression import LinearAttentionVARRegressor, SAMoVARRegressor
     from .scoring import rolling_score
 
 __version__ = "0.1.0"
-__all__ = ["LinearAttentionVAR", "SAMoVARForecaster", "nn", "rolling_score"]
+__all__ = [
+    "LinearAttentionVAR",
+    "LinearAttentionVARRegressor",
+    "SAMoVARForecaster",
+    "SAMoVARRegressor",
+    "nn",
+    "rolling_score",
+]
 
 _HOME = {
     "LinearAttentionVAR": "forecasting",
+    "LinearAttentionVARRegressor": "regression",
     "SAMoVARForecaster": "forecasting",
+    "SAMoVARRegressor": "regression",
     "rolling_score": "scoring",
 }
 

@@ -1,10 +1,8 @@
 """sktime's protocol, and scikit-learn's, around a network that reads windows."""
 
-import copy
 import math
 import numbers
 from collections.abc import Iterator
-from contextlib import contextmanager
 
 import numpy as np
 import pandas as pd
@@ -14,8 +12,8 @@ from sklearn.utils import InputTags, Tags, TargetTags, check_scalar
 from sktime.forecasting.base import BaseForecaster, ForecastingHorizon
 from torch import Tensor
 
-from ._inference import device_of
-from ._model import BATCH, Rows, WindowModel, on_cpu
+from ._model import BATCH, Rows, WindowModel
+from ._stream import Stream
 from ._tables import (
     as_frame,
     check_continues,
@@ -23,7 +21,7 @@ from ._tables import (
     is_table,
     regular_step,
 )
-from ._windows import Windows
+from ._windows import Windows, windows_ending_at
 
 # What scikit-learn's meta-estimators leave on a step before they call its fit.
 _SKLEARN_STATE = (
@@ -134,20 +132,6 @@ class WindowForecaster(WindowModel, BaseForecaster):
         self.__dict__.update(state)
         return self
 
-    @contextmanager
-    def _all_or_nothing(self) -> Iterator[None]:
-        """Put every attribute back if the block fails."""
-        before = {
-            name: copy.copy(value) if isinstance(value, dict) else value
-            for name, value in self.__dict__.items()
-        }
-        try:
-            yield
-        except BaseException:
-            self.__dict__.clear()
-            self.__dict__.update(before)
-            raise
-
     def _check_X_y(self, X=None, y=None, **kwargs):
         # sktime lets inf, duplicate columns and gaps through.
         if is_table(y):
@@ -181,7 +165,7 @@ class WindowForecaster(WindowModel, BaseForecaster):
             self.scaler_ = StandardScaler().fit(y.to_numpy(dtype=float))
         self.n_features_in_ = len(self.feature_names_in_)
         self._history = self._standardised(y.to_numpy())
-        self._learn(Rows([self._history]), weights)
+        self._learn(self._rows(), weights)
         return self
 
     def _update(self, y, X=None, update_params=True):
@@ -264,6 +248,28 @@ class WindowForecaster(WindowModel, BaseForecaster):
         """
         return np.concatenate(list(self._rolling(Y)))
 
+    def stream(self):
+        """Forecast after one new observation at a time.
+
+        Returns
+        -------
+        Stream
+            Continues the history up to the cutoff: ``push(row)`` returns the
+            ``horizon`` rows that follow, of shape (horizon, n_series) in original
+            units, in constant time and memory. The forecaster itself does not change.
+        """
+        self._check_fitted()
+
+        def ahead(window: np.ndarray) -> np.ndarray:
+            past = torch.from_numpy(self._standardised(window)).unsqueeze(0)
+            return self._forecast(past, self.horizon_)[0]
+
+        n_known = self._index.get_indexer(self.cutoff)[0] + 1
+        lags = self.network_.lags
+        recent = self._history[max(0, n_known - lags) : n_known]
+        past = recent * self.scaler_.scale_ + self.scaler_.mean_
+        return Stream(ahead, past, lags, self.n_features_in_)
+
     def _rolling(self, Y) -> Iterator[np.ndarray]:
         for past, _ in self._windows(Y, "Y").batches(BATCH):
             yield self._forecast(past, self.horizon_)
@@ -298,8 +304,7 @@ class WindowForecaster(WindowModel, BaseForecaster):
         Before its first row the history is taken as constant, and for the first row,
         which has no past, as the mean of the series.
         """
-        rows = positions[:, np.newaxis] + np.arange(-self.network_.lags, 0)
-        past = self._history[np.maximum(rows, 0)]
+        past = windows_ending_at(self._history, positions - 1, self.network_.lags)
         past[positions == 0] = 0.0
         return torch.from_numpy(past)
 
@@ -316,7 +321,7 @@ class WindowForecaster(WindowModel, BaseForecaster):
 
     def _windows(self, table, name: str) -> Windows:
         """Windows without a future over a table in original units."""
-        self._check_fitted_on_a_table()
+        self._check_fitted()
         frame = as_frame(table, name, self.feature_names_in_)
         if not isinstance(table, np.ndarray):
             check_continues(frame.index, self._index, self._step, name)
@@ -328,7 +333,10 @@ class WindowForecaster(WindowModel, BaseForecaster):
             )
         return Windows([self._standardised(frame.to_numpy())], lags, 0)
 
-    def _check_fitted_on_a_table(self) -> None:
+    def _rows(self) -> Rows:
+        return Rows([self._history])
+
+    def _check_fitted(self) -> None:
         self.check_is_fitted()
         if self._is_vectorized:
             raise ValueError(
@@ -338,20 +346,6 @@ class WindowForecaster(WindowModel, BaseForecaster):
             )
 
     # coefficients
-
-    @property
-    def coef_(self) -> np.ndarray:
-        """VAR matrices (lags, n_series, n_series) in original units, lag 1 first.
-
-        Rows respond and columns cause, as in statsmodels' ``coefs``; the average of
-        ``var_matrices`` over the windows of the history.
-        """
-        return self._averages()[0]
-
-    @property
-    def intercept_(self) -> np.ndarray:
-        """VAR intercept (n_series,) in original units, averaged like ``coef_``."""
-        return self._averages()[1]
 
     def var_matrices(self, Y, *, return_intercept: bool = False):
         """VAR matrices of every window of a table, one step ahead.
@@ -376,23 +370,7 @@ class WindowForecaster(WindowModel, BaseForecaster):
         matrices, intercepts = self._var_of(windows, torch.arange(len(windows)))
         return (matrices, intercepts) if return_intercept else matrices
 
-    def _averages(self) -> tuple[np.ndarray, np.ndarray]:
-        self._check_fitted_on_a_table()
-        if "averages" not in self._computed:
-            windows = Windows([self._history], self.network_.lags, 1)
-            self._computed["averages"] = self._average_var(windows)
-        return self._computed["averages"]
-
     # scikit-learn
-
-    @property
-    def device_(self) -> torch.device:
-        """The device that holds the network."""
-        self._check_fitted_on_a_table()
-        return device_of(self.network_)
-
-    def __getstate__(self):
-        return on_cpu(self.__dict__.copy())
 
     def __sklearn_is_fitted__(self) -> bool:
         return self.is_fitted

@@ -3,7 +3,8 @@
 import copy
 import math
 import numbers
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,11 +24,9 @@ BATCH = 256
 class WindowModel:
     """What the estimators share: a network over windows of standardised series.
 
-    A subclass holds the hyper-parameters as attributes and fills in `_build`,
-    `_estimate` and `_var`. Fitted are ``network_``, the ``scaler_`` of the series and
-    the record of training. Rows come as segments, tables without gaps; beside the
-    series they may hold targets in further columns, one row later than the last row
-    of the window that they belong to.
+    A recipe fills in `_build`, `_estimate` and `_var`, a protocol `_rows` and
+    `_check_fitted`; an estimator, which is both, holds the hyper-parameters. Fitted are
+    ``network_``, the ``scaler_`` of the series and the record of training.
     """
 
     # At most so many windows, evenly spaced, enter ``coef_``; None takes all.
@@ -44,7 +43,15 @@ class WindowModel:
         raise NotImplementedError
 
     def _var(self, past: Tensor) -> tuple[Tensor, Tensor]:
-        """Matrices (B, lags, C, C), lag 1 first, and intercepts (B, C) of windows."""
+        """Matrices (B, lags, o, i), lag 1 first, and intercepts (B, o) of windows."""
+        raise NotImplementedError
+
+    def _rows(self) -> "Rows":
+        """The standardised rows seen so far."""
+        raise NotImplementedError
+
+    def _check_fitted(self) -> None:
+        """Raise scikit-learn's or sktime's NotFittedError before a fit."""
         raise NotImplementedError
 
     # estimation
@@ -70,7 +77,10 @@ class WindowModel:
         self._computed = {}
 
     def _split(self, rows: "Rows", horizon: int) -> tuple["Rows", "Rows | None"]:
-        """Training and validation rows, as early_stopping and depth ask for."""
+        """Training and validation rows, as early_stopping and depth ask for.
+
+        Where early stopping finds nothing to hold out, closed forms are kept.
+        """
         if self.early_stopping and self.n_layers:
             parts = [
                 split_by_time(values, self.lags, horizon, self.validation_fraction)
@@ -162,20 +172,75 @@ class WindowModel:
             matrices, intercepts, self.scaler_, self._target_scaler
         )
 
-    def _average_var(self, windows: Windows) -> tuple[np.ndarray, np.ndarray]:
-        """Averages of matrices and intercepts over evenly spaced windows."""
-        n_used = min(len(windows), self._max_windows_in_average or len(windows))
-        used = np.linspace(0, len(windows) - 1, n_used).round().astype(int)
-        sums = [
-            [part.sum(axis=0) for part in self._var_of(windows, some)]
-            for some in torch.from_numpy(used).split(BATCH)
-        ]
-        return tuple(sum(parts) / n_used for parts in zip(*sums, strict=True))
+    @property
+    def coef_(self) -> np.ndarray:
+        """VAR matrices (lags, n_targets, n_series) in original units, lag 1 first.
+
+        Rows respond and columns cause, as in statsmodels' ``coefs``; lag 1 is the
+        newest row of a window. The average over the windows of the rows seen so far.
+        """
+        return self._average_var()[0]
+
+    @property
+    def intercept_(self) -> np.ndarray:
+        """VAR intercept (n_targets,) in original units, averaged like ``coef_``."""
+        return self._average_var()[1]
+
+    @property
+    def device_(self) -> torch.device:
+        """The device that holds the network."""
+        self._check_fitted()
+        return device_of(self.network_)
+
+    def _average_var(self) -> tuple[np.ndarray, np.ndarray]:
+        """Averages of matrices and intercepts over evenly spaced windows, cached."""
+        self._check_fitted()
+        if "average_var" not in self._computed:
+            rows = self._rows()
+            windows = Windows(
+                rows.segments, self.network_.lags, 1, n_inputs=rows.n_inputs
+            )
+            n_used = min(len(windows), self._max_windows_in_average or len(windows))
+            used = np.linspace(0, len(windows) - 1, n_used).round().astype(int)
+            sums = [
+                [part.sum(axis=0) for part in self._var_of(windows, some)]
+                for some in torch.from_numpy(used).split(BATCH)
+            ]
+            self._computed["average_var"] = tuple(
+                sum(parts) / n_used for parts in zip(*sums, strict=True)
+            )
+        return self._computed["average_var"]
+
+    @contextmanager
+    def _all_or_nothing(self) -> Iterator[None]:
+        """Put every attribute back if the block fails."""
+        before = {
+            name: copy.copy(value) if isinstance(value, dict) else value
+            for name, value in self.__dict__.items()
+        }
+        try:
+            yield
+        except BaseException:
+            self.__dict__.clear()
+            self.__dict__.update(before)
+            raise
+
+    def __getstate__(self):
+        # Copies and saved models live on the CPU: they must load where no GPU is.
+        parent = getattr(super(), "__getstate__", None)  # not in Python 3.10
+        state = dict(parent() if parent else self.__dict__)
+        if "network_" in state and device_of(state["network_"]).type != "cpu":
+            state["network_"] = copy.deepcopy(state["network_"]).cpu()
+        return state
 
 
 @dataclass(frozen=True)
 class Rows:
-    """Standardised tables without gaps, of series and perhaps targets beside them."""
+    """Standardised segments: tables without gaps, of series and perhaps of targets.
+
+    With targets, the first ``n_inputs`` columns are series and the others targets, one
+    row below the last row of the window that they belong to.
+    """
 
     segments: Sequence[np.ndarray]
     n_inputs: int | None = None
@@ -199,17 +264,6 @@ def standardise(values: np.ndarray, scaler: StandardScaler) -> np.ndarray:
     values = np.subtract(values, scaler.mean_, dtype=float, order="C")
     values /= scaler.scale_
     return values
-
-
-def on_cpu(state: dict) -> dict:
-    """An estimator's state with its network on the CPU.
-
-    Copies and saved models live there: they must load where no GPU is.
-    """
-    network = state.get("network_")
-    if network is None or device_of(network).type == "cpu":
-        return state
-    return {**state, "network_": copy.deepcopy(network).cpu()}
 
 
 def _load(network: nn.Module, weights: dict) -> None:

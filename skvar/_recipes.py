@@ -99,7 +99,7 @@ class SAMoVARModel(WindowModel):
                 lags=self.lags,
                 n_series=n_series,
                 n_targets=n_targets,
-                start_at_zero=self.static_path is not None,
+                start_at_zero=True,
             )
         if self.static_path is None:
             return network
@@ -111,7 +111,8 @@ class SAMoVARModel(WindowModel):
         training, validation = self._split(rows, self.horizon_)
         if self.static_path is None:
             return self._train(network, training, validation, device)
-        if not self.n_layers:
+        if not self.n_layers or (self.early_stopping and validation is None):
+            network.share.fill_(1.0)
             self._solve_static(network, rows)
             return TrainingRecord()
         record = self._train(network.network, training, validation, device)
@@ -145,7 +146,7 @@ def _estimate_under_ridge(
 
     training, validation = model._split(rows, 1)
     solve(training)
-    if not model.n_layers:
+    if not model.n_layers or (model.early_stopping and validation is None):
         return TrainingRecord()
     record = model._train(network, training, validation, device)
     if validation is not None:

@@ -81,6 +81,15 @@ class Windows(Dataset):
         return moved
 
 
+def windows_ending_at(values: np.ndarray, ends: np.ndarray, lags: int) -> np.ndarray:
+    """Windows (B, lags, n_series) whose last rows are ``ends``.
+
+    Where a window reaches back beyond the first row, that row is repeated.
+    """
+    rows = ends[:, np.newaxis] + np.arange(1 - lags, 1)
+    return values[np.maximum(rows, 0)]
+
+
 def split_by_time(
     values: np.ndarray, lags: int, horizon: int, validation_fraction: float
 ) -> tuple[np.ndarray, np.ndarray]:

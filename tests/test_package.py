@@ -28,11 +28,14 @@ MAY_IMPORT = {
     "coefficients": {"_attention", "_networks"},
     "_model": {"_inference", "_training", "_windows", "coefficients"},
     "_recipes": {"_model", "_networks", "_ridge", "_training", "coefficients"},
-    "_forecaster": {"_inference", "_model", "_tables", "_windows"},
+    "_stream": set(),
+    "_forecaster": {"_model", "_stream", "_tables", "_windows"},
+    "_regressor": {"_model", "_stream", "_windows"},
     "forecasting": {"_forecaster", "_recipes"},
+    "regression": {"_recipes", "_regressor"},
     "nn": {"_attention", "_networks"},
     "scoring": {"_forecaster", "_tables"},
-    "__init__": {"forecasting", "nn", "scoring"},
+    "__init__": {"forecasting", "nn", "regression", "scoring"},
 }
 
 
@@ -106,8 +109,26 @@ PUBLIC = [
             "get_test_params",
             "coef_",
             "intercept_",
+            "stream",
         )
     ),
+    "skvar.LinearAttentionVARRegressor",
+    "skvar.SAMoVARRegressor",
+    *(
+        f"skvar.SAMoVARRegressor.{method}"
+        for method in (
+            "fit",
+            "partial_fit",
+            "predict",
+            "forecast",
+            "score",
+            "stream",
+            "coef_",
+            "intercept_",
+        )
+    ),
+    "skvar._stream.Stream",
+    "skvar._stream.Stream.push",
     *(f"skvar.nn.{name}" for name in skvar.nn.__all__),
     "skvar.nn.SAMoVAR.from_reference",
 ]

@@ -1,0 +1,287 @@
+"""The public regressors: rows are time steps."""
+
+from ._recipes import LinearAttentionVARModel, SAMoVARModel
+from ._regressor import WindowRegressor
+
+
+class LinearAttentionVARRegressor(LinearAttentionVARModel, WindowRegressor):
+    """Regression on past rows by a VAR whose matrices are computed from the window.
+
+    A classical ridge regression on the last ``lags`` rows, solved in closed form, plus
+    a dynamic part by linear attention on these rows [1]_. Without ``y`` it predicts the
+    next row of ``X``: a VAR.
+
+    Parameters
+    ----------
+    lags : int, default=4
+        Order p: rows of ``X`` that a prediction sees, the current one included.
+    n_layers : int, default=1
+        Depth of the dynamic part; 0 is the classical ridge VAR, without training.
+    n_heads : int, default=4
+        Rank-one matrices per lag and layer.
+    d_model : int, default=32
+        Width from which queries and values are projected.
+    dropout : float, default=0.0
+        Share of activations dropped in training.
+    alpha : float, default=1e-3
+        Ridge penalty of the classical VAR on standardised series, per row; 0 is
+        ordinary least squares.
+    learning_rate : float, default=0.01
+        Peak of the one-cycle schedule of AdamW.
+    max_epochs : int, default=20
+        Passes over the training windows, at most.
+    batch_size : int, default=64
+        Windows in a step.
+    weight_decay : float, default=0.1
+        Of AdamW; draws the matrices towards the classical VAR.
+    early_stopping : bool, default=True
+        Whether to hold out the last rows, keep the epoch that forecasts them best and
+        stop when nothing improves. The classical VAR is then solved anew on all rows.
+        With too few rows to hold any out, the classical VAR is kept.
+    validation_fraction : float, default=0.15
+        Share of the rows held out, the last ones.
+    n_iter_no_change : int, default=6
+        Epochs without improvement before training stops.
+    warm_start : bool, default=False
+        Whether ``fit`` continues from the weights and scaling of the last fit.
+    device : str, default="auto"
+        "auto" takes CUDA, then MPS, then the CPU; or the name of a torch device.
+    random_state : int, RandomState or None, default=None
+        Seed of initial weights, batches and dropout.
+    verbose : int, default=0
+        Whether to show a progress bar.
+
+    Attributes
+    ----------
+    coef_ : ndarray of shape (lags, n_targets, n_features)
+        Matrices in original units averaged over all windows seen in fit;
+        ``coef_[l - 1]`` belongs to the l-th newest row of the window, rows respond,
+        columns cause.
+    intercept_ : ndarray of shape (n_targets,)
+        Averaged like ``coef_``.
+    loss_curve_ : list of float
+        Mean training loss of each epoch, in standardised units.
+    validation_scores_ : list of float
+        Minus the mean squared error on the held-out rows, in standardised units,
+        before training and after each epoch.
+    n_epochs_ : int
+        Epochs run.
+    network_ : torch.nn.Module
+        The trained network; works on standardised series.
+    scaler_ : StandardScaler
+        Of ``X``.
+    device_ : torch.device
+        Where the network is.
+    n_features_in_ : int
+        Number of columns of ``X``.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the columns of ``X``, if it has any.
+
+    See Also
+    --------
+    LinearAttentionVAR : The same model in sktime's protocol.
+
+    References
+    ----------
+    .. [1] Lu, J. and Yang, S. (2025). Linear Transformers as VAR Models: Aligning
+       Autoregressive Attention Mechanisms with Autoregressive Forecasting. ICML.
+       arXiv:2502.07244.
+
+    Examples
+    --------
+    >>> from sktime.datasets import load_longley
+    >>> from skvar import LinearAttentionVARRegressor
+    >>> y, X = load_longley()
+    >>> regressor = LinearAttentionVARRegressor(lags=2, n_layers=0).fit(X, y)
+    >>> regressor.predict(X).shape
+    (16,)
+    >>> regressor.fit(X).forecast(X, steps=3).shape
+    (3, 5)
+    """
+
+    def __init__(
+        self,
+        lags=4,
+        *,
+        n_layers=1,
+        n_heads=4,
+        d_model=32,
+        dropout=0.0,
+        alpha=1e-3,
+        learning_rate=0.01,
+        max_epochs=20,
+        batch_size=64,
+        weight_decay=0.1,
+        early_stopping=True,
+        validation_fraction=0.15,
+        n_iter_no_change=6,
+        warm_start=False,
+        device="auto",
+        random_state=None,
+        verbose=0,
+    ):
+        self.lags = lags
+        self.n_layers = n_layers
+        self.n_heads = n_heads
+        self.d_model = d_model
+        self.dropout = dropout
+        self.alpha = alpha
+        self.learning_rate = learning_rate
+        self.max_epochs = max_epochs
+        self.batch_size = batch_size
+        self.weight_decay = weight_decay
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.warm_start = warm_start
+        self.device = device
+        self.random_state = random_state
+        self.verbose = verbose
+
+
+class SAMoVARRegressor(SAMoVARModel, WindowRegressor):
+    """Regression on past rows by a linear Transformer that stays a VAR.
+
+    Without ``y`` it predicts the next row of ``X``, like `SAMoVARForecaster` with a
+    horizon of one [1]_. With ``y``, a linear map of the network's forecast of ``X``
+    adds to a ridge regression of ``y`` on the window.
+
+    Parameters
+    ----------
+    lags : int, default=24
+        Rows of ``X`` that a prediction sees, the current one included.
+    token_length : int, optional
+        Rows in a token; 1 by default.
+    n_layers : int, default=3
+        Depth; 0 leaves the static path alone, without training.
+    n_heads : int, default=8
+        Heads; a divisor of ``d_model``.
+    d_model : int, optional
+        Width; ``32 * floor(sqrt(n_series))`` by default, as in the paper.
+    dropout : float, default=0.1
+        Share of activations dropped in training.
+    predictor : {"linear_attention", "fixed_var"}, default="linear_attention"
+        VAR matrices from the input, or fixed ones (the paper's "FixedVAR").
+    static_path : {"ridge", None}, default="ridge"
+        Closed form beside the network. Without ``y``, a direct ridge, mixed in with
+        the share that forecasts the held-out rows best (one half with
+        ``early_stopping=False``); or None, the paper. With ``y``, the network always
+        adds to a ridge regression of ``y`` on the window.
+    alpha : float, default=0.1
+        Ridge penalty of the static path on standardised series, per window.
+    learning_rate : float, default=3e-3
+        Peak of the one-cycle schedule of AdamW.
+    max_epochs : int, default=10
+        Passes over the training windows, at most.
+    batch_size : int, default=32
+        Windows in a step.
+    weight_decay : float, default=0.1
+        Of AdamW.
+    early_stopping : bool, default=True
+        Whether to hold out the last rows, keep the epoch that forecasts them best and
+        stop when nothing improves. The static path is then solved anew on all rows.
+        With too few rows to hold any out, the closed form is kept.
+    validation_fraction : float, default=0.15
+        Share of the rows held out, the last ones.
+    n_iter_no_change : int, default=4
+        Epochs without improvement before training stops.
+    warm_start : bool, default=False
+        Whether ``fit`` continues from the weights and scaling of the last fit.
+    device : str, default="auto"
+        "auto" takes CUDA, then MPS, then the CPU; or the name of a torch device.
+    random_state : int, RandomState or None, default=None
+        Seed of initial weights, batches and dropout.
+    verbose : int, default=0
+        Whether to show a progress bar.
+
+    Attributes
+    ----------
+    coef_ : ndarray of shape (lags, n_targets, n_features)
+        The exact local linear map of the prediction on the window, in original units,
+        averaged over the windows seen in fit (1024 of them, evenly spaced, if there
+        are more). ``coef_[l - 1]`` belongs to the l-th newest row of the window, rows
+        respond, columns cause.
+    intercept_ : ndarray of shape (n_targets,)
+        Averaged like ``coef_``.
+    loss_curve_ : list of float
+        Mean training loss of each epoch, in standardised units.
+    validation_scores_ : list of float
+        Minus the mean squared error on the held-out rows, in standardised units,
+        before training and after each epoch.
+    n_epochs_ : int
+        Epochs run.
+    network_ : torch.nn.Module
+        The trained network; works on standardised series.
+    scaler_ : StandardScaler
+        Of ``X``.
+    device_ : torch.device
+        Where the network is.
+    n_features_in_ : int
+        Number of columns of ``X``.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the columns of ``X``, if it has any.
+
+    See Also
+    --------
+    SAMoVARForecaster : The same model in sktime's protocol.
+
+    References
+    ----------
+    .. [1] Lu, J. and Yang, S. (2025). Linear Transformers as VAR Models: Aligning
+       Autoregressive Attention Mechanisms with Autoregressive Forecasting. ICML.
+       arXiv:2502.07244.
+
+    Examples
+    --------
+    >>> from sktime.datasets import load_longley
+    >>> from skvar import SAMoVARRegressor
+    >>> y, X = load_longley()
+    >>> regressor = SAMoVARRegressor(lags=4, random_state=0).fit(X, y)
+    >>> regressor.predict(X).shape
+    (16,)
+    """
+
+    def __init__(
+        self,
+        lags=24,
+        *,
+        token_length=None,
+        n_layers=3,
+        n_heads=8,
+        d_model=None,
+        dropout=0.1,
+        predictor="linear_attention",
+        static_path="ridge",
+        alpha=0.1,
+        learning_rate=3e-3,
+        max_epochs=10,
+        batch_size=32,
+        weight_decay=0.1,
+        early_stopping=True,
+        validation_fraction=0.15,
+        n_iter_no_change=4,
+        warm_start=False,
+        device="auto",
+        random_state=None,
+        verbose=0,
+    ):
+        self.lags = lags
+        self.token_length = token_length
+        self.n_layers = n_layers
+        self.n_heads = n_heads
+        self.d_model = d_model
+        self.dropout = dropout
+        self.predictor = predictor
+        self.static_path = static_path
+        self.alpha = alpha
+        self.learning_rate = learning_rate
+        self.max_epochs = max_epochs
+        self.batch_size = batch_size
+        self.weight_decay = weight_decay
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.warm_start = warm_start
+        self.device = device
+        self.random_state = random_state
+        self.verbose = verbose

@@ -1,0 +1,398 @@
+"""The regressors in scikit-learn's protocol."""
+
+import subprocess
+import sys
+
+import joblib
+import numpy as np
+import pytest
+import sklearn
+from sklearn.compose import ColumnTransformer, TransformedTargetRegressor
+from sklearn.decomposition import PCA
+from sklearn.experimental import enable_halving_search_cv  # noqa: F401
+from sklearn.inspection import permutation_importance
+from sklearn.linear_model import Ridge
+from sklearn.metrics import r2_score
+from sklearn.model_selection import (
+    GridSearchCV,
+    HalvingGridSearchCV,
+    TimeSeriesSplit,
+    cross_val_score,
+    learning_curve,
+)
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import MinMaxScaler, QuantileTransformer, StandardScaler
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from skvar import (
+    LinearAttentionVAR,
+    LinearAttentionVARRegressor,
+    SAMoVARForecaster,
+    SAMoVARRegressor,
+)
+
+ORDER = "rows are time steps: a prediction sees the rows before its own"
+
+
+def expected_failures(estimator):
+    if estimator.lags == 1:
+        return {}
+    return {
+        "check_methods_sample_order_invariance": ORDER,
+        "check_methods_subset_invariance": ORDER,
+    }
+
+
+@parametrize_with_checks(
+    [
+        estimator
+        for lags in (1, 6)
+        for estimator in (
+            LinearAttentionVARRegressor(lags, d_model=8, max_epochs=2),
+            SAMoVARRegressor(lags, d_model=8, n_heads=2, max_epochs=2),
+        )
+    ],
+    expected_failed_checks=expected_failures,
+    xfail_strict=True,
+)
+# Checks with few rows pass y of one row, whose R squared is not defined.
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.UndefinedMetricWarning")
+def test_sklearn_contract(estimator, check):
+    check(estimator)
+
+
+REGRESSORS = {
+    "linear": LinearAttentionVARRegressor(3, d_model=8, max_epochs=3, random_state=0),
+    "samovar": SAMoVARRegressor(
+        4, n_layers=1, d_model=8, n_heads=2, max_epochs=3, random_state=0
+    ),
+}
+
+
+@pytest.fixture(params=REGRESSORS)
+def regressor(request):
+    return sklearn.clone(REGRESSORS[request.param])
+
+
+@pytest.fixture(scope="module")
+def data(us_change):
+    """Four series and a target whose scale is far from theirs."""
+    return us_change.drop(columns="Income"), 1000 * us_change["Income"] + 5000
+
+
+def test_predictions_are_in_the_units_of_y(regressor, data):
+    X, y = data
+    predicted = regressor.fit(X, y).predict(X)
+    assert predicted.shape == y.shape
+    assert r2_score(y, predicted) > 0.3
+    for scaler in (StandardScaler(), MinMaxScaler()):
+        scaled = make_pipeline(scaler, sklearn.clone(regressor)).fit(X, y)
+        np.testing.assert_allclose(scaled.predict(X), predicted, rtol=1e-3)
+
+
+def test_depth_zero_is_ridge_on_the_window(data):
+    X, y = data
+    model = LinearAttentionVARRegressor(3, n_layers=0, alpha=0.05).fit(X, y)
+    z = ((X - X.mean()) / X.std(ddof=0)).to_numpy()
+    table = np.column_stack([z[2:], z[1:-1], z[:-2]])
+    target = ((y - y.mean()) / y.std(ddof=0)).to_numpy()[2:]
+    ridge = Ridge(alpha=0.05 * len(table)).fit(table, target)
+    expected = ridge.predict(table) * y.std(ddof=0) + y.mean()
+    np.testing.assert_allclose(model.predict(X)[2:], expected, rtol=1e-9)
+    scale = y.std(ddof=0) / X.std(ddof=0).to_numpy()
+    matrices = ridge.coef_.reshape(3, 1, 4) * scale
+    np.testing.assert_allclose(model.coef_, matrices, rtol=1e-8)
+
+
+def test_without_y_it_is_the_forecaster(us_change):
+    pairs = [
+        (
+            LinearAttentionVARRegressor(3, max_epochs=3, d_model=8, random_state=1),
+            LinearAttentionVAR(3, max_epochs=3, d_model=8, random_state=1),
+        ),
+        (
+            SAMoVARRegressor(6, max_epochs=2, d_model=16, random_state=1),
+            SAMoVARForecaster(6, max_epochs=2, d_model=16, random_state=1),
+        ),
+    ]
+    for regressor, forecaster in pairs:
+        regressor.fit(us_change)
+        forecaster.fit(us_change)
+        lags = regressor.lags
+        theirs = forecaster.rolling_forecast(us_change)[:, 0]
+        ours = regressor.predict(us_change)[lags - 1 :]
+        np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-5)
+        ahead = forecaster.predict(range(1, 6))
+        np.testing.assert_allclose(
+            regressor.forecast(us_change, 5), ahead, rtol=1e-5, atol=1e-5
+        )
+        np.testing.assert_allclose(regressor.coef_, forecaster.coef_, atol=1e-5)
+        np.testing.assert_allclose(
+            regressor.intercept_, forecaster.intercept_, atol=1e-5
+        )
+        expected = r2_score(us_change[1:], regressor.predict(us_change)[:-1])
+        assert regressor.score(us_change) == pytest.approx(expected)
+
+
+def test_matrices_rebuild_the_predictions(data):
+    X, y = data
+    model = LinearAttentionVARRegressor(
+        3, d_model=8, max_epochs=3, early_stopping=False, random_state=0
+    )
+    model.fit(X, np.column_stack([y, -y]))
+    assert model.coef_.shape == (3, 2, 4)
+    windows = np.lib.stride_tricks.sliding_window_view(X, 3, axis=0)[..., ::-1]
+    # The matrices change with the window; on average they give the average.
+    static = sklearn.clone(model).set_params(n_layers=0).fit(X, np.c_[y, -y])
+    rebuilt = static.intercept_ + np.einsum("loi,wil->wo", static.coef_, windows)
+    np.testing.assert_allclose(rebuilt, static.predict(X)[2:], rtol=1e-8)
+    assert np.abs(model.coef_ - static.coef_).max() > 1e-3
+
+
+def test_column_transformer(regressor, data):
+    X, y = data
+    columns = ColumnTransformer(
+        [("scale", StandardScaler(), ["Consumption", "Production"])],
+        remainder="passthrough",
+    )
+    pipeline = make_pipeline(columns, regressor).fit(X, y)
+    assert np.isfinite(pipeline.predict(X)).all()
+    assert pipeline.score(X, y) > 0.3
+
+
+def test_pca(regressor, data):
+    X, y = data
+    pipeline = make_pipeline(StandardScaler(), PCA(2), regressor).fit(X, y)
+    assert pipeline.predict(X).shape == y.shape
+    assert pipeline[-1].n_features_in_ == 2
+
+
+def test_transformed_target(regressor, data):
+    X, y = data
+    quantiles = QuantileTransformer(n_quantiles=50, output_distribution="normal")
+    model = TransformedTargetRegressor(regressor, transformer=quantiles)
+    assert model.fit(X, y).score(X, y) > 0.3
+
+
+def test_cross_val_score(regressor, data):
+    X, y = data
+    scores = cross_val_score(regressor, X, y, cv=TimeSeriesSplit(3))
+    assert np.isfinite(scores).all()
+    assert np.isfinite(cross_val_score(regressor, X, cv=TimeSeriesSplit(3))).all()
+
+
+@pytest.mark.parametrize("n_jobs", [None, 2])
+@pytest.mark.parametrize("with_y", [True, False])
+def test_grid_search(regressor, data, n_jobs, with_y):
+    X, y = data
+    grid = {"lags": [2, 4], "n_layers": [0, 1]}
+    search = GridSearchCV(regressor, grid, cv=TimeSeriesSplit(2), n_jobs=n_jobs)
+    search.fit(X, y if with_y else None)
+    assert np.isfinite(search.cv_results_["mean_test_score"]).all()
+    assert search.predict(X).shape == (y.shape if with_y else X.shape)
+
+
+def test_halving_search(data):
+    X, y = data
+    search = HalvingGridSearchCV(
+        LinearAttentionVARRegressor(random_state=0, d_model=8),
+        {"lags": [1, 2], "n_layers": [0, 1]},
+        cv=TimeSeriesSplit(2),
+        resource="max_epochs",
+        max_resources=4,
+        random_state=0,
+    )
+    search.fit(X, y)
+    assert np.isfinite(search.best_score_)
+
+
+def test_permutation_importance(regressor, data):
+    X, y = data
+    X = X.assign(noise=np.random.default_rng(0).normal(size=len(X)))
+    regressor.fit(X, y)
+    found = permutation_importance(regressor, X, y, n_repeats=3, random_state=0)
+    importance = dict(zip(X, found.importances_mean, strict=True))
+    assert importance["Savings"] > importance["noise"]
+
+
+def test_learning_curve(regressor, data):
+    X, y = data
+    _, train, test = learning_curve(
+        regressor, X, y, cv=TimeSeriesSplit(2), train_sizes=[0.5, 1.0]
+    )
+    assert np.isfinite(train).all()
+    assert np.isfinite(test).all()
+
+
+def test_several_targets(regressor, data):
+    X, y = data
+    both = np.column_stack([y, X["Savings"].shift(1, fill_value=0.0)])
+    predicted = regressor.fit(X, both).predict(X)
+    assert predicted.shape == both.shape
+    # The second target is a row of the window.
+    assert r2_score(both[5:, 1], predicted[5:, 1]) > 0.8
+
+
+def test_joblib_in_a_fresh_process(regressor, data, tmp_path):
+    X, y = data
+    joblib.dump(regressor.fit(X, y), tmp_path / "model.joblib")
+    joblib.dump(X, tmp_path / "X.joblib")
+    code = (
+        "import joblib, numpy, pathlib, sys\n"
+        "folder = pathlib.Path(sys.argv[1])\n"
+        "model = joblib.load(folder / 'model.joblib')\n"
+        "X = joblib.load(folder / 'X.joblib')\n"
+        "numpy.save(folder / 'predicted.npy', model.predict(X))\n"
+    )
+    subprocess.run([sys.executable, "-c", code, tmp_path], check=True)
+    loaded = np.load(tmp_path / "predicted.npy")
+    np.testing.assert_array_equal(loaded, regressor.predict(X))
+
+
+def test_html_repr(regressor, data):
+    assert type(regressor).__name__ in regressor.fit(*data)._repr_html_()
+
+
+def test_feature_names_and_dtype(regressor, data):
+    X, y = data
+    regressor.fit(X, y)
+    assert list(regressor.feature_names_in_) == list(X)
+    with pytest.raises(ValueError, match="feature names"):
+        regressor.predict(X.rename(columns={"Savings": "Debt"}))
+    single = X.to_numpy(np.float32)
+    regressor.fit(single, y.to_numpy(np.float32))
+    assert regressor.predict(single).dtype == np.float32
+    assert regressor.predict(single.astype(float)).dtype == np.float64
+
+
+def test_segments_do_not_mix(regressor, data):
+    X, y = data
+    X, y = X.to_numpy(), y.to_numpy()
+    parts = {"b": slice(0, 70), "a": slice(70, 120), "c": slice(120, None)}
+    labels = np.concatenate([[k] * len(X[s]) for k, s in parts.items()])
+    regressor.fit(X, y, segments=labels)
+    together = regressor.predict(X, segments=labels)
+    for part in parts.values():
+        np.testing.assert_allclose(regressor.predict(X[part]), together[part], 1e-6)
+    assert np.abs(regressor.predict(X) - together).max() > 0
+    # Interleaved rows of the same series are the same series.
+    order = np.argsort(np.arange(len(X)) % 3, kind="stable")
+    names = labels[order]
+    rows = np.concatenate([np.flatnonzero(labels == name) for name in "abc"])
+    spots = np.concatenate([np.flatnonzero(names == name) for name in "abc"])
+    shuffled = np.empty_like(X)
+    shuffled[spots] = X[rows]
+    np.testing.assert_allclose(
+        regressor.predict(shuffled, segments=names)[spots], together[rows], 1e-6
+    )
+    with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+        regressor.predict(X, segments=labels[:-1])
+
+
+def test_segments_pool_in_the_closed_form(data):
+    X, y = data
+    labels = np.repeat([0, 1], [100, len(X) - 100])
+    model = LinearAttentionVARRegressor(2, n_layers=0, alpha=0.0)
+    model.fit(X, y, segments=labels)
+    x = X.to_numpy()
+    rows = np.array([t for t in range(1, len(x)) if t != 100])
+    table = np.column_stack([np.ones(len(rows)), x[rows], x[rows - 1]])
+    ols = np.linalg.lstsq(table, y.to_numpy()[rows], rcond=None)[0]
+    np.testing.assert_allclose(model.predict(X, segments=labels)[rows], table @ ols)
+
+
+def test_metadata_routing_of_segments(regressor, data):
+    X, y = data
+    labels = np.arange(len(X)) // 60
+    with sklearn.config_context(enable_metadata_routing=True):
+        routed = (
+            regressor.set_fit_request(segments=True)
+            .set_score_request(segments=True)
+            .set_predict_request(segments=True)
+        )
+        pipeline = make_pipeline(StandardScaler(), routed)
+        pipeline.fit(X, y, segments=labels)
+        direct = sklearn.clone(regressor).fit(X, y, segments=labels)
+        np.testing.assert_allclose(
+            pipeline.predict(X, segments=labels),
+            direct.predict(X, segments=labels),
+            rtol=1e-3,
+        )
+        search = GridSearchCV(routed, {"lags": [1, 2]}, cv=TimeSeriesSplit(2))
+        search.fit(X, y, segments=labels)
+        assert np.isfinite(search.best_score_)
+
+
+def test_partial_fit_goes_on(data):
+    X, y = data
+    whole = LinearAttentionVARRegressor(2, n_layers=0, alpha=0.0).fit(X, y)
+    piecewise = sklearn.clone(whole)
+    for begin in range(0, len(X), 50):
+        rows = slice(begin, begin + 50)
+        piecewise.partial_fit(X[rows], y[rows])
+    np.testing.assert_allclose(piecewise.predict(X), whole.predict(X), rtol=1e-6)
+    model = sklearn.clone(REGRESSORS["linear"]).set_params(early_stopping=False)
+    first = model.fit(X[:150], y[:150]).loss_curve_[0]
+    assert model.partial_fit(X[150:], y[150:]).loss_curve_[0] < first
+    with pytest.raises(ValueError, match="fitted with y; pass the same"):
+        model.partial_fit(X[150:])
+
+
+@pytest.mark.parametrize("n_rows", [1, 2, 3, 5])
+def test_few_rows_fit(regressor, data, n_rows):
+    X, y = (table[:n_rows] for table in data)
+    assert np.isfinite(regressor.fit(X, y).predict(X)).all()
+    if n_rows > 1:
+        assert regressor.fit(X).predict(X).shape == X.shape
+
+
+def test_forecast_needs_a_fit_without_y(regressor, data):
+    with pytest.raises(ValueError, match="fit it with y=None"):
+        regressor.fit(*data).forecast(data[0], 3)
+
+
+def test_failed_fit_leaves_the_regressor(regressor, data):
+    X, y = data
+    before = regressor.fit(X, y).predict(X)
+    with pytest.raises(ValueError, match="NaN"):
+        regressor.fit(X.where(X > 0), y)
+    with pytest.raises(ValueError, match="dropout=2"):
+        regressor.set_params(dropout=2.0).fit(X, y)
+    np.testing.assert_array_equal(regressor.predict(X), before)
+
+
+def test_streams_equal_predict(regressor, data):
+    X, y = data
+    for target in (y, None, np.column_stack([y, y])):
+        predicted = regressor.fit(X, target).predict(X)
+        stream = regressor.stream()
+        pushed = np.array([stream.push(row) for row in X.to_numpy()[:40]])
+        np.testing.assert_allclose(pushed, predicted[:40], rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "forecaster",
+    [
+        LinearAttentionVAR(3, horizon=4, max_epochs=2, random_state=0),
+        SAMoVARForecaster(8, horizon=4, n_layers=1, max_epochs=2, random_state=0),
+    ],
+    ids=lambda f: type(f).__name__,
+)
+def test_forecaster_streams_continue_the_history(forecaster, us_change):
+    forecaster = forecaster.clone().fit(us_change[:150])
+    stream = forecaster.stream()
+    for end in range(151, 165):
+        pushed = stream.push(us_change.iloc[end - 1])
+        expected = forecaster.predict(us_change[:end])
+        np.testing.assert_allclose(pushed, expected, rtol=1e-5, atol=1e-5)
+    assert forecaster.cutoff[0] == us_change.index[149]
+    for row, message in (
+        ([1.0, 2.0], r"shape \(2,\)"),
+        ([np.nan] * 5, "row holds NaN"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            stream.push(row)
+    again = stream.push(us_change.iloc[164])
+    np.testing.assert_allclose(
+        again, forecaster.predict(us_change[:165]), rtol=1e-5, atol=1e-5
+    )
