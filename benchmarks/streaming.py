@@ -2,8 +2,8 @@
 
     python benchmarks/streaming.py
 
-The times are medians over 500 pushes; memory is what Python and NumPy hold after the
-pushes, over what they held before the first.
+The times are medians over pushes of a short and a long stream in turns; memory is what
+Python and NumPy hold more after the second half of the pushes than before it.
 """
 
 import argparse
@@ -29,13 +29,28 @@ ESTIMATORS = [
 ]
 
 
-def median_push(stream, rows) -> float:
-    times = []
-    for row in rows:
-        start = time.perf_counter()
-        stream.push(row)
-        times.append(time.perf_counter() - start)
-    return float(np.median(times))
+def filled(estimator, n_rows: int):
+    """A stream after ``n_rows`` pushes, and the KiB that it grew in the second half."""
+    stream, rng = estimator.stream(), np.random.default_rng(1)
+    for pushed in range(n_rows):
+        if pushed == n_rows // 2:
+            tracemalloc.start()
+            before = tracemalloc.get_traced_memory()[0]
+        stream.push(rng.normal(size=N_SERIES))
+    grown = tracemalloc.get_traced_memory()[0] - before
+    tracemalloc.stop()
+    return stream, grown / 1024
+
+
+def median_times(streams, n_pushes: int = 1000) -> list[float]:
+    """Median time of a push of each stream, taken in turns."""
+    rng, times = np.random.default_rng(2), [[] for _ in streams]
+    for row in rng.normal(size=(n_pushes, N_SERIES)):
+        for stream, of_stream in zip(streams, times, strict=True):
+            start = time.perf_counter()
+            stream.push(row)
+            of_stream.append(time.perf_counter() - start)
+    return [float(np.median(of_stream)) for of_stream in times]
 
 
 def main() -> None:
@@ -43,28 +58,18 @@ def main() -> None:
     parser.add_argument("--few", type=int, default=1_000)
     parser.add_argument("--many", type=int, default=100_000)
     args = parser.parse_args()
-    rng = np.random.default_rng(0)
-    table = rng.normal(size=(400, N_SERIES))
+    table = np.random.default_rng(0).normal(size=(400, N_SERIES))
     print(
-        f"{'estimator':<28} {'ms few':>8} {'ms many':>8} {'ratio':>6} {'KiB more':>9}"
+        f"{'estimator':<28} {'ms few':>8} {'ms many':>8} {'ratio':>6} {'KiB grown':>10}"
     )
     for estimator in ESTIMATORS:
-        stream = estimator.fit(table).stream()
-        for row in rng.normal(size=(args.few, N_SERIES)):
-            stream.push(row)
-        few = median_push(stream, rng.normal(size=(500, N_SERIES)))
-        tracemalloc.start()
-        before = tracemalloc.get_traced_memory()[0]
-        for _ in range(500):
-            stream.push(rng.normal(size=N_SERIES))
-        more = (tracemalloc.get_traced_memory()[0] - before) / 1024
-        tracemalloc.stop()
-        for _ in range(args.many - args.few):
-            stream.push(rng.normal(size=N_SERIES))
-        many = median_push(stream, rng.normal(size=(500, N_SERIES)))
+        estimator.fit(table)
+        few, _ = filled(estimator, args.few)
+        many, grown = filled(estimator, args.many)
+        short, long = median_times([few, many])
         print(
-            f"{type(estimator).__name__:<28} {few * 1e3:>8.3f} {many * 1e3:>8.3f} "
-            f"{many / few:>6.2f} {more:>9.1f}",
+            f"{type(estimator).__name__:<28} {short * 1e3:>8.3f} {long * 1e3:>8.3f} "
+            f"{long / short:>6.2f} {grown:>10.1f}",
             flush=True,
         )
 

@@ -21,7 +21,7 @@ from ._tables import (
     is_table,
     regular_step,
 )
-from ._windows import Windows, windows_ending_at
+from ._windows import Windows, validation_rows, windows_ending_at
 
 # What scikit-learn's meta-estimators leave on a step before they call its fit.
 _SKLEARN_STATE = (
@@ -165,7 +165,7 @@ class WindowForecaster(WindowModel, BaseForecaster):
             self.scaler_ = StandardScaler().fit(y.to_numpy(dtype=float))
         self.n_features_in_ = len(self.feature_names_in_)
         self._history = self._standardised(y.to_numpy())
-        self._learn(self._rows(), weights)
+        self._learn(self._rows(self.lags), weights)
         return self
 
     def _update(self, y, X=None, update_params=True):
@@ -256,19 +256,18 @@ class WindowForecaster(WindowModel, BaseForecaster):
         Stream
             Continues the history up to the cutoff: ``push(row)`` returns the
             ``horizon`` rows that follow, of shape (horizon, n_series) in original
-            units, in constant time and memory. The forecaster itself does not change.
+            units, in constant time and memory. Forecaster and stream do not change each
+            other.
+
+        Raises
+        ------
+        NotFittedError
+            Before ``fit``.
         """
         self._check_fitted()
-
-        def ahead(window: np.ndarray) -> np.ndarray:
-            past = torch.from_numpy(self._standardised(window)).unsqueeze(0)
-            return self._forecast(past, self.horizon_)[0]
-
         n_known = self._index.get_indexer(self.cutoff)[0] + 1
-        lags = self.network_.lags
-        recent = self._history[max(0, n_known - lags) : n_known]
-        past = recent * self.scaler_.scale_ + self.scaler_.mean_
-        return Stream(ahead, past, lags, self.n_features_in_)
+        recent = self._history[max(0, n_known - self.network_.lags) : n_known]
+        return Stream(self, recent * self.scaler_.scale_ + self.scaler_.mean_)
 
     def _rolling(self, Y) -> Iterator[np.ndarray]:
         for past, _ in self._windows(Y, "Y").batches(BATCH):
@@ -333,8 +332,29 @@ class WindowForecaster(WindowModel, BaseForecaster):
             )
         return Windows([self._standardised(frame.to_numpy())], lags, 0)
 
-    def _rows(self) -> Rows:
+    def _rows(self, lags: int) -> Rows:
         return Rows([self._history])
+
+    def _split(self, rows: Rows, horizon: int) -> tuple[Rows, Rows | None]:
+        # A forecaster says so rather than do without what it was asked for.
+        n_rows, least = len(rows.segments[0]), self.lags + horizon
+        remedy = "Pass more rows or lower lags or horizon"
+        held_out = ""
+        if self.early_stopping and self.n_layers:
+            n_valid = validation_rows(n_rows, horizon, self.validation_fraction)
+            held_out = f" and a validation block of {n_valid} rows"
+            remedy += ", or set early_stopping=False to do without the block"
+            least += n_valid
+        if n_rows < least:
+            raise ValueError(
+                f"{n_rows} rows are too few for lags={self.lags}, horizon={horizon}"
+                f"{held_out}: at least {least} are needed. {remedy}."
+            )
+        return super()._split(rows, horizon)
+
+    def _after(self, window: np.ndarray) -> np.ndarray:
+        past = torch.from_numpy(self._standardised(window)).unsqueeze(0)
+        return self._forecast(past, self.horizon_)[0]
 
     def _check_fitted(self) -> None:
         self.check_is_fitted()
@@ -344,31 +364,6 @@ class WindowForecaster(WindowModel, BaseForecaster):
                 "forecaster for each instance in forecasters_; call that of one "
                 "instance."
             )
-
-    # coefficients
-
-    def var_matrices(self, Y, *, return_intercept: bool = False):
-        """VAR matrices of every window of a table, one step ahead.
-
-        Parameters
-        ----------
-        Y : Series, DataFrame or array
-            n_rows >= lags rows in original units.
-        return_intercept : bool
-            Whether to return the intercepts as well.
-
-        Returns
-        -------
-        matrices : ndarray of shape (n_rows - lags + 1, lags, n_series, n_series)
-            In original units; ``matrices[i, l - 1]`` is the matrix at lag l, rows
-            respond, columns cause, for the window of rows i to i + lags - 1.
-        intercepts : ndarray of shape (n_rows - lags + 1, n_series)
-            If asked for. The forecast is the intercept plus the matrices applied to
-            the window.
-        """
-        windows = self._windows(Y, "Y")
-        matrices, intercepts = self._var_of(windows, torch.arange(len(windows)))
-        return (matrices, intercepts) if return_intercept else matrices
 
     # scikit-learn
 

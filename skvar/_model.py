@@ -24,8 +24,8 @@ BATCH = 256
 class WindowModel:
     """What the estimators share: a network over windows of standardised series.
 
-    A recipe fills in `_build`, `_estimate` and `_var`, a protocol `_rows` and
-    `_check_fitted`; an estimator, which is both, holds the hyper-parameters. Fitted are
+    A recipe fills in `_build`, `_estimate` and `_var`, a protocol the hooks
+    after them; an estimator, which is both, holds the hyper-parameters. Fitted are
     ``network_``, the ``scaler_`` of the series and the record of training.
     """
 
@@ -46,8 +46,16 @@ class WindowModel:
         """Matrices (B, lags, o, i), lag 1 first, and intercepts (B, o) of windows."""
         raise NotImplementedError
 
-    def _rows(self) -> "Rows":
-        """The standardised rows seen so far."""
+    def _rows(self, lags: int) -> "Rows":
+        """The standardised rows seen so far, enough for a window of ``lags``."""
+        raise NotImplementedError
+
+    def _windows(self, table, name: str) -> Windows:
+        """Windows without a future over a table in original units, after a fit."""
+        raise NotImplementedError
+
+    def _after(self, window: np.ndarray) -> np.ndarray:
+        """What ``predict`` returns after a window (lags, C) in original units."""
         raise NotImplementedError
 
     def _check_fitted(self) -> None:
@@ -79,23 +87,19 @@ class WindowModel:
     def _split(self, rows: "Rows", horizon: int) -> tuple["Rows", "Rows | None"]:
         """Training and validation rows, as early_stopping and depth ask for.
 
-        Where early stopping finds nothing to hold out, closed forms are kept.
+        Segments that are too short to hold any rows out serve training alone.
         """
-        if self.early_stopping and self.n_layers:
-            parts = [
-                split_by_time(values, self.lags, horizon, self.validation_fraction)
-                for values in rows.segments
-            ]
-            training, validation = zip(*parts, strict=True)
-            return Rows(training, rows.n_inputs), Rows(validation, rows.n_inputs)
-        longest = max(len(values) for values in rows.segments)
-        if longest < self.lags + horizon:
-            raise ValueError(
-                f"{longest} rows are too few for lags={self.lags} and "
-                f"horizon={horizon}: at least {self.lags + horizon} are needed. Pass "
-                "more rows or lower lags or horizon."
-            )
-        return rows, None
+        if not (self.early_stopping and self.n_layers):
+            return rows, None
+        training, validation = [], []
+        for values in rows.segments:
+            parts = split_by_time(values, self.lags, horizon, self.validation_fraction)
+            training.append(values if parts is None else parts[0])
+            if parts is not None:
+                validation.append(parts[1])
+        if not validation:
+            return rows, None
+        return Rows(training, rows.n_inputs), Rows(validation, rows.n_inputs)
 
     def _train(
         self,
@@ -192,23 +196,51 @@ class WindowModel:
         self._check_fitted()
         return device_of(self.network_)
 
+    def var_matrices(self, Y, *, return_intercept: bool = False):
+        """VAR matrices of every window of a table, one step ahead.
+
+        Parameters
+        ----------
+        Y : Series, DataFrame or array
+            n_rows >= lags rows of the series, in original units.
+        return_intercept : bool
+            Whether to return the intercepts as well.
+
+        Returns
+        -------
+        matrices : ndarray of shape (n_rows - lags + 1, lags, n_targets, n_series)
+            In original units; ``matrices[i, l - 1]`` is the matrix at lag l, rows
+            respond, columns cause, for the window of rows i to i + lags - 1.
+        intercepts : ndarray of shape (n_rows - lags + 1, n_targets)
+            If asked for. The prediction is the intercept plus the matrices applied to
+            the window.
+
+        Raises
+        ------
+        ValueError
+            If ``Y`` is too short or not a table that the estimator accepts.
+        """
+        windows = self._windows(Y, "Y")
+        matrices, intercepts = self._var_of(windows, torch.arange(len(windows)))
+        return (matrices, intercepts) if return_intercept else matrices
+
     def _average_var(self) -> tuple[np.ndarray, np.ndarray]:
         """Averages of matrices and intercepts over evenly spaced windows, cached."""
         self._check_fitted()
         if "average_var" not in self._computed:
-            rows = self._rows()
-            windows = Windows(
-                rows.segments, self.network_.lags, 1, n_inputs=rows.n_inputs
-            )
+            lags = self.network_.lags
+            rows = self._rows(lags)
+            windows = Windows(rows.segments, lags, 1, n_inputs=rows.n_inputs)
             n_used = min(len(windows), self._max_windows_in_average or len(windows))
             used = np.linspace(0, len(windows) - 1, n_used).round().astype(int)
             sums = [
                 [part.sum(axis=0) for part in self._var_of(windows, some)]
                 for some in torch.from_numpy(used).split(BATCH)
             ]
-            self._computed["average_var"] = tuple(
-                sum(parts) / n_used for parts in zip(*sums, strict=True)
-            )
+            averages = tuple(sum(parts) / n_used for parts in zip(*sums, strict=True))
+            for average in averages:
+                average.flags.writeable = False
+            self._computed["average_var"] = averages
         return self._computed["average_var"]
 
     @contextmanager

@@ -26,17 +26,12 @@ class LinearAttentionVARModel(WindowModel):
         check_scalar(self.d_model, "d_model", numbers.Integral, min_val=1)
 
     def _build(self, n_series, n_targets):
+        sizes = {"lags": self.lags, "n_series": n_series, "n_layers": self.n_layers}
         if n_targets and not self.n_layers:
-            network = None
-        else:
-            network = LinearAttentionVAR(
-                lags=self.lags,
-                n_series=n_series,
-                n_layers=self.n_layers,
-                n_heads=self.n_heads,
-                d_model=self.d_model,
-                dropout=self.dropout,
-            )
+            return LinearAttentionVAR(**sizes, n_targets=n_targets)
+        network = LinearAttentionVAR(
+            **sizes, n_heads=self.n_heads, d_model=self.d_model, dropout=self.dropout
+        )
         if n_targets is None:
             return network
         return Readout(
@@ -80,6 +75,10 @@ class SAMoVARModel(WindowModel):
             )
 
     def _build(self, n_series, n_targets):
+        if n_targets and not self.n_layers:
+            return LinearAttentionVAR(
+                lags=self.lags, n_series=n_series, n_targets=n_targets, n_layers=0
+            )
         network = None
         if self.n_layers:
             network = SAMoVAR(
@@ -93,7 +92,7 @@ class SAMoVARModel(WindowModel):
                 dropout=self.dropout,
                 predictor=self.predictor,
             )
-        if n_targets is not None:
+        if n_targets:
             return Readout(
                 network,
                 lags=self.lags,
@@ -106,7 +105,7 @@ class SAMoVARModel(WindowModel):
         return StaticPath(network, lags=self.lags, horizon=self.horizon_)
 
     def _estimate(self, network, rows, device):
-        if isinstance(network, Readout):
+        if rows.n_inputs is not None:
             return _estimate_under_ridge(self, network, rows, device)
         training, validation = self._split(rows, self.horizon_)
         if self.static_path is None:
@@ -136,13 +135,14 @@ def _estimate_under_ridge(
     model: WindowModel, network: nn.Module, rows: Rows, device: torch.device
 ) -> TrainingRecord:
     """Train what is learned on top of a VAR in closed form, which is given."""
+    static = network.static if isinstance(network, Readout) else network
 
     def solve(part: Rows) -> None:
         matrices, intercept = ridge_var(
             part.segments, model.lags, model.alpha, part.n_inputs
         )
-        network.matrices.copy_(_as(network.matrices, matrices))
-        network.intercept.copy_(_as(network.intercept, intercept))
+        static.matrices.copy_(_as(static.matrices, matrices))
+        static.intercept.copy_(_as(static.intercept, intercept))
 
     training, validation = model._split(rows, 1)
     solve(training)

@@ -1,8 +1,9 @@
 """One new observation at a time."""
 
-from collections.abc import Callable
+import copy
 
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike
 
 
@@ -14,25 +15,17 @@ class Stream:
 
     Parameters
     ----------
-    forecast : callable
-        From a window (lags, n_series) in original units to what `push` returns.
+    model : estimator
+        Fitted. The stream keeps what the model is now, whatever is fitted later.
     past : ndarray of shape (n_rows, n_series)
         Rows that came before, in original units; there may be none.
-    lags, n_series : int
-        Sizes of a window.
     """
 
-    def __init__(
-        self,
-        forecast: Callable[[np.ndarray], np.ndarray],
-        past: np.ndarray,
-        lags: int,
-        n_series: int,
-    ):
-        self._forecast, self._n_series = forecast, n_series
-        self._window = np.empty((lags, n_series))
-        self._n_seen = 0
-        for row in past[-lags:]:
+    def __init__(self, model, past: np.ndarray):
+        self._model = copy.copy(model)
+        self._lags, self._n_series = model.network_.lags, past.shape[1]
+        self._window = None
+        for row in past[-self._lags :]:
             self._append(row)
 
     def push(self, row: ArrayLike) -> np.ndarray:
@@ -51,9 +44,13 @@ class Stream:
         Raises
         ------
         ValueError
-            If the row has another length or holds NaN or inf; it is then not taken.
+            If the row has another length or other names than the series, is not
+            numeric or holds NaN or inf; it is then not taken.
         """
-        row = np.asarray(row, dtype=float)
+        self._check_names(row)
+        row = np.asarray(row)
+        if row.dtype.kind not in "biuf":
+            raise ValueError(f"row is not numeric: it is of dtype {row.dtype}.")
         if row.shape != (self._n_series,):
             raise ValueError(
                 f"row has shape {row.shape}; pass one observation of the "
@@ -62,12 +59,21 @@ class Stream:
         if not np.isfinite(row).all():
             raise ValueError("row holds NaN or inf; fill these values first.")
         self._append(row)
-        return self._forecast(self._window)
+        return self._model._after(self._window)
+
+    def _check_names(self, row) -> None:
+        names = getattr(self._model, "feature_names_in_", None)
+        named = names is not None and isinstance(row, pd.Series)
+        if named and list(row.index) != list(names):
+            raise ValueError(
+                f"row names {list(row.index)}, but the series are {list(names)}; put "
+                "them in this order."
+            )
 
     def _append(self, row: np.ndarray) -> None:
-        if not self._n_seen:
-            # Before the first row the history is taken as constant.
-            self._window[:] = row
-        self._window[:-1] = self._window[1:]
-        self._window[-1] = row
-        self._n_seen += 1
+        # Before the first row the history is taken as constant.
+        before = self._window
+        if before is None:
+            before = np.tile(row, (self._lags, 1))
+        # A new array: copies of a stream go their own ways.
+        self._window = np.concatenate([before[1:], [row]])

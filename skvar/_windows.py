@@ -81,35 +81,32 @@ class Windows(Dataset):
         return moved
 
 
-def windows_ending_at(values: np.ndarray, ends: np.ndarray, lags: int) -> np.ndarray:
+def windows_ending_at(
+    values: np.ndarray, ends: np.ndarray, lags: int, first: np.ndarray | int = 0
+) -> np.ndarray:
     """Windows (B, lags, n_series) whose last rows are ``ends``.
 
-    Where a window reaches back beyond the first row, that row is repeated.
+    Where a window reaches back beyond its ``first`` row, that row is repeated.
     """
     rows = ends[:, np.newaxis] + np.arange(1 - lags, 1)
-    return values[np.maximum(rows, 0)]
+    return values[np.maximum(rows, np.reshape(first, (-1, 1)))]
 
 
 def split_by_time(
     values: np.ndarray, lags: int, horizon: int, validation_fraction: float
-) -> tuple[np.ndarray, np.ndarray]:
+) -> tuple[np.ndarray, np.ndarray] | None:
     """Rows for training, and rows for validation windows with futures in the last part.
 
     The validation rows begin ``lags`` rows before that part, so that its first window
-    looks back into the training rows; no training window sees the last part.
-
-    Raises
-    ------
-    ValueError
-        If a part would hold no window.
+    looks back into the training rows; no training window sees the last part. None
+    where a part would hold no window.
     """
-    n_rows = len(values)
-    n_valid = max(horizon, round(validation_fraction * n_rows))
-    if n_rows - n_valid < lags + horizon:
-        raise ValueError(
-            f"{n_rows} rows are too few for lags={lags}, horizon={horizon} and a "
-            f"validation block of {n_valid} rows: at least {lags + horizon + n_valid} "
-            "are needed. Pass more rows, lower lags or horizon, or set "
-            "early_stopping=False to do without the validation block."
-        )
-    return values[: n_rows - n_valid], values[n_rows - n_valid - lags :]
+    n_train = len(values) - validation_rows(len(values), horizon, validation_fraction)
+    if n_train < lags + horizon:
+        return None
+    return values[:n_train], values[n_train - lags :]
+
+
+def validation_rows(n_rows: int, horizon: int, validation_fraction: float) -> int:
+    """Length of the last part that `split_by_time` holds out."""
+    return max(horizon, round(validation_fraction * n_rows))

@@ -1,5 +1,7 @@
 """The regressors in scikit-learn's protocol."""
 
+import copy
+import pickle
 import subprocess
 import sys
 
@@ -11,7 +13,7 @@ from sklearn.compose import ColumnTransformer, TransformedTargetRegressor
 from sklearn.decomposition import PCA
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401
 from sklearn.inspection import permutation_importance
-from sklearn.linear_model import Ridge
+from sklearn.linear_model import LinearRegression, Ridge
 from sklearn.metrics import r2_score
 from sklearn.model_selection import (
     GridSearchCV,
@@ -134,19 +136,42 @@ def test_without_y_it_is_the_forecaster(us_change):
         assert regressor.score(us_change) == pytest.approx(expected)
 
 
-def test_matrices_rebuild_the_predictions(data):
+@pytest.mark.parametrize("n_layers", [0, 1, 2])
+@pytest.mark.parametrize("with_y", [True, False])
+def test_matrices_rebuild_every_prediction(n_layers, with_y, data):
     X, y = data
     model = LinearAttentionVARRegressor(
-        3, d_model=8, max_epochs=3, early_stopping=False, random_state=0
+        3, n_layers=n_layers, max_epochs=3, early_stopping=False, random_state=0
     )
-    model.fit(X, np.column_stack([y, -y]))
-    assert model.coef_.shape == (3, 2, 4)
+    model.fit(X, np.column_stack([y, -y]) if with_y else None)
+    matrices, intercepts = model.var_matrices(X, return_intercept=True)
     windows = np.lib.stride_tricks.sliding_window_view(X, 3, axis=0)[..., ::-1]
-    # The matrices change with the window; on average they give the average.
-    static = sklearn.clone(model).set_params(n_layers=0).fit(X, np.c_[y, -y])
-    rebuilt = static.intercept_ + np.einsum("loi,wil->wo", static.coef_, windows)
-    np.testing.assert_allclose(rebuilt, static.predict(X)[2:], rtol=1e-8)
-    assert np.abs(model.coef_ - static.coef_).max() > 1e-3
+    rebuilt = intercepts + np.einsum("wloi,wil->wo", matrices, windows)
+    predicted = model.predict(X)[2:]
+    scale = np.abs(predicted).max(axis=0)
+    assert (np.abs(rebuilt - predicted) / scale).max() < 1e-5
+    assert (np.ptp(matrices, axis=0).max() > 1e-3) == (n_layers > 0)
+    seen = slice(None) if with_y else slice(-1)
+    np.testing.assert_allclose(model.coef_, matrices[seen].mean(axis=0))
+    with pytest.raises(ValueError, match="read-only"):
+        model.coef_[0] = 0.0
+
+
+def test_samovar_matrices_with_y_are_finite_differences(data):
+    X, y = (table.to_numpy() for table in data)
+    model = REGRESSORS["samovar"]
+    model = sklearn.clone(model).set_params(early_stopping=False).fit(X, y)
+    window, step = X[50:54], 2e-3 * X.std(axis=0)
+    matrices = model.var_matrices(window)[0]
+    for lag in range(4):
+        for cause in range(4):
+            nudge = np.zeros_like(window)
+            nudge[3 - lag, cause] = step[cause]
+            ends = [model.predict(window + sign * nudge)[-1] for sign in (1, -1)]
+            slope = (ends[0] - ends[1]) / (2 * step[cause])
+            # Forecasts round to a few 1e-7 of the spread of y.
+            bound = 5e-4 * y.std() / X[:, cause].std()
+            assert abs(matrices[lag, 0, cause] - slope) < bound
 
 
 def test_column_transformer(regressor, data):
@@ -178,6 +203,11 @@ def test_cross_val_score(regressor, data):
     X, y = data
     scores = cross_val_score(regressor, X, y, cv=TimeSeriesSplit(3))
     assert np.isfinite(scores).all()
+    linear = LinearAttentionVARRegressor(1, n_layers=0, alpha=0.0)
+    np.testing.assert_allclose(
+        cross_val_score(linear, X, y, cv=TimeSeriesSplit(3)),
+        cross_val_score(LinearRegression(), X, y, cv=TimeSeriesSplit(3)),
+    )
     assert np.isfinite(cross_val_score(regressor, X, cv=TimeSeriesSplit(3))).all()
 
 
@@ -287,6 +317,31 @@ def test_segments_do_not_mix(regressor, data):
     )
     with pytest.raises(ValueError, match="inconsistent numbers of samples"):
         regressor.predict(X, segments=labels[:-1])
+    days = np.datetime64("2024-01-01", "ns") + np.arange(3).astype("m8[D]")
+    as_days = days[np.searchsorted(["a", "b", "c"], labels)]
+    np.testing.assert_array_equal(regressor.predict(X, segments=as_days), together)
+    for missing in (np.nan, None):
+        bad = labels.astype(object)
+        bad[3] = missing
+        for ask in (
+            lambda: regressor.predict(X, segments=bad),  # noqa: B023
+            lambda: sklearn.clone(regressor).fit(X, y, segments=bad),  # noqa: B023
+        ):
+            with pytest.raises(ValueError, match="segments holds missing labels"):
+                ask()
+
+
+def test_segments_of_one_row_teach_nothing_without_y(data):
+    X = data[0].to_numpy()
+    model = LinearAttentionVARRegressor(2, n_layers=0)
+    with pytest.raises(ValueError, match="No segment has two rows"):
+        model.fit(X, segments=np.arange(len(X)))
+    labels = np.r_[0, np.ones(len(X) - 1)]
+    with_one = model.fit(X, segments=labels).predict(X[1:])
+    # Scaling sees the first row as well, the regression does not.
+    model.set_params(alpha=0.0)
+    with_one = model.fit(X, segments=labels).predict(X[1:])
+    np.testing.assert_allclose(with_one, model.fit(X[1:]).predict(X[1:]), rtol=1e-8)
 
 
 def test_segments_pool_in_the_closed_form(data):
@@ -318,9 +373,16 @@ def test_metadata_routing_of_segments(regressor, data):
             direct.predict(X, segments=labels),
             rtol=1e-3,
         )
-        search = GridSearchCV(routed, {"lags": [1, 2]}, cv=TimeSeriesSplit(2))
+        cv = TimeSeriesSplit(2)
+        search = GridSearchCV(routed, {"lags": [2]}, cv=cv)
         search.fit(X, y, segments=labels)
-        assert np.isfinite(search.best_score_)
+        by_hand = []
+        for past, future in cv.split(X):
+            model = sklearn.clone(regressor).set_params(lags=2)
+            model.fit(X.iloc[past], y.iloc[past], segments=labels[past])
+            score = model.score(X.iloc[future], y.iloc[future], segments=labels[future])
+            by_hand.append(score)
+        assert search.best_score_ == pytest.approx(np.mean(by_hand), rel=1e-5)
 
 
 def test_partial_fit_goes_on(data):
@@ -334,8 +396,32 @@ def test_partial_fit_goes_on(data):
     model = sklearn.clone(REGRESSORS["linear"]).set_params(early_stopping=False)
     first = model.fit(X[:150], y[:150]).loss_curve_[0]
     assert model.partial_fit(X[150:], y[150:]).loss_curve_[0] < first
-    with pytest.raises(ValueError, match="fitted with y; pass the same"):
-        model.partial_fit(X[150:])
+
+
+@pytest.mark.parametrize("n_layers", [0, 1])
+def test_going_on_needs_the_same_columns_and_targets(n_layers, data):
+    X, y = (table.to_numpy() for table in data)
+    model = LinearAttentionVARRegressor(
+        2,
+        n_layers=n_layers,
+        max_epochs=1,
+        warm_start=True,
+        random_state=0,
+        early_stopping=False,
+    )
+    model.fit(X, np.column_stack([y, y]))
+    before = model.predict(X)
+    for go_on in (model.fit, model.partial_fit):
+        for target in (y, None, y.reshape(-1, 1), np.column_stack([y, y, y])):
+            with pytest.raises(ValueError, match=r"2 target\(s\).*pass the same"):
+                go_on(X, target)
+        for columns in (slice(1), slice(2)):
+            with pytest.raises(ValueError, match="features"):
+                go_on(X[:, columns], np.column_stack([y, y]))
+    np.testing.assert_array_equal(model.predict(X), before)
+    cold = model.loss_curve_
+    model.fit(X, np.column_stack([y, y]))
+    assert not n_layers or model.loss_curve_[0] < cold[0]
 
 
 @pytest.mark.parametrize("n_rows", [1, 2, 3, 5])
@@ -347,8 +433,33 @@ def test_few_rows_fit(regressor, data, n_rows):
 
 
 def test_forecast_needs_a_fit_without_y(regressor, data):
+    X, y = data
     with pytest.raises(ValueError, match="fit it with y=None"):
-        regressor.fit(*data).forecast(data[0], 3)
+        regressor.fit(X, y).forecast(X, 3)
+    with pytest.raises(ValueError, match="pass y to score it"):
+        regressor.score(X)
+    regressor.fit(X)
+    with pytest.raises(ValueError, match="steps"):
+        regressor.forecast(X, 0)
+    with pytest.raises(TypeError, match="steps"):
+        regressor.forecast(X, 2.5)
+    with pytest.raises(ValueError, match=r"has 1 row.*pass at least"):
+        regressor.var_matrices(X[:1])
+
+
+def test_parameters_changed_after_fit_wait_for_the_next_fit(regressor, data):
+    X, y = (table[:4] for table in data)
+    regressor.fit(X, y)
+    before = regressor.predict(X)
+    regressor.set_params(lags=1)
+    np.testing.assert_array_equal(regressor.predict(X), before)
+    assert regressor.coef_.shape[0] == regressor.network_.lags
+
+
+def test_single_precision_features_keep_a_large_target(data):
+    X, y = (table.to_numpy() for table in data)
+    model = LinearAttentionVARRegressor(2, n_layers=0).fit(X.astype("f4"), y + 1.7e9)
+    assert model.score(X.astype("f4"), y + 1.7e9) > 0.3
 
 
 def test_failed_fit_leaves_the_regressor(regressor, data):
@@ -370,6 +481,19 @@ def test_streams_equal_predict(regressor, data):
         np.testing.assert_allclose(pushed, predicted[:40], rtol=1e-5, atol=1e-5)
 
 
+def test_streams_are_snapshots_that_pickle(regressor, data):
+    X, y = (table.to_numpy() for table in data)
+    expected = regressor.fit(X, y).predict(X[:12])
+    stream = regressor.stream()
+    for row in X[:10]:
+        stream.push(row)
+    twins = [stream, copy.copy(stream), pickle.loads(pickle.dumps(stream))]
+    regressor.set_params(lags=1).fit(X[:, :2], -y)
+    for twin in twins:
+        twin.push(X[10])
+        assert twin.push(X[11]) == pytest.approx(expected[11], rel=1e-5)
+
+
 @pytest.mark.parametrize(
     "forecaster",
     [
@@ -389,6 +513,8 @@ def test_forecaster_streams_continue_the_history(forecaster, us_change):
     for row, message in (
         ([1.0, 2.0], r"shape \(2,\)"),
         ([np.nan] * 5, "row holds NaN"),
+        (["a"] * 5, "row is not numeric"),
+        (us_change.iloc[0][::-1], "put them in this order"),
     ):
         with pytest.raises(ValueError, match=message):
             stream.push(row)
