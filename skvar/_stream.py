@@ -63,8 +63,12 @@ class Stream:
 
     def _check_names(self, row) -> None:
         names = getattr(self._model, "feature_names_in_", None)
-        named = names is not None and isinstance(row, pd.Series)
-        if named and list(row.index) != list(names):
+        unnamed = names is None or isinstance(names, pd.RangeIndex)
+        if (
+            not unnamed
+            and isinstance(row, pd.Series)
+            and list(row.index) != list(names)
+        ):
             raise ValueError(
                 f"row names {list(row.index)}, but the series are {list(names)}; put "
                 "them in this order."
