@@ -207,7 +207,8 @@ class WindowRegressor(WindowModel, MultiOutputMixin, RegressorMixin, BaseEstimat
         weights = self.network_.state_dict() if known else None
         checks = {"dtype": [np.float64, np.float32], "reset": not known}
         if y is None:
-            X = validate_data(self, X, **checks, ensure_min_samples=2)
+            least = 1 if go_on else 2
+            X = validate_data(self, X, **checks, ensure_min_samples=least)
         else:
             X, y = validate_data(
                 self, X, y, **checks, multi_output=True, y_numeric=True

@@ -70,6 +70,8 @@ class LinearAttentionVARRegressor(LinearAttentionVARModel, WindowRegressor):
         The trained network; works on standardised series.
     scaler_ : StandardScaler
         Of ``X``.
+    y_scaler_ : StandardScaler or None
+        Of ``y``.
     device_ : torch.device
         Where the network is.
     n_features_in_ : int
@@ -214,6 +216,8 @@ class SAMoVARRegressor(SAMoVARModel, WindowRegressor):
         The trained network; works on standardised series.
     scaler_ : StandardScaler
         Of ``X``.
+    y_scaler_ : StandardScaler or None
+        Of ``y``.
     device_ : torch.device
         Where the network is.
     n_features_in_ : int

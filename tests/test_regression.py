@@ -393,6 +393,11 @@ def test_partial_fit_goes_on(data):
         rows = slice(begin, begin + 50)
         piecewise.partial_fit(X[rows], y[rows])
     np.testing.assert_allclose(piecewise.predict(X), whole.predict(X), rtol=1e-6)
+    row_by_row = sklearn.clone(whole).fit(X[:-3])
+    for t in range(len(X) - 3, len(X)):
+        row_by_row.partial_fit(X[t : t + 1])
+    expected = sklearn.clone(whole).fit(X).predict(X)
+    np.testing.assert_allclose(row_by_row.predict(X), expected, rtol=1e-6, atol=1e-9)
     model = sklearn.clone(REGRESSORS["linear"]).set_params(early_stopping=False)
     first = model.fit(X[:150], y[:150]).loss_curve_[0]
     assert model.partial_fit(X[150:], y[150:]).loss_curve_[0] < first
