@@ -148,15 +148,18 @@ class WindowForecaster(WindowModel, BaseForecaster):
 
     def _set_cutoff_from_y(self, y):
         super()._set_cutoff_from_y(y)
-        # sktime cannot know the step of a few new timestamps without a freq.
-        if self.is_fitted and isinstance(self._cutoff, pd.DatetimeIndex):
+        if self.is_fitted:
+            self._step_the_cutoff()
+
+    def _step_the_cutoff(self) -> None:
+        # sktime cannot know the step of a few timestamps without a freq.
+        if isinstance(self._cutoff, pd.DatetimeIndex):
             self._cutoff = pd.DatetimeIndex(self._cutoff, freq=self._step)
 
     def _fit(self, y, X, fh):
         self._check_parameters()
         self._index, self._step = y.index, regular_step(y.index, "y")
-        if isinstance(self._cutoff, pd.DatetimeIndex):
-            self._cutoff = pd.DatetimeIndex(self._cutoff, freq=self._step)
+        self._step_the_cutoff()
         self.horizon_ = self._horizon_from(fh)
         warm = self.warm_start and hasattr(self, "network_")
         weights = self.network_.state_dict() if warm else None

@@ -6,9 +6,9 @@ from torch import Tensor, nn
 from ._windows import Windows
 
 
-def device_of(network: nn.Module) -> torch.device:
-    """The device that holds the network."""
-    return next(iter(network.state_dict().values())).device
+def like(network: nn.Module) -> Tensor:
+    """A tensor of the network, for its device and dtype."""
+    return next(iter(network.state_dict().values()))
 
 
 @torch.inference_mode()
@@ -28,7 +28,7 @@ def forecast(network: nn.Module, past: Tensor, steps: int) -> Tensor:
     """
     network.eval()
     lags = past.shape[1]
-    rows = past.to(next(iter(network.state_dict().values()))).contiguous()
+    rows = past.to(like(network)).contiguous()
     ahead = network(rows)
     while ahead.shape[1] < steps:
         seen = torch.cat([rows, ahead], dim=1)[:, -lags:]
@@ -40,7 +40,7 @@ def mean_squared_error(
     network: nn.Module, windows: Windows, batch_size: int = 256
 ) -> float:
     """Mean squared error over every window, step and series."""
-    device = device_of(network)
+    device = like(network).device
     total, count = 0.0, 0
     for past, future in windows.batches(batch_size):
         error = forecast(network, past, windows.horizon) - future.to(device)

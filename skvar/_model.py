@@ -14,7 +14,7 @@ from sklearn.utils import check_scalar
 from torch import Tensor, nn
 
 from . import coefficients
-from ._inference import device_of, forecast
+from ._inference import forecast, like
 from ._training import TrainingOptions, TrainingRecord, resolve_device, seeded, train
 from ._windows import Windows, split_by_time
 
@@ -24,8 +24,8 @@ BATCH = 256
 class WindowModel:
     """What the estimators share: a network over windows of standardised series.
 
-    A recipe fills in `_build`, `_estimate` and `_var`, a protocol the hooks
-    after them; an estimator, which is both, holds the hyper-parameters. Fitted are
+    A recipe fills in `_build`, `_estimate` and `_var`, a protocol the hooks after
+    them; an estimator, which is both, holds the hyper-parameters. Fitted are
     ``network_``, the ``scaler_`` of the series and the record of training.
     """
 
@@ -167,8 +167,8 @@ class WindowModel:
 
     def _var_of(self, windows: Windows, used: Tensor) -> tuple[np.ndarray, np.ndarray]:
         """Matrices and intercepts of the windows at ``used``, in original units."""
-        like = next(iter(self.network_.state_dict().values()))
-        parts = [self._var(windows[some][0].to(like)) for some in used.split(BATCH)]
+        to = like(self.network_)
+        parts = [self._var(windows[some][0].to(to)) for some in used.split(BATCH)]
         matrices, intercepts = (
             torch.cat(part).cpu().double().numpy() for part in zip(*parts, strict=True)
         )
@@ -194,7 +194,7 @@ class WindowModel:
     def device_(self) -> torch.device:
         """The device that holds the network."""
         self._check_fitted()
-        return device_of(self.network_)
+        return like(self.network_).device
 
     def var_matrices(self, Y, *, return_intercept: bool = False):
         """VAR matrices of every window of a table, one step ahead.
@@ -261,7 +261,7 @@ class WindowModel:
         # Copies and saved models live on the CPU: they must load where no GPU is.
         parent = getattr(super(), "__getstate__", None)  # not in Python 3.10
         state = dict(parent() if parent else self.__dict__)
-        if "network_" in state and device_of(state["network_"]).type != "cpu":
+        if "network_" in state and like(state["network_"]).device.type != "cpu":
             state["network_"] = copy.deepcopy(state["network_"]).cpu()
         return state
 
