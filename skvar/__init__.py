@@ -4,7 +4,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from . import nn
+    from . import datasets, nn, plots
+    from .analysis import VARCoefficients
     from .forecasting import LinearAttentionVAR, SAMoVARForecaster
     from .regression import LinearAttentionVARRegressor, SAMoVARRegressor
     from .scoring import rolling_score
@@ -15,7 +16,10 @@ __all__ = [
     "LinearAttentionVARRegressor",
     "SAMoVARForecaster",
     "SAMoVARRegressor",
+    "VARCoefficients",
+    "datasets",
     "nn",
+    "plots",
     "rolling_score",
 ]
 
@@ -24,14 +28,15 @@ _HOME = {
     "LinearAttentionVARRegressor": "regression",
     "SAMoVARForecaster": "forecasting",
     "SAMoVARRegressor": "regression",
+    "VARCoefficients": "analysis",
     "rolling_score": "scoring",
 }
 
 
 def __getattr__(name: str):
     # Loading at first use keeps torch and sktime out of ``import skvar``.
-    if name == "nn":
-        return import_module(".nn", __name__)
+    if name in ("datasets", "nn", "plots"):
+        return import_module(f".{name}", __name__)
     if name in _HOME:
         return getattr(import_module(f".{_HOME[name]}", __name__), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
