@@ -27,11 +27,14 @@ def forecast(network: nn.Module, past: Tensor, steps: int) -> Tensor:
     Tensor of shape (B, steps, n_targets)
     """
     network.eval()
-    lags = past.shape[1]
-    rows = past.to(like(network)).contiguous()
-    ahead = network(rows)
+    return roll_out(network, past.to(like(network)).contiguous(), steps)
+
+
+def roll_out(network: nn.Module, window: Tensor, steps: int) -> Tensor:
+    """What `forecast` computes, on a window for the network as it is."""
+    ahead = network(window)
     while ahead.shape[1] < steps:
-        seen = torch.cat([rows, ahead], dim=1)[:, -lags:]
+        seen = torch.cat([window, ahead], dim=1)[:, -window.shape[1] :]
         ahead = torch.cat([ahead, network(seen)], dim=1)
     return ahead[:, :steps]
 

@@ -42,7 +42,7 @@ class WindowModel:
         """Estimate ``network`` in place on standardised rows."""
         raise NotImplementedError
 
-    def _var(self, past: Tensor) -> tuple[Tensor, Tensor]:
+    def _var(self, past: Tensor, step: int) -> tuple[Tensor, Tensor]:
         """Matrices (B, lags, o, i), lag 1 first, and intercepts (B, o) of windows."""
         raise NotImplementedError
 
@@ -165,16 +165,21 @@ class WindowModel:
         values = forecast(self.network_, past, steps).cpu().double().numpy()
         return values * self._target_scaler.scale_ + self._target_scaler.mean_
 
-    def _var_of(self, windows: Windows, used: Tensor) -> tuple[np.ndarray, np.ndarray]:
-        """Matrices and intercepts of the windows at ``used``, in original units."""
+    def _var_of(
+        self, windows: Windows, used: Tensor, step: int = 1
+    ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Matrices and intercepts of the windows at ``used``, in original units.
+
+        Batch by batch: those of all windows may be many.
+        """
         to = like(self.network_)
-        parts = [self._var(windows[some][0].to(to)) for some in used.split(BATCH)]
-        matrices, intercepts = (
-            torch.cat(part).cpu().double().numpy() for part in zip(*parts, strict=True)
-        )
-        return coefficients.to_original_units(
-            matrices, intercepts, self.scaler_, self._target_scaler
-        )
+        self.network_.eval()
+        for some in used.split(BATCH):
+            parts = self._var(windows[some][0].to(to), step)
+            matrices, intercepts = (part.cpu().double().numpy() for part in parts)
+            yield coefficients.to_original_units(
+                matrices, intercepts, self.scaler_, self._target_scaler
+            )
 
     @property
     def coef_(self) -> np.ndarray:
@@ -196,14 +201,16 @@ class WindowModel:
         self._check_fitted()
         return like(self.network_).device
 
-    def var_matrices(self, Y, *, return_intercept: bool = False):
-        """VAR matrices of every window of a table, one step ahead.
+    def var_matrices(self, Y, *, step: int = 1, return_intercept: bool = False):
+        """VAR matrices of every window of a table.
 
         Parameters
         ----------
         Y : Series, DataFrame or array
             n_rows >= lags rows of the series, in original units.
-        return_intercept : bool
+        step : int, default=1
+            Steps ahead of the forecast that the matrices make of the window.
+        return_intercept : bool, default=False
             Whether to return the intercepts as well.
 
         Returns
@@ -212,36 +219,60 @@ class WindowModel:
             In original units; ``matrices[i, l - 1]`` is the matrix at lag l, rows
             respond, columns cause, for the window of rows i to i + lags - 1.
         intercepts : ndarray of shape (n_rows - lags + 1, n_targets)
-            If asked for. The prediction is the intercept plus the matrices applied to
+            If asked for. The forecast is the intercept plus the matrices applied to
             the window.
 
         Raises
         ------
         ValueError
-            If ``Y`` is too short or not a table that the estimator accepts.
+            If ``Y`` is too short or not a table that the estimator accepts, or
+            ``step`` is less than one, or more than one after a fit with ``y``.
         """
         windows = self._windows(Y, "Y")
-        matrices, intercepts = self._var_of(windows, torch.arange(len(windows)))
+        check_scalar(step, "step", numbers.Integral, min_val=1)
+        if step > 1 and self._target_scaler is not self.scaler_:
+            raise ValueError(
+                f"step={step} needs forecasts of X to feed back, but this regressor was "
+                "fitted with y; leave step at 1 or fit it with y=None."
+            )
+        # Filled batch by batch: all matrices may be a large part of the memory.
+        matrices, intercepts, done = None, None, 0
+        for some, offsets in self._var_of(windows, torch.arange(len(windows)), step):
+            if matrices is None:
+                matrices = np.empty((len(windows), *some.shape[1:]))
+                intercepts = np.empty((len(windows), *offsets.shape[1:]))
+            matrices[done : done + len(some)] = some
+            intercepts[done : done + len(some)] = offsets
+            done += len(some)
         return (matrices, intercepts) if return_intercept else matrices
 
     def _average_var(self) -> tuple[np.ndarray, np.ndarray]:
-        """Averages of matrices and intercepts over evenly spaced windows, cached."""
+        """Averages over the windows of the history, cached."""
         self._check_fitted()
         if "average_var" not in self._computed:
             lags = self.network_.lags
             rows = self._rows(lags)
             windows = Windows(rows.segments, lags, 1, n_inputs=rows.n_inputs)
-            n_used = min(len(windows), self._max_windows_in_average or len(windows))
-            used = np.linspace(0, len(windows) - 1, n_used).round().astype(int)
-            sums = [
-                [part.sum(axis=0) for part in self._var_of(windows, some)]
-                for some in torch.from_numpy(used).split(BATCH)
-            ]
-            averages = tuple(sum(parts) / n_used for parts in zip(*sums, strict=True))
-            for average in averages:
-                average.flags.writeable = False
-            self._computed["average_var"] = averages
+            self._computed["average_var"] = self._average_over(windows)
         return self._computed["average_var"]
+
+    def _average_over(self, windows: Windows) -> tuple[np.ndarray, np.ndarray]:
+        """Averages over evenly spaced windows, read-only."""
+        used = self._in_average(len(windows))
+        sums = [
+            [part.sum(axis=0) for part in parts]
+            for parts in self._var_of(windows, used)
+        ]
+        averages = tuple(sum(parts) / len(used) for parts in zip(*sums, strict=True))
+        for average in averages:
+            average.flags.writeable = False
+        return averages
+
+    def _in_average(self, n_windows: int) -> Tensor:
+        n_used = min(n_windows, self._max_windows_in_average or n_windows)
+        return torch.from_numpy(
+            np.linspace(0, n_windows - 1, n_used).round().astype(int)
+        )
 
     @contextmanager
     def _all_or_nothing(self) -> Iterator[None]:

@@ -45,8 +45,8 @@ class LinearAttentionVARModel(WindowModel):
     def _estimate(self, network, rows, device):
         return _estimate_under_ridge(self, network, rows, device)
 
-    def _var(self, past):
-        return coefficients.dynamic_var(self.network_, past)
+    def _var(self, past, step):
+        return coefficients.dynamic_var(self.network_, past, step)
 
 
 class SAMoVARModel(WindowModel):
@@ -127,8 +127,8 @@ class SAMoVARModel(WindowModel):
         weight = ridge_direct(rows.segments, self.lags, self.horizon_, self.alpha)
         network.weight.copy_(_as(network.weight, weight))
 
-    def _var(self, past):
-        return coefficients.local_var(self.network_, past)
+    def _var(self, past, step):
+        return coefficients.local_var(self.network_, past, step)
 
 
 def _estimate_under_ridge(

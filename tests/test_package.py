@@ -25,7 +25,11 @@ MAY_IMPORT = {
     "_networks": {"_attention"},
     "_inference": {"_windows"},
     "_training": {"_inference", "_windows"},
-    "coefficients": {"_attention", "_networks"},
+    "coefficients": {"_attention", "_inference", "_networks"},
+    "datasets": set(),
+    "plots": set(),
+    "_bootstrap": {"_ridge"},
+    "analysis": {"_bootstrap", "_tables", "plots"},
     "_model": {"_inference", "_training", "_windows", "coefficients"},
     "_recipes": {"_model", "_networks", "_ridge", "_training", "coefficients"},
     "_stream": set(),
@@ -35,7 +39,15 @@ MAY_IMPORT = {
     "regression": {"_recipes", "_regressor"},
     "nn": {"_attention", "_networks"},
     "scoring": {"_forecaster", "_tables"},
-    "__init__": {"forecasting", "nn", "regression", "scoring"},
+    "__init__": {
+        "analysis",
+        "datasets",
+        "forecasting",
+        "nn",
+        "plots",
+        "regression",
+        "scoring",
+    },
 }
 
 

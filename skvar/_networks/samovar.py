@@ -130,25 +130,36 @@ class SAMoVAR(nn.Module):
         Segments and predictions are normalised and of shape
         (B * n_targets, n_segments, token_length).
         """
-        centre, scale = self._centre_and_scale(window)
-        # A flat series gives zeros whatever the scale; 1 keeps its gradient finite.
-        divisor = torch.where(scale < 1e-5, torch.ones_like(scale), scale)
-        segments = self._segment((window - centre) / divisor)
-        predicted = self.head(self.head_norm(self.var(self.tokens(segments))))
+        segments, centre, scale, _ = self.normalise(window)
+        main = segments[:, -self.n_targets :]
+        predicted = self.predict(main, self.tokens.mixed(segments))
         last = predicted[:, -1].unflatten(0, (-1, self.n_targets)).mT
         targets = slice(self.n_series - self.n_targets, None)
         forecast = last * scale[..., targets] + centre[..., targets]
-        return segments[:, targets].flatten(0, 1), predicted, forecast
+        return main.flatten(0, 1), predicted, forecast
 
-    def _centre_and_scale(self, window: Tensor) -> tuple[Tensor, Tensor]:
+    def normalise(self, window: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Segments (B, C, n_segments, token_length), and how they came about.
+
+        Zeros fill the first segment on the left. Centre, scale and the divisor, which
+        differs from the scale for flat series, have shape (B, 1, C).
+        """
         centre = window[:, -self.token_length :].mean(dim=1, keepdim=True)
         correction = min(1, self.lags - 1)
-        return centre, window.std(dim=1, keepdim=True, correction=correction) + 1e-8
+        scale = window.std(dim=1, keepdim=True, correction=correction) + 1e-8
+        # A flat series gives zeros whatever the scale; 1 keeps its gradient finite.
+        divisor = torch.where(scale < 1e-5, torch.ones_like(scale), scale)
+        rows = (window - centre) / divisor
+        padded = F.pad(rows.mT, (-self.lags % self.token_length, 0))
+        return padded.unflatten(-1, (-1, self.token_length)), centre, scale, divisor
 
-    def _segment(self, window: Tensor) -> Tensor:
-        """(B, lags, C) to (B, C, n_segments, token_length), zeros on the left."""
-        padded = F.pad(window.mT, (-self.lags % self.token_length, 0))
-        return padded.unflatten(-1, (-1, self.token_length))
+    def predict(self, main: Tensor, mixed: Tensor) -> Tensor:
+        """Next segments (B * n_targets, n_segments, token_length) of every target.
+
+        ``main`` and ``mixed`` are the targets' own segments and the mixtures of all
+        series, of shape (B, n_targets, n_segments, token_length).
+        """
+        return self.head(self.head_norm(self.var(self.tokens(main, mixed))))
 
     @classmethod
     def from_reference(
@@ -237,11 +248,14 @@ class ARXTokens(nn.Module):
         self.series_position = embedding(n_targets, 2 * n_segments)
         self.series_kind = embedding(n_targets, 2)
 
-    def forward(self, segments: Tensor) -> Tensor:
-        """(B, C, N, s) to (B * n_targets, 2 N, D), context before main."""
-        mixed = self.mix(segments.movedim(1, -1)).movedim(-1, 1)
+    def mixed(self, segments: Tensor) -> Tensor:
+        """One mixture of all series for each target, (B, C, N, s) to (B, T, N, s)."""
+        return self.mix(segments.movedim(1, -1)).movedim(-1, 1)
+
+    def forward(self, main: Tensor, mixed: Tensor) -> Tensor:
+        """Segments (B, T, N, s) to tokens (B * T, 2 N, D), context before main."""
         context = self.context_norm(self.context(mixed))
-        main = self.main_norm(self.main(segments[:, -self.n_targets :]))
+        main = self.main_norm(self.main(main))
         pairs = self.dropout(torch.stack([context, main], dim=3))
         kind = self.kind + self.series_kind.unsqueeze(1)
         tokens = (pairs + self.position.unsqueeze(1) + kind).flatten(2, 3)
@@ -286,13 +300,9 @@ class VARStage(nn.Module):
 
     def forward(self, tokens: Tensor) -> Tensor:
         """(B * n_targets, 2 N, D) to the main tokens' (B * n_targets, N, D)."""
-        u = tokens
-        for mlp in self.mlps:
-            u = mlp(u)
-        x0 = split_heads(self.norm(u), self.n_heads)
+        x0, weights = self.weights(tokens)
         keys, total = x0, 0.0
-        for predictor in self.predictors:
-            q, v = predictor(x0)
+        for q, v in weights:
             keys = self.dropout(linear_attention(q, keys, v)[0])
             total = total + keys
         # The last operations touch the main tokens alone.
@@ -300,6 +310,14 @@ class VARStage(nn.Module):
             "bnhi,hij->bnhj", total[:, 1::2], self.structural_matrix()
         )
         return out.flatten(-2)
+
+    def weights(self, tokens: Tensor) -> tuple[Tensor, list[tuple[Tensor, Tensor]]]:
+        """First keys x0 and every layer's queries and values, (B * T, 2 N, H, d)."""
+        u = tokens
+        for mlp in self.mlps:
+            u = mlp(u)
+        x0 = split_heads(self.norm(u), self.n_heads)
+        return x0, [predictor(x0) for predictor in self.predictors]
 
     def structural_matrix(self) -> Tensor:
         """S = L U per head (H, d, d), invertible by construction."""
