@@ -11,6 +11,8 @@ from tqdm.auto import tqdm
 
 from ._ridge import ridge_var
 
+_EXPLODED = 1e6
+
 # The matrices, the intercept and the covariance of the one-step errors.
 Estimate = tuple[np.ndarray, np.ndarray, np.ndarray]
 
@@ -97,11 +99,12 @@ def bootstrap(
         n_rows = len(table) - len(matrices)
         drawn = rng.randint(len(blocks), size=math.ceil(n_rows / block_length))
         shocks = blocks[drawn].reshape(-1, table.shape[1])[:n_rows]
-        rows = run(matrices, start, intercept + shocks)
-        if not np.isfinite(rows).all():
+        with np.errstate(over="ignore", invalid="ignore"):
+            rows = run(matrices, start, intercept + shocks)
+        if not np.abs(rows).max() < _EXPLODED * np.abs(table).max():
             raise ValueError(
                 "bands simulates series from these matrices, which are so unstable "
-                "that the series overflow; leave bands at None."
+                "that the series explode; leave bands at None."
             )
         return statistic(refit(np.concatenate([start, rows]), seed))
 

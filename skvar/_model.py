@@ -232,8 +232,8 @@ class WindowModel:
         check_scalar(step, "step", numbers.Integral, min_val=1)
         if step > 1 and self._target_scaler is not self.scaler_:
             raise ValueError(
-                f"step={step} needs forecasts of X to feed back, but this regressor was "
-                "fitted with y; leave step at 1 or fit it with y=None."
+                f"step={step} needs forecasts of X to feed back, but this regressor "
+                "was fitted with y; leave step at 1 or fit it with y=None."
             )
         # Filled batch by batch: all matrices may be a large part of the memory.
         matrices, intercepts, done = None, None, 0

@@ -302,6 +302,31 @@ def influence_paths(network: SAMoVAR, window: Tensor, depth: int):
     return paths, left, right, x0
 
 
+def path_sizes(network: SAMoVAR, window: Tensor):
+    """All paths of one window (1, lags, n_series), of every depth, with their sizes.
+
+    Returns
+    -------
+    paths : list of list of int
+    strength : ndarray of shape (n_targets, n_paths)
+        Frobenius norms of the paths' matrices.
+    contribution : ndarray of shape (n_targets, n_paths)
+        Norms of what the paths add to the output.
+    """
+    paths, strength, contribution = [], [], []
+    for depth in range(1, len(network.var.predictors) + 1):
+        tokens_on_path, left, right, x0 = influence_paths(network, window, depth)
+        size = left.norm(dim=-1)
+        seen = (right * x0[:, :, tokens_on_path[:, 0]]).sum(dim=-1)
+        paths += tokens_on_path.tolist()
+        strength.append((size * right.norm(dim=-1)).norm(dim=-1))
+        contribution.append((size * seen).norm(dim=-1))
+    sizes = (
+        torch.cat(part, dim=2)[0].cpu().numpy() for part in (strength, contribution)
+    )
+    return paths, *sizes
+
+
 def to_original_units(
     matrices: np.ndarray,
     intercepts: np.ndarray,

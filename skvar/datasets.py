@@ -284,6 +284,8 @@ def make_var_tasks(
     [4, 4, 3, 3, 4]
     """
     check_scalar(n_tasks, "n_tasks", numbers.Integral, min_val=1)
+    if not len(orders):
+        raise ValueError("orders is empty; name the numbers of lags to draw from.")
     rng = check_random_state(random_state)
     return [
         make_var(
@@ -375,7 +377,13 @@ def _simulate(
     Stable regimes may make an unstable whole.
     """
     n_series, order = sizes.n_series, sizes.order
-    intercept = np.broadcast_to(np.asarray(intercept, float), n_series).copy()
+    intercept = np.array(intercept, dtype=float)
+    if intercept.shape not in ((), (n_series,)):
+        raise ValueError(
+            f"intercept has shape {intercept.shape}; pass a number or one for each of "
+            f"the {n_series} series."
+        )
+    intercept = np.broadcast_to(intercept, n_series).copy()
     _check_open("noise", noise, 0, math.inf)
     check_scalar(shock_correlation, "shock_correlation", numbers.Real)
     if not 0 <= shock_correlation < 1:

@@ -1,10 +1,11 @@
 """The public forecasters."""
 
 from ._forecaster import WindowForecaster
+from ._inspection import TokenInspection, VARInspection
 from ._recipes import LinearAttentionVARModel, SAMoVARModel
 
 
-class LinearAttentionVAR(LinearAttentionVARModel, WindowForecaster):
+class LinearAttentionVAR(LinearAttentionVARModel, VARInspection, WindowForecaster):
     """Vector autoregression whose matrices are computed from the window.
 
     A classical ridge VAR(p), solved in closed form, plus a dynamic part by linear
@@ -62,6 +63,8 @@ class LinearAttentionVAR(LinearAttentionVARModel, WindowForecaster):
         ``coef_[l - 1]`` is the matrix at lag l, rows respond, columns cause.
     intercept_ : ndarray of shape (n_series,)
         Averaged like ``coef_``.
+    sigma_u_ : ndarray of shape (n_series, n_series)
+        Covariance of the one-step errors on the history, in original units.
     horizon_ : int
         Steps returned for a table of history.
     loss_curve_ : list of float
@@ -174,7 +177,7 @@ class LinearAttentionVAR(LinearAttentionVARModel, WindowForecaster):
         ]
 
 
-class SAMoVARForecaster(SAMoVARModel, WindowForecaster):
+class SAMoVARForecaster(SAMoVARModel, TokenInspection, VARInspection, WindowForecaster):
     """Structural aligned mixture of VARs: a linear Transformer that stays a VAR.
 
     Tokens are segments of the series; the layers of linear attention are arranged so
@@ -240,6 +243,8 @@ class SAMoVARForecaster(SAMoVARModel, WindowForecaster):
         matrix at lag l, rows respond, columns cause.
     intercept_ : ndarray of shape (n_series,)
         The remainder of the first step, averaged like ``coef_``.
+    sigma_u_ : ndarray of shape (n_series, n_series)
+        Covariance of the one-step errors on these windows, in original units.
     horizon_ : int
         Steps forecast in one pass.
     loss_curve_ : list of float

@@ -1,0 +1,237 @@
+"""Matrices out of networks: exact, whatever the way they are computed."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from skvar import LinearAttentionVARRegressor, SAMoVARForecaster, coefficients
+from skvar._inference import forecast
+from skvar.nn import LinearAttentionVAR, Readout, SAMoVAR, StaticPath
+
+
+def perturbed(network, dtype=torch.float64, size=0.2):
+    """A network whose parameters are not those of its start."""
+    torch.manual_seed(0)
+    network = network.to(dtype).eval()
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter += size * torch.randn_like(parameter)
+    return network
+
+
+def samovar(lags=10, horizon=4, token_length=None, n_targets=None, **kwargs):
+    sizes = {"n_series": 3, "n_layers": 3, "n_heads": 2, "d_model": 8} | kwargs
+    torch.manual_seed(0)
+    return perturbed(
+        SAMoVAR(
+            lags=lags,
+            horizon=horizon,
+            token_length=token_length,
+            n_targets=n_targets,
+            **sizes,
+        )
+    )
+
+
+def windows(lags, n_windows=4, n_series=3):
+    generator = torch.Generator().manual_seed(1)
+    window = torch.randn(
+        n_windows, lags, n_series, generator=generator, dtype=torch.float64
+    )
+    window[0, :, 1] = 2.0  # flat
+    return window
+
+
+def finite_differences(function, window, step=1e-6):
+    """Slopes (B, p, o, i), newest row first, of function(window) (B, o)."""
+    slopes = []
+    for row in range(window.shape[1]):
+        for series in range(window.shape[2]):
+            nudge = torch.zeros_like(window)
+            nudge[:, row, series] = step
+            ends = function(window + nudge) - function(window - nudge)
+            slopes.append(ends / (2 * step))
+    shape = *window.shape[1:], *slopes[0].shape
+    return torch.stack(slopes).reshape(shape).permute(2, 0, 3, 1).flip(1)
+
+
+NETWORKS = {
+    "samovar": samovar(),
+    "padded": samovar(lags=7, token_length=3, n_targets=None),
+    "one row": samovar(lags=1, horizon=2),
+    "fixed": samovar(predictor="fixed_var"),
+    "fewer targets": samovar(lags=5, horizon=3, n_targets=2),
+    "mix": StaticPath(samovar(), lags=10, horizon=4).double(),
+    "static": StaticPath(None, lags=6, horizon=4).double(),
+}
+for mixed in ("mix", "static"):
+    torch.manual_seed(3)
+    NETWORKS[mixed].weight.copy_(torch.randn_like(NETWORKS[mixed].weight))
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("step", [1, 2, 6])
+def test_local_var_is_the_finite_difference(name, step):
+    network = NETWORKS[name]
+    if step > 2 and name == "fewer targets":
+        pytest.skip("forecasts of some series cannot be fed back")
+    window = windows(network.lags)[1:]
+
+    def ahead(window):
+        return forecast(network, window, step)[:, step - 1]
+
+    slopes, offset = coefficients.local_var(network, window, step)
+    numeric = finite_differences(ahead, window)
+    # Central differences of 1e-6 round to about 1e-16 / 1e-6 times the forecast.
+    assert (slopes - numeric).abs().max() < 1e-7 * max(1, slopes.abs().max())
+    rebuilt = offset + torch.einsum("bpoi,bpi->bo", slopes, window.flip(1))
+    torch.testing.assert_close(rebuilt, ahead(window))
+
+
+def test_local_var_of_a_flat_series_follows_the_rest():
+    network, window = NETWORKS["samovar"], windows(10)
+    slopes, _ = coefficients.local_var(network, window)
+    assert slopes.isfinite().all()
+    slopes_autograd, _ = coefficients._slope_by_autograd(network, window.clone(), 1)
+    torch.testing.assert_close(slopes.flip(1), slopes_autograd)
+
+
+def test_readout_adds_the_regression_to_what_it_reads():
+    torch.manual_seed(0)
+    network = perturbed(
+        Readout(samovar(), lags=10, n_series=3, n_targets=2, start_at_zero=False)
+    )
+    network.static.matrices.copy_(torch.randn(10, 2, 3))
+    network.static.intercept.copy_(torch.randn(2))
+    window = windows(10)[1:]
+    slopes, offset = coefficients.local_var(network, window)
+    numeric = finite_differences(lambda x: forecast(network, x, 1)[:, 0], window)
+    assert (slopes - numeric).abs().max() < 1e-7 * max(1, slopes.abs().max())
+    rebuilt = offset + torch.einsum("bpoi,bpi->bo", slopes, window.flip(1))
+    torch.testing.assert_close(rebuilt, forecast(network, window, 1)[:, 0])
+
+
+def linear_attention_var(n_layers, lags=4):
+    torch.manual_seed(0)
+    return perturbed(
+        LinearAttentionVAR(
+            lags=lags, n_series=3, n_layers=n_layers, n_heads=2, d_model=8
+        )
+    )
+
+
+@pytest.mark.parametrize("lags", [1, 4, 12])
+@pytest.mark.parametrize("n_layers", [1, 2, 3])
+def test_dynamic_var_is_linear_attention_as_written(n_layers, lags):
+    network, window = linear_attention_var(n_layers, lags), windows(lags)
+    matrices, intercept = coefficients.dynamic_var(network, window)
+    # Keys move, queries and values stay: the definition of the matrices.
+    weights = network.weights(window)
+    numeric = finite_differences(lambda keys: network.apply_var(keys, weights), window)
+    assert (matrices - numeric).abs().max() < 1e-7 * max(1, matrices.abs().max())
+    rebuilt = intercept + torch.einsum("bpoi,bpi->bo", matrices, window.flip(1))
+    torch.testing.assert_close(rebuilt, network(window)[:, 0])
+
+
+@pytest.mark.parametrize("n_layers", [0, 1, 2])
+@pytest.mark.parametrize("step", [1, 2, 4, 7])
+def test_later_steps_chain_the_matrices(n_layers, step):
+    network, window = linear_attention_var(n_layers), windows(4)
+    if not n_layers:
+        network.matrices.copy_(0.4 * torch.randn(4, 3, 3))
+        network.intercept.copy_(torch.randn(3))
+    matrices, intercept = coefficients.dynamic_var(network, window, step)
+    rebuilt = intercept + torch.einsum("bpoi,bpi->bo", matrices, window.flip(1))
+    torch.testing.assert_close(rebuilt, forecast(network, window, step)[:, -1])
+    if not n_layers:  # then the chain is the Jacobian
+        numeric = finite_differences(
+            lambda x: forecast(network, x, step)[:, -1], window
+        )
+        torch.testing.assert_close(matrices, numeric, atol=1e-7, rtol=1e-7)
+
+
+def var_stage(network, window):
+    """The network's own VAR at the last main token (B, n_targets, d_model)."""
+    segments = network.normalise(window)[0]
+    main = segments[:, -network.n_targets :]
+    tokens = network.tokens(main, network.tokens.mixed(segments))
+    return network.var(tokens)[:, -1].unflatten(0, (len(window), -1)).detach()
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("name", ["samovar", "padded", "fixed", "fewer targets"])
+def test_token_matrices_rebuild_the_var_stage(name, dtype):
+    network = NETWORKS[name].to(dtype)
+    window = windows(network.lags).to(dtype)
+    try:
+        matrices, tokens = coefficients.token_var(network, window)
+        outputs = var_stage(network, window)
+    finally:
+        network.double()
+    rebuilt = tokens[:, :, -1] + torch.einsum("btnhoi,btnhi->btho", matrices, tokens)
+    error = (rebuilt.flatten(-2) - outputs).abs().max() / outputs.abs().max()
+    assert error < (1e-5 if dtype == torch.float32 else 1e-10)
+
+
+@pytest.mark.parametrize("n_layers", [1, 2, 3, 4])
+def test_paths_sum_to_the_token_matrices(n_layers):
+    network = samovar(lags=6, horizon=2, n_layers=n_layers)
+    window = windows(6)
+    matrices, tokens = coefficients.token_var(network, window)
+    n_tokens = tokens.shape[2]
+    total = torch.zeros_like(matrices)
+    for depth in range(1, n_layers + 1):
+        paths, left, right, _ = coefficients.influence_paths(network, window, depth)
+        assert len({tuple(path) for path in paths.tolist()}) == len(paths)
+        for token in range(n_tokens):
+            starts = paths[:, 0] == token
+            # Non-decreasing ways of length depth - 1 from the token to the last.
+            assert starts.sum() == math.comb(n_tokens - token + depth - 2, depth - 1)
+            products = left[:, :, starts].unsqueeze(-1) * right[:, :, starts].unsqueeze(
+                -2
+            )
+            total[:, :, token] += products.sum(dim=2)
+    assert (total - matrices).abs().max() < 1e-10 * matrices.abs().max()
+
+
+def test_too_many_paths_are_refused():
+    network = samovar(lags=60, horizon=1, n_layers=4)
+    with pytest.raises(ValueError, match="token_length"):
+        coefficients.influence_paths(network, windows(60), 4)
+
+
+def test_strongest_paths_of_a_forecaster(us_change):
+    forecaster = SAMoVARForecaster(8, horizon=2, max_epochs=1, random_state=0)
+    forecaster.fit(us_change)
+    matrices, tokens = forecaster.token_var_matrices(
+        us_change.iloc[:9], return_tokens=True
+    )
+    assert matrices.shape == (2, 5, 8, 8, 8, 8)
+    assert tokens.shape == (2, 5, 8, 8, 8)
+    every = forecaster.influence_paths(us_change.iloc[:9], n_strongest=10**6)
+    n_paths = sum(math.comb(7 + depth, depth) for depth in (1, 2, 3))
+    assert len(every) == 2 * 5 * n_paths
+    assert list(every["time"].unique()) == list(us_change.index[7:9])
+    direct = every[(every["depth"] == 1) & (every["path"] == ("main-3",))]
+    assert len(direct) == 10
+    few = forecaster.influence_paths(us_change.iloc[:9], n_strongest=3)
+    assert len(few) == 30
+    first = every[every["time"].eq(us_change.index[7]) & every["series"].eq("Income")]
+    head = few[few["time"].eq(us_change.index[7]) & few["series"].eq("Income")]
+    np.testing.assert_array_equal(head["strength"], first["strength"].nlargest(3))
+    with pytest.raises(ValueError, match="n_layers"):
+        forecaster.clone().set_params(n_layers=0).fit(us_change).token_var_matrices(
+            us_change
+        )
+
+
+def test_steps_of_a_regressor(us_change):
+    X, y = us_change.drop(columns="Consumption"), us_change["Consumption"]
+    regressor = LinearAttentionVARRegressor(2, max_epochs=1, random_state=0)
+    matrices, offsets = regressor.fit(X).var_matrices(X, step=3, return_intercept=True)
+    rebuilt = offsets[-1] + np.einsum("loi,li->o", matrices[-1], X[-2:][::-1])
+    np.testing.assert_allclose(rebuilt, regressor.forecast(X, 3)[-1], rtol=1e-5)
+    with pytest.raises(ValueError, match="step=2"):
+        regressor.fit(X, y).var_matrices(X, step=2)
