@@ -13,7 +13,7 @@ from ._model import BATCH
 from ._networks.samovar import SAMoVAR
 from ._networks.static_path import StaticPath
 from ._windows import Windows
-from .analysis import VARCoefficients
+from .analysis import VARCoefficients, var_model
 
 _PATH_COLUMNS = ["time", "series", "depth", "path", "strength", "contribution"]
 
@@ -123,8 +123,6 @@ class VARInspection:
         ValueError
             If ``Y`` or the history is too short.
         """
-        from statsmodels.tsa.api import VAR
-
         windows = self._windows(Y, "Y")
         lags, scale = self.network_.lags, self.scaler_.scale_
         windows = Windows([windows.values.numpy()], lags, 1)
@@ -139,7 +137,7 @@ class VARInspection:
                 f"lags={lags} and {n_series} series."
             )
         history = self._history * scale + self.scaler_.mean_
-        ols = VAR(history).fit(lags, trend="c")
+        ols = var_model().VAR(history).fit(lags, trend="c")
         values = windows.values.numpy() * scale + self.scaler_.mean_
         average = VARCoefficients(self.coef_, self.intercept_, self.sigma_u_)
         classical = VARCoefficients(

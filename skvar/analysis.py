@@ -160,8 +160,7 @@ class VARCoefficients:
         DataFrame of shape (n_series, n_series)
             Rows respond, columns cause.
         """
-        relative = self.matrices * self.scale / self.scale[:, np.newaxis]
-        return self._square(np.sqrt(np.square(relative).sum(axis=0)))
+        return self._square(np.sqrt(np.square(self._relative()).sum(axis=0)))
 
     def irf(
         self,
@@ -289,10 +288,8 @@ class VARCoefficients:
         ValueError
             If there is no history of at least ``order`` rows.
         """
-        from statsmodels.tsa.vector_ar.var_model import forecast
-
         check_scalar(steps, "steps", numbers.Integral, min_val=1)
-        values = forecast(
+        values = var_model().forecast(
             self._long_history().to_numpy(), self.matrices, self.intercept, steps
         )
         return self._labelled(pd.DataFrame(values, self._ahead(steps), self.names))
@@ -318,11 +315,9 @@ class VARCoefficients:
         ValueError
             As in ``forecast``, or if ``coverage`` is out of its range.
         """
-        from statsmodels.tsa.vector_ar.var_model import forecast_interval
-
         check_scalar(steps, "steps", numbers.Integral, min_val=1)
         _check_share("coverage", coverage)
-        _, lower, upper = forecast_interval(
+        _, lower, upper = var_model().forecast_interval(
             self._long_history().to_numpy(),
             self.matrices,
             self.intercept,
@@ -403,8 +398,6 @@ class VARCoefficients:
         ValueError
             If there are no residuals, or ``n_lags`` does not exceed ``order``.
         """
-        from statsmodels.tsa.vector_ar.var_model import VAR, VARResults
-
         errors = self.residuals
         errors = errors - errors.mean()
         n_lags = self.order + 10 if n_lags is None else n_lags
@@ -417,13 +410,13 @@ class VARCoefficients:
         )
         # The tests read the errors from a VAR: one of zeros, on rows that are errors.
         before = np.zeros((self.order, len(self.names)))
-        results = VARResults(
+        results = var_model().VARResults(
             np.concatenate([before, errors]),
             np.zeros((len(errors), self.order * len(self.names))),
             np.zeros((self.order * len(self.names), len(self.names))),
             self.sigma_u,
             self.order,
-            model=VAR(pd.DataFrame(errors)),
+            model=var_model().VAR(pd.DataFrame(errors)),
             trend="n",
             names=self.names,
         )
@@ -481,10 +474,16 @@ class VARCoefficients:
         lines.append(_text(dict(zip(self.names, correlation, strict=True)), self.names))
         return "\n".join(lines)
 
-    def plot_matrices(self, *, max_lags: int = 6, ax=None):
-        """Draw the matrices with `skvar.plots.plot_matrices`; returns the Axes."""
+    def plot_matrices(self, *, relative: bool = True, max_lags: int = 6, ax=None):
+        """Draw the matrices, ``relative`` as in `influence` or as they are.
+
+        Returns the Axes.
+        """
         drawn = plots.plot_matrices(
-            self.matrices, names=self.names, max_lags=max_lags, ax=ax
+            self._relative() if relative else self.matrices,
+            names=self.names,
+            max_lags=max_lags,
+            ax=ax,
         )
         drawn.set_title(self.label)
         return drawn
@@ -500,6 +499,10 @@ class VARCoefficients:
     def plot_fevd(self, periods: int = 10, *, ax=None):
         """Draw `fevd` with `skvar.plots.plot_fevd`; returns the Axes."""
         return plots.plot_fevd(self.fevd(periods), ax=ax)
+
+    def plot_decomposition(self, *, orth: bool = True, ax=None):
+        """Draw `historical_decomposition`; returns the Axes, one for each series."""
+        return plots.plot_decomposition(self.historical_decomposition(orth=orth), ax=ax)
 
     def plot_forecast(self, steps: int, *, coverage: float = 0.9, ax=None):
         """Draw history, `forecast` and `forecast_interval`; returns the Axes."""
@@ -518,9 +521,12 @@ class VARCoefficients:
 
     @property
     def _process(self):
-        from statsmodels.tsa.vector_ar.var_model import VARProcess
+        return var_model().VARProcess(
+            self.matrices, self.intercept, self.sigma_u, self.names
+        )
 
-        return VARProcess(self.matrices, self.intercept, self.sigma_u, self.names)
+    def _relative(self) -> np.ndarray:
+        return self.matrices * self.scale / self.scale[:, np.newaxis]
 
     def _long_history(self) -> pd.DataFrame:
         """The history, long enough for the lags."""
@@ -563,14 +569,30 @@ class VARCoefficients:
         return self._labelled(pd.DataFrame(columns, index).reset_index())
 
 
+def var_model():
+    """Module of vector autoregressions in statsmodels.
+
+    Raises
+    ------
+    ImportError
+        If statsmodels is not installed.
+    """
+    try:
+        from statsmodels.tsa.vector_ar import var_model
+    except ImportError as error:
+        raise ImportError(
+            "The analysis of VAR matrices needs statsmodels: pip install "
+            '"skvar[analysis]".'
+        ) from error
+    return var_model
+
+
 def _responses(
     estimate: Estimate, *, periods: int, orth: bool, cumulative: bool
 ) -> np.ndarray:
     """Impulse responses (periods + 1, n_responses, n_impulses)."""
-    from statsmodels.tsa.vector_ar.var_model import ma_rep
-
     matrices, _, sigma_u = estimate
-    responses = ma_rep(matrices, periods)
+    responses = var_model().ma_rep(matrices, periods)
     if orth:
         responses = responses @ _cholesky(sigma_u)
     return responses.cumsum(axis=0) if cumulative else responses

@@ -83,6 +83,7 @@ def plot_entry(values, index=None, *, ax=None, truth=None, label=None) -> "Axes"
     Parameters
     ----------
     values : ndarray of shape (n_windows,)
+        The entry in each window.
     index : PeriodIndex, DatetimeIndex or RangeIndex, optional
         Times of the windows.
     ax : Axes, optional
@@ -321,10 +322,12 @@ def plot_forecast(
     names = _select(forecast.columns, history.columns, "forecast")
     coverages = []
     if intervals is not None:
+        if intervals.columns.nlevels != 3 or not intervals.index.equals(forecast.index):
+            raise ValueError(
+                "intervals must be from predict_interval, with forecast's fh."
+            )
         _select(names, intervals.columns.unique(0), "intervals")
         coverages = sorted(intervals.columns.unique(1), reverse=True)
-        if not intervals.index.equals(forecast.index):
-            raise ValueError("intervals has other times than forecast; align them.")
     # The last row before the forecast joins it to the history.
     origin = history[history.index < forecast.index[0]].iloc[-1:].astype(float)
     shown = history.iloc[-(n_history or max(40, 4 * len(forecast))) :]
@@ -461,8 +464,7 @@ def _nodes(ax: "Axes", names: pd.Index) -> np.ndarray:
             style = {"ha": "center", "va": "bottom" if y > 0 else "top"}
         ax.text(1.1 * x, 1.1 * y, name, rotation_mode="anchor", **style)
     room = 1.3 if len(names) <= 12 else 1.2 + 0.06 * max(map(len, map(str, names)))
-    limits = -room, room
-    ax.set(xlim=limits, ylim=limits, aspect="equal", xticks=[], yticks=[])
+    ax.set(xlim=(-room, room), ylim=(-room, room), aspect=1, xticks=[], yticks=[])
     ax.spines[:].set_visible(False)
     return places
 

@@ -1,0 +1,63 @@
+"""Time of extracting VAR matrices, against a loop of autograd Jacobians.
+
+python benchmarks/extraction.py ETTh1.csv
+"""
+
+import argparse
+import time
+
+import pandas as pd
+import torch
+
+from skvar import LinearAttentionVAR, SAMoVARForecaster
+
+MONTH = 30 * 24
+
+
+def jacobian_seconds(forecaster, table: pd.DataFrame, n_windows: int) -> float:
+    """Seconds per window of one Jacobian of the first step after another."""
+    values = (table.to_numpy() - forecaster.scaler_.mean_) / forecaster.scaler_.scale_
+    windows = torch.from_numpy(values).float().unfold(0, forecaster.lags, 1).mT
+    start = time.perf_counter()
+    for window in windows[:n_windows]:
+        torch.autograd.functional.jacobian(
+            lambda x: forecaster.network_(x)[0, 0], window.unsqueeze(0)
+        )
+    return (time.perf_counter() - start) / n_windows
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("csv", help="ETTh1.csv as published, with a column 'date'")
+    args = parser.parse_args()
+    torch.set_num_threads(1)
+    table = pd.read_csv(args.csv, index_col="date", parse_dates=True).asfreq("h")
+    training, test = table.iloc[:1500], table.iloc[16 * MONTH :]
+    fit = {"max_epochs": 1, "early_stopping": False, "random_state": 0}
+    for forecaster in (
+        LinearAttentionVAR(96, **fit),
+        LinearAttentionVAR(96, n_layers=3, **fit),
+        SAMoVARForecaster(96, horizon=96, **fit),
+    ):
+        forecaster.fit(training)
+        start = time.perf_counter()
+        matrices = forecaster.var_matrices(test.iloc[: 96 + 999])
+        seconds = (time.perf_counter() - start) / len(matrices)
+        loop = jacobian_seconds(forecaster, test, 100)
+        print(
+            f"{type(forecaster).__name__}, {forecaster.n_layers} layer(s), lags 96, "
+            f"{len(matrices)} windows: {loop / seconds:.0f} x faster than a loop of "
+            "Jacobians"
+        )
+    forecaster = SAMoVARForecaster(1024, horizon=96, **fit).fit(training)
+    rows = table.iloc[16 * MONTH - 1024 : 20 * MONTH - 96]
+    start = time.perf_counter()
+    matrices = forecaster.var_matrices(rows)
+    print(
+        f"SAMoVARForecaster, lags 1024, {len(matrices)} windows: "
+        f"{time.perf_counter() - start:.0f} s on one core"
+    )
+
+
+if __name__ == "__main__":
+    main()
