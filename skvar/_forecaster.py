@@ -168,7 +168,7 @@ class WindowForecaster(WindowModel, BaseForecaster):
             self.scaler_ = StandardScaler().fit(y.to_numpy(dtype=float))
         self.n_features_in_ = len(self.feature_names_in_)
         self._history = self._standardised(y.to_numpy())
-        self._learn(self._rows(self.lags), weights)
+        self._learn(self._rows(self._window_rows), weights)
         return self
 
     def _update(self, y, X=None, update_params=True):
@@ -330,8 +330,8 @@ class WindowForecaster(WindowModel, BaseForecaster):
         lags = self.network_.lags
         if len(frame) < lags:
             raise ValueError(
-                f"{name} has {len(frame)} row(s), but the forecaster sees "
-                f"lags={lags}; pass at least {lags} rows."
+                f"{name} has {len(frame)} row(s), but the forecaster sees windows of "
+                f"{lags}; pass at least {lags} rows."
             )
         return Windows([self._standardised(frame.to_numpy())], lags, 0)
 
@@ -340,17 +340,20 @@ class WindowForecaster(WindowModel, BaseForecaster):
 
     def _split(self, rows: Rows, horizon: int) -> tuple[Rows, Rows | None]:
         # A forecaster says so rather than do without what it was asked for.
-        n_rows, least = len(rows.segments[0]), self.lags + horizon
+        n_rows, least = len(rows.segments[0]), self._window_rows + horizon
         remedy = "Pass more rows or lower lags or horizon"
         held_out = ""
+        if self._window_rows > self.lags:
+            held_out = f", memory={self._window_rows - self.lags}"
+            remedy = "Pass more rows or lower lags, memory or horizon"
         if self.early_stopping and self.n_layers:
             n_valid = validation_rows(n_rows, horizon, self.validation_fraction)
-            held_out = f" and a validation block of {n_valid} rows"
+            held_out += f" and a validation block of {n_valid} rows"
             remedy += ", or set early_stopping=False to do without the block"
             least += n_valid
         if n_rows < least:
             raise ValueError(
-                f"{n_rows} rows are too few for lags={self.lags}, horizon={horizon}"
+                f"{n_rows} rows are too few for horizon={horizon}, lags={self.lags}"
                 f"{held_out}: at least {least} are needed. {remedy}."
             )
         return super()._split(rows, horizon)

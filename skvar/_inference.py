@@ -39,14 +39,13 @@ def roll_out(network: nn.Module, window: Tensor, steps: int) -> Tensor:
     return ahead[:, :steps]
 
 
-def mean_squared_error(
+def squared_errors(
     network: nn.Module, windows: Windows, batch_size: int = 256
-) -> float:
-    """Mean squared error over every window, step and series."""
+) -> Tensor:
+    """Mean squared error of each window (n_windows,), over steps and series."""
     device = like(network).device
-    total, count = 0.0, 0
+    errors = []
     for past, future in windows.batches(batch_size):
         error = forecast(network, past, windows.horizon) - future.to(device)
-        total += error.square().sum().item()
-        count += error.numel()
-    return total / count
+        errors.append(error.square().mean(dim=(1, 2)).double())
+    return torch.cat(errors)

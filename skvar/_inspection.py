@@ -123,12 +123,11 @@ class VARInspection:
         ValueError
             If ``Y`` or the history is too short.
         """
-        windows = self._windows(Y, "Y")
-        lags, scale = self.network_.lags, self.scaler_.scale_
-        windows = Windows([windows.values.numpy()], lags, 1)
+        lags, scale = self.lags, self.scaler_.scale_
+        windows = Windows([self._windows(Y, "Y").values.numpy()], self.network_.lags, 1)
         if not len(windows):
             raise ValueError(
-                f"Y has no row after its first lags={lags}; pass more rows."
+                f"Y has no row after its first {self.network_.lags}; pass more rows."
             )
         n_rows, n_series = self._history.shape
         if n_rows - lags <= lags * n_series + 1:
@@ -145,7 +144,10 @@ class VARInspection:
         )
         errors = {
             type(self).__name__: (average, self._errors(windows)),
-            f"OLS VAR({lags})": (classical, classical.residuals.to_numpy()),
+            f"OLS VAR({lags})": (
+                classical,
+                classical.residuals.to_numpy()[-len(windows) :],
+            ),
         }
         reference = classical.matrices * scale / scale[:, np.newaxis]
         rows = {}

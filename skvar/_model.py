@@ -62,6 +62,11 @@ class WindowModel:
         """Raise scikit-learn's or sktime's NotFittedError before a fit."""
         raise NotImplementedError
 
+    @property
+    def _window_rows(self) -> int:
+        """Rows of history that the network sees."""
+        return self.lags
+
     # estimation
 
     def _learn(self, rows: "Rows", weights: dict | None) -> None:
@@ -93,7 +98,9 @@ class WindowModel:
             return rows, None
         training, validation = [], []
         for values in rows.segments:
-            parts = split_by_time(values, self.lags, horizon, self.validation_fraction)
+            parts = split_by_time(
+                values, self._window_rows, horizon, self.validation_fraction
+            )
             training.append(values if parts is None else parts[0])
             if parts is not None:
                 validation.append(parts[1])
@@ -107,6 +114,8 @@ class WindowModel:
         training: "Rows",
         validation: "Rows | None",
         device: torch.device,
+        *,
+        required_gain: float = 0.0,
     ) -> TrainingRecord:
         """Train on windows of the rows that `_split` returned."""
         options = TrainingOptions(
@@ -115,6 +124,7 @@ class WindowModel:
             batch_size=self.batch_size,
             weight_decay=self.weight_decay,
             n_iter_no_change=self.n_iter_no_change,
+            required_gain=required_gain,
             device=device,
             verbose=self.verbose,
         )

@@ -17,6 +17,9 @@ from ._networks.static_path import StaticPath
 from ._ridge import ridge_direct, ridge_var
 from ._training import TrainingRecord
 
+# Standard errors by which training must gain on a closed form to be kept.
+_REQUIRED_GAIN = 3.0
+
 
 class LinearAttentionVARModel(WindowModel):
     """A classical ridge VAR under linear attention on the observed series."""
@@ -24,13 +27,22 @@ class LinearAttentionVARModel(WindowModel):
     def _check_parameters(self):
         super()._check_parameters()
         check_scalar(self.d_model, "d_model", numbers.Integral, min_val=1)
+        check_scalar(self.memory, "memory", numbers.Integral, min_val=0)
+
+    @property
+    def _window_rows(self):
+        return self.lags + self.memory if self.n_layers else self.lags
 
     def _build(self, n_series, n_targets):
         sizes = {"lags": self.lags, "n_series": n_series, "n_layers": self.n_layers}
         if n_targets and not self.n_layers:
             return LinearAttentionVAR(**sizes, n_targets=n_targets)
         network = LinearAttentionVAR(
-            **sizes, n_heads=self.n_heads, d_model=self.d_model, dropout=self.dropout
+            **sizes,
+            memory=self.memory if self.n_layers else 0,
+            n_heads=self.n_heads,
+            d_model=self.d_model,
+            dropout=self.dropout,
         )
         if n_targets is None:
             return network
@@ -148,7 +160,9 @@ def _estimate_under_ridge(
     solve(training)
     if not model.n_layers or (model.early_stopping and validation is None):
         return TrainingRecord()
-    record = model._train(network, training, validation, device)
+    record = model._train(
+        network, training, validation, device, required_gain=_REQUIRED_GAIN
+    )
     if validation is not None:
         solve(rows)
     return record

@@ -227,7 +227,7 @@ class WindowRegressor(WindowModel, MultiOutputMixin, RegressorMixin, BaseEstimat
             history[label] = table
         self._history = history
         self._dtype = X.dtype if y is None else np.result_type(X, _columns(y, None))
-        self._learn(self._rows(self.lags), weights)
+        self._learn(self._rows(self._window_rows), weights)
 
     def _check_same_target(self, y) -> None:
         before = 0 if self.y_scaler_ is None else len(self.y_scaler_.mean_)
@@ -282,8 +282,8 @@ class WindowRegressor(WindowModel, MultiOutputMixin, RegressorMixin, BaseEstimat
         lags = self.network_.lags
         if len(table) < lags:
             raise ValueError(
-                f"{name} has {len(table)} row(s), but the regressor sees lags={lags}; "
-                f"pass at least {lags} rows."
+                f"{name} has {len(table)} row(s), but the regressor sees windows of "
+                f"{lags}; pass at least {lags} rows."
             )
         return Windows([self._standardised(table)], lags, 0)
 

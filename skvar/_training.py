@@ -18,7 +18,7 @@ from skorch.callbacks import Callback, GradientNormClipping, LRScheduler
 from torch import nn
 from tqdm.auto import tqdm
 
-from ._inference import mean_squared_error
+from ._inference import squared_errors
 from ._windows import Windows
 
 _GENERATORS = threading.RLock()
@@ -26,13 +26,18 @@ _GENERATORS = threading.RLock()
 
 @dataclass(frozen=True)
 class TrainingOptions:
-    """How to train: the estimators' parameters of the same names."""
+    """How to train: the estimators' parameters of the same names.
+
+    ``required_gain`` is the gain on the start, in its standard errors over validation
+    windows, below which the start is kept.
+    """
 
     learning_rate: float
     max_epochs: int
     batch_size: int
     weight_decay: float
     n_iter_no_change: int
+    required_gain: float
     device: torch.device
     verbose: int
 
@@ -55,7 +60,8 @@ def train(
 
     With validation windows the weights of the best epoch are kept, the state before
     the first epoch being one candidate, and training ends after ``n_iter_no_change``
-    epochs without improvement. Scores are minus mean squared errors.
+    epochs without improvement; a best epoch that does not beat the start by the
+    required gain is given up for it. Scores are minus mean squared errors.
     """
     network.to(options.device)
     windows = windows.to(options.device)
@@ -75,7 +81,7 @@ def train(
             record.loss_curve.append(loss)
             if best.see(epoch) - best.epoch >= options.n_iter_no_change:
                 break
-    best.restore()
+    best.restore(options.required_gain)
     network.eval()
     return record
 
@@ -85,16 +91,19 @@ class _BestWeights:
 
     def __init__(self, network: nn.Module, validation: Windows | None, scores: list):
         self.network, self.validation, self.scores = network, validation, scores
-        self.epoch, self.weights = 0, None
+        self.epoch, self.weights, self.errors = 0, None, None
         self.see(0)
+        self.start = self.weights, self.errors
 
     def see(self, epoch: int) -> int:
         """Score the network after ``epoch``; without validation the last is best."""
+        errors = None
         if self.validation is not None:
-            self.scores.append(-mean_squared_error(self.network, self.validation))
+            errors = squared_errors(self.network, self.validation)
+            self.scores.append(-errors.mean().item())
             if self.weights is not None and not self.scores[-1] > max(self.scores[:-1]):
                 return epoch
-        self.epoch = epoch
+        self.epoch, self.errors = epoch, errors
         self.weights = copy.deepcopy(self.network.state_dict())
         return epoch
 
@@ -106,7 +115,15 @@ class _BestWeights:
             stacklevel=2,
         )
 
-    def restore(self) -> None:
+    def restore(self, required_gain: float) -> None:
+        """Load the best weights, or those of the start if they gained too little."""
+        weights, errors = self.start
+        if errors is not None and self.epoch > 0:
+            gain = errors - self.errors
+            standard_error = gain.std() / math.sqrt(len(gain))
+            # One window has no standard error: nan keeps the best epoch.
+            if gain.mean() < required_gain * standard_error:
+                self.weights = weights
         self.network.load_state_dict(self.weights)
 
 

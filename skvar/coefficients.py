@@ -74,9 +74,11 @@ def _first_step(network: nn.Module, window: Tensor) -> tuple[Tensor, Tensor]:
     if network.layers:
         n_targets, n_series = matrices.shape[2:]
         forecast = torch.eye(n_series).to(matrices)[-n_targets:]
-        weights = network.weights(window)
+        weights = network.weights(window[:, -network.order :])
         dynamic = _stack(weights, forecast.expand(1, -1, -1), shared_keys=True)
         matrices = matrices + dynamic[:, :, 0].flip(1)
+    if network.memory is not None:
+        matrices = matrices + network.drift(window)
     return matrices, intercept.expand(len(window), -1)
 
 

@@ -16,7 +16,11 @@ class LinearAttentionVAR(LinearAttentionVARModel, VARInspection, WindowForecaste
     Parameters
     ----------
     lags : int, default=4
-        Order p: rows of history that the model sees.
+        Order p of the VAR.
+    memory : int, default=0
+        Rows before these from which the matrices are tracked: the errors of the
+        classical VAR on them tell how the matrices have drifted or switched [2]_. A few
+        hundred follow a slow drift; 0 leaves tracking out, as does ``n_layers=0``.
     horizon : int, optional
         Steps that ``predict`` returns for a table of history; the last step of ``fh``
         in fit by default, else 1. The model learns one step ahead and feeds forecasts
@@ -24,7 +28,7 @@ class LinearAttentionVAR(LinearAttentionVARModel, VARInspection, WindowForecaste
     n_layers : int, default=1
         Depth of the dynamic part; 0 is the classical ridge VAR, without training.
     n_heads : int, default=4
-        Rank-one matrices per lag and layer.
+        Rank-one matrices per lag and layer, and directions that the memory learns.
     d_model : int, default=32
         Width from which queries and values are projected.
     dropout : float, default=0.0
@@ -42,7 +46,8 @@ class LinearAttentionVAR(LinearAttentionVARModel, VARInspection, WindowForecaste
         Of AdamW; draws the matrices towards the classical VAR.
     early_stopping : bool, default=True
         Whether to hold out the last rows, keep the epoch that forecasts them best and
-        stop when nothing improves. The classical VAR is then solved anew on all rows.
+        stop when nothing improves. The classical VAR alone is kept unless that epoch
+        gains three standard errors on it. It is then solved anew on all rows.
     validation_fraction : float, default=0.15
         Share of the rows held out, the last ones.
     n_iter_no_change : int, default=6
@@ -95,6 +100,8 @@ class LinearAttentionVAR(LinearAttentionVARModel, VARInspection, WindowForecaste
     .. [1] Lu, J. and Yang, S. (2025). Linear Transformers as VAR Models: Aligning
        Autoregressive Attention Mechanisms with Autoregressive Forecasting. ICML.
        arXiv:2502.07244.
+    .. [2] von Oswald, J. et al. (2023). Uncovering mesa-optimization algorithms in
+       Transformers. arXiv:2309.05858.
 
     Examples
     --------
@@ -112,6 +119,7 @@ class LinearAttentionVAR(LinearAttentionVARModel, VARInspection, WindowForecaste
         self,
         lags=4,
         *,
+        memory=0,
         horizon=None,
         n_layers=1,
         n_heads=4,
@@ -131,6 +139,7 @@ class LinearAttentionVAR(LinearAttentionVARModel, VARInspection, WindowForecaste
         verbose=0,
     ):
         self.lags = lags
+        self.memory = memory
         self.horizon = horizon
         self.n_layers = n_layers
         self.n_heads = n_heads

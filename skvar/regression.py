@@ -15,10 +15,14 @@ class LinearAttentionVARRegressor(LinearAttentionVARModel, WindowRegressor):
     ----------
     lags : int, default=4
         Order p: rows of ``X`` that a prediction sees, the current one included.
+    memory : int, default=0
+        Rows before these from which the matrices are tracked: the errors of the
+        classical VAR on them tell how the matrices have drifted or switched [2]_. A few
+        hundred follow a slow drift; 0 leaves tracking out, as does ``n_layers=0``.
     n_layers : int, default=1
         Depth of the dynamic part; 0 is the classical ridge VAR, without training.
     n_heads : int, default=4
-        Rank-one matrices per lag and layer.
+        Rank-one matrices per lag and layer, and directions that the memory learns.
     d_model : int, default=32
         Width from which queries and values are projected.
     dropout : float, default=0.0
@@ -36,7 +40,8 @@ class LinearAttentionVARRegressor(LinearAttentionVARModel, WindowRegressor):
         Of AdamW; draws the matrices towards the classical VAR.
     early_stopping : bool, default=True
         Whether to hold out the last rows, keep the epoch that forecasts them best and
-        stop when nothing improves. The classical VAR is then solved anew on all rows.
+        stop when nothing improves. The classical VAR alone is kept unless that epoch
+        gains three standard errors on it. It is then solved anew on all rows.
         With too few rows to hold any out, the classical VAR is kept.
     validation_fraction : float, default=0.15
         Share of the rows held out, the last ones.
@@ -88,6 +93,8 @@ class LinearAttentionVARRegressor(LinearAttentionVARModel, WindowRegressor):
     .. [1] Lu, J. and Yang, S. (2025). Linear Transformers as VAR Models: Aligning
        Autoregressive Attention Mechanisms with Autoregressive Forecasting. ICML.
        arXiv:2502.07244.
+    .. [2] von Oswald, J. et al. (2023). Uncovering mesa-optimization algorithms in
+       Transformers. arXiv:2309.05858.
 
     Examples
     --------
@@ -105,6 +112,7 @@ class LinearAttentionVARRegressor(LinearAttentionVARModel, WindowRegressor):
         self,
         lags=4,
         *,
+        memory=0,
         n_layers=1,
         n_heads=4,
         d_model=32,
@@ -123,6 +131,7 @@ class LinearAttentionVARRegressor(LinearAttentionVARModel, WindowRegressor):
         verbose=0,
     ):
         self.lags = lags
+        self.memory = memory
         self.n_layers = n_layers
         self.n_heads = n_heads
         self.d_model = d_model

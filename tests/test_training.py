@@ -12,7 +12,7 @@ from sklearn.exceptions import ConvergenceWarning
 from torch import nn
 
 from skvar import LinearAttentionVAR, SAMoVARForecaster
-from skvar._inference import forecast, mean_squared_error
+from skvar._inference import forecast, squared_errors
 from skvar._training import TrainingOptions, resolve_device, seeded, train
 from skvar._windows import Windows, split_by_time
 
@@ -25,6 +25,7 @@ def options(**changes):
         "max_epochs": 5,
         "batch_size": 8,
         "weight_decay": 0.0,
+        "required_gain": 0.0,
         "n_iter_no_change": 2,
         "device": CPU,
         "verbose": 0,
@@ -112,7 +113,26 @@ def test_best_epoch_is_restored_and_epoch_zero_counts():
     network = Level(-1.0)
     record = train(network, training, validation, options(max_epochs=40))
     best = max(record.validation_scores)
-    assert -mean_squared_error(network, validation) == best > -1.0
+    assert -squared_errors(network, validation).mean() == best > -1.0
+
+
+@pytest.mark.parametrize("required_gain", [0.0, 3.0])
+def test_the_start_stays_where_gains_are_chance(required_gain):
+    rng = np.random.default_rng(5)
+    values = rng.normal(size=(240, 1))
+    values -= values.mean()
+    # A level of 0.1 has a standard error of 0.09 on 118 windows.
+    parts = (np.float32(values[:120] + 0.1), np.float32(values[120:] + 0.1))
+    training, validation = (Windows([part], 2, 1) for part in parts)
+    network = Level()
+    record = train(network, training, validation, options(required_gain=required_gain))
+    assert max(record.validation_scores) > record.validation_scores[0]
+    assert (network.level.item() == 0) == bool(required_gain)
+    # A level of one standard deviation is no chance.
+    validation.values += 1.0
+    training.values += 1.0
+    train(network, training, validation, options(required_gain=required_gain))
+    assert network.level.item() > 0.2
 
 
 def test_without_validation_the_last_epoch_stays():

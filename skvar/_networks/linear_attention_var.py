@@ -4,6 +4,8 @@ Lu & Yang (2025), arXiv:2502.07244, section 3: with the observation as key, each
 value and the present query form a rank-one matrix of a vector autoregression.
 """
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -23,7 +25,10 @@ class LinearAttentionVAR(nn.Module):
     Parameters
     ----------
     lags : int
-        Time steps in a window, the order p.
+        The order p.
+    memory : int
+        Time steps before these from which `Memory` lets the matrices drift; a window
+        has ``lags + memory`` of them.
     n_series : int
         Series in a window.
     n_targets : int, optional
@@ -45,6 +50,7 @@ class LinearAttentionVAR(nn.Module):
         *,
         lags: int,
         n_series: int,
+        memory: int = 0,
         n_targets: int | None = None,
         n_layers: int = 1,
         n_heads: int = 4,
@@ -52,7 +58,7 @@ class LinearAttentionVAR(nn.Module):
         dropout: float = 0.0,
     ):
         super().__init__()
-        self.lags, self.n_series = lags, n_series
+        self.order, self.lags, self.n_series = lags, lags + memory, n_series
         self.n_targets = n_targets or n_series
         shape = (lags, self.n_targets, n_series)
         self.register_buffer("matrices", torch.zeros(shape))
@@ -66,10 +72,29 @@ class LinearAttentionVAR(nn.Module):
         self.layers = nn.ModuleList(
             DynamicLayer(d_model, n_heads, n_series) for _ in range(n_layers)
         )
+        sizes = self.n_targets, lags * n_series
+        self.memory = Memory(memory, n_heads, *sizes) if memory else None
 
     def forward(self, window: Tensor) -> Tensor:
-        """Forecast (B, 1, n_targets) from a window (B, lags, n_series)."""
-        return self.apply_var(window, self.weights(window)).unsqueeze(1)
+        """Forecast (B, 1, n_targets) from a window (B, lags + memory, n_series)."""
+        recent = window[:, -self.order :]
+        forecast = self.apply_var(recent, self.weights(recent))
+        if self.memory is not None:
+            drift = self.drift(window)
+            forecast = forecast + torch.einsum("blij,blj->bi", drift.flip(1), recent)
+        return forecast.unsqueeze(1)
+
+    def drift(self, window: Tensor) -> Tensor:
+        """What the memory adds to the matrices, (B, p, n_targets, n_series)."""
+        matrices, intercept = self.static_var()
+        newest_first = window.unfold(1, self.order, 1).flip(-1).mT.flatten(-2)
+        lagged, after = newest_first[:, :-1], window[:, self.order :]
+        expected = intercept + lagged @ matrices.transpose(0, 1).flatten(1).T
+        errors = after[..., -self.n_targets :] - expected
+        # Rows that repeat the first one stand for a past that was not observed.
+        seen = (after != window[:, :1]).any(dim=-1).cumsum(dim=1) > 0
+        drift = self.memory(errors, lagged, seen)
+        return drift.unflatten(2, (self.order, -1)).transpose(1, 2)
 
     def losses(self, window: Tensor, target: Tensor) -> dict[str, Tensor]:
         """Mean squared error one step ahead."""
@@ -85,14 +110,14 @@ class LinearAttentionVAR(nn.Module):
         )
 
     def weights(self, window: Tensor) -> list[tuple[Tensor, Tensor]]:
-        """Queries and values (B, lags, n_heads, n_series) of every layer."""
+        """Queries and values (B, p, n_heads, n_series) of every layer."""
         if not self.layers:
             return []
         tokens = self.mlp(self.embed(window) + self.position)
         return [layer(tokens) for layer in self.layers]
 
     def apply_var(self, keys: Tensor, weights: list[tuple[Tensor, Tensor]]) -> Tensor:
-        """The VAR with given weights: affine in the keys (B, lags, n_series)."""
+        """The VAR without drift, with given weights: affine in the keys (B, p, C)."""
         matrices, intercept = self.static_var()
         forecast = intercept + torch.einsum("lij,blj->bi", matrices.flip(0), keys)
         for q, v in weights:
@@ -118,3 +143,67 @@ class DynamicLayer(nn.Module):
         tokens = self.norm(tokens)
         q, v = self.query(tokens), self.value(tokens)
         return split_heads(q, self.n_heads), split_heads(v, self.n_heads)
+
+
+class Memory(nn.Module):
+    """Matrices that follow the recent errors of the static VAR.
+
+    Two discounted regressions of the errors e on the lagged rows x, both from states of
+    linear attention with a learned decay: in full, ``W = B (G + rho I)^-1`` with the
+    states ``B = sum decay^age e x^T`` and ``G = sum decay^age x x^T``, as in the mesa
+    layer (von Oswald et al. 2023, arXiv:2309.05858), which takes the steps of the delta
+    rule to their end; and along learned directions M_r, which need few rows,
+    ``z_r = sum decay^age (M_r x . e) / (rho + sum decay^age |M_r x|^2)``. The result is
+    ``gain W + sum_r (K z + k)_r M_r``, zero in a new network.
+
+    Parameters
+    ----------
+    n_rows : int
+        Rows that it sees; sets the decay at the start.
+    n_directions, n_targets, n_inputs : int
+    """
+
+    def __init__(self, n_rows: int, n_directions: int, n_targets: int, n_inputs: int):
+        super().__init__()
+        start = 0.3 / math.sqrt(n_inputs)
+        self.directions = nn.Parameter(
+            start * torch.randn(n_directions, n_targets, n_inputs)
+        )
+        # Sigmoids of these are the decays: time scales of a quarter and an eighth.
+        self.decay = nn.Parameter(torch.tensor([n_rows / 4, n_rows / 8]).log())
+        self.log_penalty = nn.Parameter(torch.tensor([2.0, 0.0]))
+        self.gain = nn.Parameter(torch.zeros(()))
+        self.mix = nn.Linear(n_directions, n_directions)
+        nn.init.zeros_(self.mix.weight)
+        nn.init.zeros_(self.mix.bias)
+
+    def forward(self, errors: Tensor, lagged: Tensor, seen: Tensor) -> Tensor:
+        """Matrices (B, n_targets, n_inputs).
+
+        From errors (B, N, n_targets) and rows (B, N, n_inputs) where ``seen`` (B, N).
+        """
+        age = torch.arange(errors.shape[1] - 1, -1, -1, device=errors.device)
+        discount = F.logsigmoid(self.decay).unsqueeze(1) * age
+        # Below that, float32 loses its speed before it loses the number.
+        weight = discount.clamp_min(-60).exp().unsqueeze(1) * seen
+        penalty = self.log_penalty.exp()
+        return self.gain * _regression(errors, lagged, weight[0], penalty[0]) + (
+            self._along_directions(errors, lagged, weight[1], penalty[1])
+        )
+
+    def _along_directions(
+        self, errors: Tensor, lagged: Tensor, weight: Tensor, penalty: Tensor
+    ) -> Tensor:
+        moves = torch.einsum("roi,bni->bnro", self.directions, lagged)
+        hits = torch.einsum("bn,bnro,bno->br", weight, moves, errors)
+        sizes = torch.einsum("bn,bnr->br", weight, moves.square().sum(dim=-1))
+        sizes = self.mix(hits / (penalty + sizes))
+        return torch.einsum("br,roi->boi", sizes, self.directions)
+
+
+def _regression(
+    errors: Tensor, lagged: Tensor, weight: Tensor, penalty: Tensor
+) -> Tensor:
+    weighted = (weight.unsqueeze(-1) * lagged).mT
+    gram = weighted @ lagged + penalty * torch.eye(lagged.shape[-1]).to(lagged)
+    return torch.linalg.solve(gram, weighted @ errors).mT

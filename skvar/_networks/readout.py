@@ -13,7 +13,9 @@ class Readout(nn.Module):
     ----------
     network : Module
         Forecasts the ``n_series`` series of the window.
-    lags, n_series, n_targets : int
+    lags : int
+        Of the regression, the last ones of the network's window.
+    n_series, n_targets : int
         Sizes of the window and of the target.
     start_at_zero : bool
         Whether R starts at zero, for a network whose own forecast does not.
@@ -31,7 +33,7 @@ class Readout(nn.Module):
         start_at_zero: bool,
     ):
         super().__init__()
-        self.lags = lags
+        self.lags = network.lags
         self.static = LinearAttentionVAR(
             lags=lags, n_series=n_series, n_targets=n_targets, n_layers=0
         )
@@ -47,12 +49,3 @@ class Readout(nn.Module):
     def losses(self, window: Tensor, target: Tensor) -> dict[str, Tensor]:
         """Mean squared error of the targets."""
         return {"loss_forecast": F.mse_loss(self(window), target)}
-
-    def weights(self, window: Tensor) -> list[tuple[Tensor, Tensor]]:
-        """Queries and values of a `LinearAttentionVAR` inside."""
-        return self.network.weights(window)
-
-    def apply_var(self, keys: Tensor, weights: list[tuple[Tensor, Tensor]]) -> Tensor:
-        """The regression with given weights: affine in the keys."""
-        learned = self.readout(self.network.apply_var(keys, weights))
-        return self.static.apply_var(keys, []) + learned
