@@ -342,19 +342,19 @@ class WindowForecaster(WindowModel, BaseForecaster):
         # A forecaster says so rather than do without what it was asked for.
         n_rows, least = len(rows.segments[0]), self._window_rows + horizon
         remedy = "Pass more rows or lower lags or horizon"
-        held_out = ""
+        seen = f"lags={self.lags}"
         if self._window_rows > self.lags:
-            held_out = f", memory={self._window_rows - self.lags}"
-            remedy = "Pass more rows or lower lags, memory or horizon"
+            seen += f", memory={self._window_rows - self.lags}"
+        held_out = ""
         if self.early_stopping and self.n_layers:
             n_valid = validation_rows(n_rows, horizon, self.validation_fraction)
-            held_out += f" and a validation block of {n_valid} rows"
+            held_out = f" and a validation block of {n_valid} rows"
             remedy += ", or set early_stopping=False to do without the block"
             least += n_valid
         if n_rows < least:
             raise ValueError(
-                f"{n_rows} rows are too few for horizon={horizon}, lags={self.lags}"
-                f"{held_out}: at least {least} are needed. {remedy}."
+                f"{n_rows} rows are too few for {seen}, horizon={horizon}{held_out}: "
+                f"at least {least} are needed. {remedy}."
             )
         return super()._split(rows, horizon)
 

@@ -120,8 +120,9 @@ class _BestWeights:
         weights, errors = self.start
         if errors is not None and self.epoch > 0:
             gain = errors - self.errors
-            standard_error = gain.std() / math.sqrt(len(gain))
-            # One window has no standard error: nan keeps the best epoch.
+            # One window is no evidence of a gain.
+            spread = gain.std().item() if len(gain) > 1 else math.inf
+            standard_error = spread / math.sqrt(len(gain))
             if gain.mean() < required_gain * standard_error:
                 self.weights = weights
         self.network.load_state_dict(self.weights)

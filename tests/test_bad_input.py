@@ -123,7 +123,7 @@ def fitted(request, us_change):
 
 def test_bad_history(fitted, us_change):
     cases = [
-        (us_change.iloc[-1:], f"has 1 row.*lags={fitted.lags}"),
+        (us_change.iloc[-1:], f"has 1 row.*windows of {fitted.lags}"),
         (us_change[["Income", *us_change.columns.drop("Income")]], "in this order"),
         (us_change.drop(columns="Income"), "has 4 column.*fitted on 5"),
         (us_change.rename(columns={"Income": "Wage"}), "Wage.*select these"),

@@ -113,13 +113,10 @@ def test_readout_adds_the_regression_to_what_it_reads():
     torch.testing.assert_close(rebuilt, forecast(network, window, 1)[:, 0])
 
 
-def linear_attention_var(n_layers, lags=4):
+def linear_attention_var(n_layers, lags=4, **kwargs):
+    sizes = {"n_series": 3, "n_layers": n_layers, "n_heads": 2, "d_model": 8}
     torch.manual_seed(0)
-    return perturbed(
-        LinearAttentionVAR(
-            lags=lags, n_series=3, n_layers=n_layers, n_heads=2, d_model=8
-        )
-    )
+    return perturbed(LinearAttentionVAR(lags=lags, **sizes, **kwargs))
 
 
 @pytest.mark.parametrize("lags", [1, 4, 12])
@@ -150,6 +147,52 @@ def test_later_steps_chain_the_matrices(n_layers, step):
             lambda x: forecast(network, x, step)[:, -1], window
         )
         torch.testing.assert_close(matrices, numeric, atol=1e-7, rtol=1e-7)
+
+
+@pytest.mark.parametrize("lags", [1, 3])
+@pytest.mark.parametrize("n_targets", [2, 3])
+def test_memory_is_two_regressions_of_the_errors(lags, n_targets):
+    network = linear_attention_var(1, lags, memory=20, n_targets=n_targets)
+    window = windows(lags + 20)
+    window[1, :7] = window[1, 7]  # a past that was not observed
+    memory = network.memory
+    drift = network.drift(window).detach().numpy()
+    matrices, intercept = (part.detach().numpy() for part in network.static_var())
+    decay = torch.sigmoid(memory.decay).detach().numpy()
+    penalty = memory.log_penalty.exp().detach().numpy()
+    directions = memory.directions.detach().numpy()
+    for rows, found in zip(window.numpy(), drift, strict=True):
+        gram, cross = penalty[0] * np.eye(3 * lags), 0.0
+        hits, sizes = np.zeros(2), penalty[1] * np.ones(2)
+        for t in range(lags, len(rows)):
+            if (rows[: t + 1] == rows[0]).all():
+                continue
+            lagged = rows[t - lags : t][::-1]
+            error = rows[t, -n_targets:] - intercept
+            error = error - np.einsum("loi,li->o", matrices, lagged)
+            full, narrow = decay ** (len(rows) - 1 - t)
+            x = lagged.ravel()
+            gram = gram + full * np.outer(x, x)
+            cross = cross + full * np.outer(error, x)
+            moves = directions @ x
+            hits = hits + narrow * (moves * error).sum(axis=1)
+            sizes = sizes + narrow * np.square(moves).sum(axis=1)
+        mixed = memory.mix(torch.from_numpy(hits / sizes)).detach().numpy()
+        expected = memory.gain.item() * cross @ np.linalg.inv(gram)
+        expected = expected + np.einsum("r,roi->oi", mixed, directions)
+        expected = expected.reshape(n_targets, lags, 3).swapaxes(0, 1)
+        np.testing.assert_allclose(found, expected, atol=1e-9)
+
+
+@pytest.mark.parametrize("step", [1, 3])
+def test_matrices_with_memory_give_the_forecast(step):
+    network = linear_attention_var(2, lags=2, memory=9)
+    window = windows(11)
+    matrices, intercept = coefficients.dynamic_var(network, window, step)
+    assert matrices.shape == (4, 2, 3, 3)
+    recent = window[:, -2:].flip(1)
+    rebuilt = intercept + torch.einsum("bpoi,bpi->bo", matrices, recent)
+    torch.testing.assert_close(rebuilt, forecast(network, window, step)[:, -1])
 
 
 def var_stage(network, window):

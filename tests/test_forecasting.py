@@ -13,6 +13,7 @@ from sktime.utils.estimator_checks import parametrize_with_checks
 from statsmodels.tsa.api import VAR
 
 from skvar import LinearAttentionVAR, SAMoVARForecaster, rolling_score
+from skvar.datasets import make_drifting_var, make_switching_var
 from skvar.nn import StaticPath
 
 
@@ -98,6 +99,68 @@ def test_sign_switching_var_is_learned_better_than_by_ols():
     train, test = values[:6000], values[6000:]
     ols, ours = one_step_errors(LinearAttentionVAR(1, random_state=0), train, test)
     assert ours <= 0.82 * ols
+
+
+@pytest.mark.parametrize("kind", ["drift", "markov"])
+def test_moving_matrices_are_followed_better_than_by_rolling_ols(kind):
+    if kind == "drift":
+        made = make_drifting_var(4500, period=2000, random_state=1)
+    else:
+        made = make_switching_var(4500, persistence=0.99, random_state=1)
+    values = made.series.to_numpy()
+    forecaster = LinearAttentionVAR(1, memory=256, max_epochs=10, random_state=0)
+    forecaster.fit(values[:3000])
+    table = values[3000 - forecaster.network_.lags : -1]
+    forecasts = forecaster.rolling_forecast(table)[:, 0]
+    rows = range(3000, 4500)
+    # A window of 100 rows is near the best for both kinds.
+    rolled = []
+    for row in rows:
+        past = values[row - 101 : row]
+        lagged = np.column_stack([past[:-1], np.ones(100)])
+        coef = np.linalg.lstsq(lagged, past[1:], rcond=None)[0]
+        rolled.append(values[row - 1] @ coef[:-1] + coef[-1])
+
+    def gap(forecasts):
+        """What is lost against the oracle."""
+        errors = np.square(forecasts - values[3000:]).mean()
+        return errors - np.square(made.mean[3000:] - values[3000:]).to_numpy().mean()
+
+    assert gap(forecasts) < 0.8 * gap(np.stack(rolled))
+    matrices = forecaster.var_matrices(table)[:, 0]
+    static = VAR(values[:3000]).fit(1).coefs[0]
+    distance, distance_of_ols = (
+        np.linalg.norm(one - made.matrices[3000:, 0], axis=(1, 2)).mean()
+        for one in (matrices, static)
+    )
+    assert distance < 0.6 * distance_of_ols
+
+
+def test_memory_is_part_of_the_window(us_change):
+    forecaster = LinearAttentionVAR(
+        2, memory=10, horizon=3, max_epochs=2, early_stopping=False, random_state=0
+    ).fit(us_change)
+    assert forecaster.coef_.shape == (2, 5, 5)
+    matrices, offsets = forecaster.var_matrices(us_change, return_intercept=True)
+    assert len(matrices) == len(us_change) - 11
+    recent = us_change.to_numpy()[-1:-3:-1]
+    rebuilt = offsets[-1] + np.einsum("loi,li->o", matrices[-1], recent)
+    ahead = forecaster.predict(us_change)
+    np.testing.assert_allclose(rebuilt, ahead.iloc[0], rtol=1e-4, atol=1e-5)
+    pd.testing.assert_frame_equal(ahead, forecaster.predict(us_change[-12:]))
+    stream = forecaster.stream()
+    pushed = stream.push(us_change.iloc[-1].to_numpy())
+    longer = np.concatenate([us_change, us_change[-1:]])
+    np.testing.assert_allclose(pushed, forecaster.predict(longer), rtol=1e-5)
+    with pytest.raises(ValueError, match="windows of 12"):
+        forecaster.predict(us_change[:11])
+    with pytest.raises(ValueError, match="memory=200"):
+        forecaster.clone().set_params(memory=200).fit(us_change)
+    with pytest.raises(ValueError, match="memory"):
+        forecaster.clone().set_params(memory=-1).fit(us_change)
+    classical = forecaster.clone().set_params(memory=200, n_layers=0).fit(us_change)
+    expected = LinearAttentionVAR(2, n_layers=0).fit(us_change).coef_
+    np.testing.assert_array_equal(classical.coef_, expected)
 
 
 def test_forecast_is_intercept_plus_matrices_for_every_window(us_change):

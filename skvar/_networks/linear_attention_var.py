@@ -26,11 +26,11 @@ class LinearAttentionVAR(nn.Module):
     ----------
     lags : int
         The order p.
-    memory : int
-        Time steps before these from which `Memory` lets the matrices drift; a window
-        has ``lags + memory`` of them.
     n_series : int
         Series in a window.
+    memory : int
+        Time steps before the lags from which `Memory` lets the matrices drift; a window
+        has ``lags + memory`` of them.
     n_targets : int, optional
         How many series to forecast, the last ones; all by default.
     n_layers : int
