@@ -12,8 +12,9 @@ from ._inference import like
 from ._model import BATCH
 from ._networks.samovar import SAMoVAR
 from ._networks.static_path import StaticPath
+from ._var_algebra import var_model
 from ._windows import Windows
-from .analysis import VARCoefficients, var_model
+from .analysis import VARCoefficients
 
 _PATH_COLUMNS = ["time", "series", "depth", "path", "strength", "contribution"]
 

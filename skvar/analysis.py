@@ -8,12 +8,22 @@ import numpy as np
 import pandas as pd
 from sklearn.utils import check_scalar
 
-from . import plots
-from ._bootstrap import Estimate, bootstrap, least_squares, one_step_errors, run
 from ._tables import as_frame, continue_index, regular_step
+from ._var_algebra import (
+    Estimate,
+    bootstrap,
+    cholesky,
+    least_squares,
+    one_step_errors,
+    responses,
+    roots,
+    run,
+    var_model,
+)
+from ._var_plots import VARPlots
 
 
-class VARCoefficients:
+class VARCoefficients(VARPlots):
     """Matrices of a vector autoregression and what follows from them.
 
     ``y_t = intercept + sum_l matrices[l - 1] y_{t-l} + u_t`` in original units. The
@@ -26,6 +36,7 @@ class VARCoefficients:
     matrices : array-like of shape (order, n_series, n_series)
         Lag 1 first; rows respond, columns cause.
     intercept : array-like of shape (n_series,)
+        Of every series.
     sigma_u : array-like of shape (n_series, n_series)
         Covariance of the one-step errors.
     names : sequence of str, optional
@@ -117,15 +128,15 @@ class VARCoefficients:
 
         As in statsmodels, all lie outside the unit circle where the VAR is stable.
         """
-        n_series = len(self.names)
-        below = np.eye(n_series * (self.order - 1), n_series * self.order)
-        companion = np.vstack([np.hstack(self.matrices), below])
-        with np.errstate(divide="ignore", invalid="ignore"):
-            roots = 1 / np.linalg.eigvals(companion).astype(complex)
-        return roots[np.argsort(np.abs(roots))[::-1]]
+        return roots(self.matrices)
 
     def is_stable(self) -> bool:
-        """Whether shocks die out: all roots lie outside the unit circle."""
+        """Whether shocks die out: all roots lie outside the unit circle.
+
+        Returns
+        -------
+        bool
+        """
         return bool((np.abs(self.roots) > 1).all())
 
     def long_run_effects(self) -> pd.DataFrame:
@@ -148,19 +159,29 @@ class VARCoefficients:
             )
         return self._square(self._process.long_run_effects())
 
+    def relative_matrices(self) -> np.ndarray:
+        """Matrices in typical moves of the series, free of units.
+
+        Each entry times the cause's ``scale`` over the response's: 1 where a typical
+        move of the cause moves the response as much as it typically moves.
+
+        Returns
+        -------
+        ndarray of shape (order, n_series, n_series)
+        """
+        return self.matrices * self.scale / self.scale[:, np.newaxis]
+
     def influence(self) -> pd.DataFrame:
         """Strength by which each series drives each: its matrices in typical moves.
 
-        The root of the sum over lags of squared entries, each times the cause's
-        ``scale`` over the response's: 1 where a typical move of the cause moves the
-        response as much as it typically moves.
+        The root of the sum over lags of squared entries of `relative_matrices`.
 
         Returns
         -------
         DataFrame of shape (n_series, n_series)
             Rows respond, columns cause.
         """
-        return self._square(np.sqrt(np.square(self._relative()).sum(axis=0)))
+        return self._square(np.sqrt(np.square(self.relative_matrices()).sum(axis=0)))
 
     def irf(
         self,
@@ -223,12 +244,11 @@ class VARCoefficients:
         """
         check_scalar(periods, "periods", numbers.Integral, min_val=0)
         shape = {"periods": periods, "orth": orth, "cumulative": cumulative}
-        responses = _responses(self._estimate, **shape)
-        columns = {"value": responses}
+        columns = {"value": responses(self._estimate, **shape)}
         if bands is not None:
             _check_share("bands", bands)
             replicates = bootstrap(
-                partial(_responses, **shape),
+                partial(responses, **shape),
                 self._estimate,
                 self.refit,
                 self._long_history().to_numpy(),
@@ -261,7 +281,7 @@ class VARCoefficients:
             response at one horizon sum to 1.
         """
         check_scalar(periods, "periods", numbers.Integral, min_val=1)
-        _cholesky(self.sigma_u)
+        cholesky(self.sigma_u)
         by_shock = np.square(self._process.orth_ma_rep(periods - 1)).cumsum(axis=0)
         variances = self._process.mse(periods).diagonal(axis1=1, axis2=2)
         shares = by_shock / variances[..., np.newaxis]
@@ -351,7 +371,7 @@ class VARCoefficients:
             If there is no history longer than ``order``.
         """
         errors = self._own_errors()
-        impact = _cholesky(self.sigma_u) if orth else np.eye(len(self.names))
+        impact = cholesky(self.sigma_u) if orth else np.eye(len(self.names))
         shocks = np.linalg.solve(impact, errors.T).T
         n_rows, n_series = shocks.shape
         # Component k < n_series holds the effect of shock k, the last the baseline.
@@ -430,10 +450,16 @@ class VARCoefficients:
             pd.DataFrame.from_dict(rows, orient="index", columns=columns)
         )
 
-    # in words, numbers and pictures
+    # in words and numbers
 
     def to_frame(self) -> pd.DataFrame:
-        """The matrices as a tidy table: "lag", "response", "cause" and "value"."""
+        """The matrices as a tidy table.
+
+        Returns
+        -------
+        DataFrame
+            Columns "lag", "response", "cause" and "value".
+        """
         index = pd.MultiIndex.from_product(
             [range(1, self.order + 1), self.names, self.names],
             names=["lag", "response", "cause"],
@@ -474,45 +500,6 @@ class VARCoefficients:
         lines.append(_text(dict(zip(self.names, correlation, strict=True)), self.names))
         return "\n".join(lines)
 
-    def plot_matrices(self, *, relative: bool = True, max_lags: int = 6, ax=None):
-        """Draw the matrices, ``relative`` as in `influence` or as they are.
-
-        Returns the Axes.
-        """
-        drawn = plots.plot_matrices(
-            self._relative() if relative else self.matrices,
-            names=self.names,
-            max_lags=max_lags,
-            ax=ax,
-        )
-        drawn.set_title(self.label)
-        return drawn
-
-    def plot_influence(self, *, threshold: float = 0.1, ax=None):
-        """Draw `influence` with `skvar.plots.plot_influence`; returns the Axes."""
-        return plots.plot_influence(self.influence(), threshold=threshold, ax=ax)
-
-    def plot_irf(self, periods: int = 10, *, ax=None, **options):
-        """Draw `irf`, which takes the options; returns the Axes of a grid."""
-        return plots.plot_irf(self.irf(periods, **options), ax=ax)
-
-    def plot_fevd(self, periods: int = 10, *, ax=None):
-        """Draw `fevd` with `skvar.plots.plot_fevd`; returns the Axes."""
-        return plots.plot_fevd(self.fevd(periods), ax=ax)
-
-    def plot_decomposition(self, *, orth: bool = True, ax=None):
-        """Draw `historical_decomposition`; returns the Axes, one for each series."""
-        return plots.plot_decomposition(self.historical_decomposition(orth=orth), ax=ax)
-
-    def plot_forecast(self, steps: int, *, coverage: float = 0.9, ax=None):
-        """Draw history, `forecast` and `forecast_interval`; returns the Axes."""
-        return plots.plot_forecast(
-            self._long_history(),
-            self.forecast(steps),
-            self.forecast_interval(steps, coverage),
-            ax=ax,
-        )
-
     # what these share
 
     @property
@@ -524,9 +511,6 @@ class VARCoefficients:
         return var_model().VARProcess(
             self.matrices, self.intercept, self.sigma_u, self.names
         )
-
-    def _relative(self) -> np.ndarray:
-        return self.matrices * self.scale / self.scale[:, np.newaxis]
 
     def _long_history(self) -> pd.DataFrame:
         """The history, long enough for the lags."""
@@ -567,45 +551,6 @@ class VARCoefficients:
         )
         columns = {name: values.ravel() for name, values in columns.items()}
         return self._labelled(pd.DataFrame(columns, index).reset_index())
-
-
-def var_model():
-    """Module of vector autoregressions in statsmodels.
-
-    Raises
-    ------
-    ImportError
-        If statsmodels is not installed.
-    """
-    try:
-        from statsmodels.tsa.vector_ar import var_model
-    except ImportError as error:
-        raise ImportError(
-            "The analysis of VAR matrices needs statsmodels: pip install "
-            '"skvar[analysis]".'
-        ) from error
-    return var_model
-
-
-def _responses(
-    estimate: Estimate, *, periods: int, orth: bool, cumulative: bool
-) -> np.ndarray:
-    """Impulse responses (periods + 1, n_responses, n_impulses)."""
-    matrices, _, sigma_u = estimate
-    responses = var_model().ma_rep(matrices, periods)
-    if orth:
-        responses = responses @ _cholesky(sigma_u)
-    return responses.cumsum(axis=0) if cumulative else responses
-
-
-def _cholesky(sigma_u: np.ndarray) -> np.ndarray:
-    try:
-        return np.linalg.cholesky(sigma_u)
-    except np.linalg.LinAlgError as error:
-        raise ValueError(
-            "sigma_u is not positive definite, so that shocks cannot be made "
-            "orthogonal: drop series that others determine, or use orth=False."
-        ) from error
 
 
 def _of_shape(values, name: str, *shape: int) -> np.ndarray:

@@ -22,13 +22,14 @@ class SimulatedVAR:
 
     Row t is ``intercept + sum_l matrices[t, l - 1] @ series[t - l]`` plus a shock.
 
-    Attributes
+    Parameters
     ----------
     series : DataFrame of shape (n_rows, n_series)
         Columns "y0", "y1", and so on.
     matrices : ndarray of shape (n_rows, order, n_series, n_series)
         Of every row, lag 1 first; rows respond, columns cause.
     intercept : ndarray of shape (n_series,)
+        Of every series.
     sigma_u : ndarray of shape (n_series, n_series)
         Covariance of the shocks.
     impact : ndarray of shape (n_series, n_series)
@@ -142,8 +143,14 @@ def make_switching_var(
         Probability that the Markov chain stays in its regime.
     spectral_radius : float, default=0.8
         Of every regime, in (0, 1).
-    intercept, noise, shock_correlation, random_state
-        As in `make_var`.
+    intercept : float or sequence of float, default=0.0
+        Of every series.
+    noise : float, default=1.0
+        Standard deviation of the shocks of each series.
+    shock_correlation : float, default=0.0
+        Correlation between the shocks of any two series, in [0, 1).
+    random_state : int, RandomState or None, default=None
+        Seed of matrices and shocks.
 
     Returns
     -------
@@ -200,8 +207,14 @@ def make_drifting_var(
         Rows of a full swing, which has the form of a cosine.
     spectral_radius : float, default=0.8
         The largest on the way between the ends, in (0, 1).
-    intercept, noise, shock_correlation, random_state
-        As in `make_var`.
+    intercept : float or sequence of float, default=0.0
+        Of every series.
+    noise : float, default=1.0
+        Standard deviation of the shocks of each series.
+    shock_correlation : float, default=0.0
+        Correlation between the shocks of any two series, in [0, 1).
+    random_state : int, RandomState or None, default=None
+        Seed of matrices and shocks.
 
     Returns
     -------
@@ -258,8 +271,12 @@ def make_var_tasks(
         Size of a table.
     orders : sequence of int, default=(1, 2)
         Each table draws its number of lags from these.
-    spectral_radius, noise, random_state
-        As in `make_var`.
+    spectral_radius : float, default=0.8
+        Of every table, in (0, 1).
+    noise : float, default=0.05
+        Standard deviation of the shocks of each series.
+    random_state : int, RandomState or None, default=None
+        Seed of orders, matrices and shocks.
 
     Returns
     -------

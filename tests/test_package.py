@@ -11,7 +11,9 @@ import pytest
 from numpydoc.validate import validate
 
 import skvar
+import skvar.datasets
 import skvar.nn
+import skvar.plots
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "skvar"
@@ -28,8 +30,9 @@ MAY_IMPORT = {
     "coefficients": {"_attention", "_inference", "_networks"},
     "datasets": set(),
     "plots": set(),
-    "_bootstrap": {"_ridge"},
-    "analysis": {"_bootstrap", "_tables", "plots"},
+    "_var_algebra": {"_ridge"},
+    "_var_plots": {"plots"},
+    "analysis": {"_tables", "_var_algebra", "_var_plots"},
     "_model": {"_inference", "_training", "_windows", "coefficients"},
     "_recipes": {"_model", "_networks", "_ridge", "_training", "coefficients"},
     "_stream": set(),
@@ -39,6 +42,7 @@ MAY_IMPORT = {
         "_inference",
         "_model",
         "_networks",
+        "_var_algebra",
         "_windows",
         "analysis",
         "coefficients",
@@ -126,11 +130,29 @@ PUBLIC = [
             "reset",
             "rolling_forecast",
             "var_matrices",
+            "var_coefficients",
+            "compare_with_ols",
             "get_test_params",
             "coef_",
             "intercept_",
+            "sigma_u_",
             "stream",
         )
+    ),
+    "skvar.SAMoVARForecaster.token_var_matrices",
+    "skvar.SAMoVARForecaster.influence_paths",
+    "skvar.VARCoefficients",
+    *(
+        f"skvar.VARCoefficients.{name}"
+        for name in dir(skvar.VARCoefficients)
+        if not name.startswith("_")
+    ),
+    *(
+        f"skvar.{module.__name__.split('.')[1]}.{name}"
+        for module in (skvar.datasets, skvar.plots)
+        for name, thing in vars(module).items()
+        if getattr(thing, "__module__", None) == module.__name__
+        and not name.startswith("_")
     ),
     "skvar.LinearAttentionVARRegressor",
     "skvar.SAMoVARRegressor",
@@ -172,16 +194,33 @@ def test_readme_runs(tmp_path, monkeypatch):
     assert names["search"].predict(names["table"]).shape == (4, 5)
 
 
-def test_demo_runs(tmp_path):
+def test_pages_run(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    page = (ROOT / "docs" / "analysis.md").read_text()
+    names = {}
+    for block in re.findall(r"```python\n(.*?)```", page, re.S):
+        exec(block, names)
+    assert names["crisis"].label == "window ending 2008Q4"
+
+
+EXAMPLES = {
+    "plot_01_forecast.py": (["LinearAttentionVAR", "Consumption"], 1),
+    "plot_02_matrices.py": (["OLS VAR(1)", "realcons"], 2),
+}
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_demo_runs(name, tmp_path):
+    words, n_pictures = EXAMPLES[name]
     done = subprocess.run(
-        [sys.executable, ROOT / "examples" / "plot_01_forecast.py"],
+        [sys.executable, ROOT / "examples" / name],
         cwd=tmp_path,
         capture_output=True,
         text=True,
         check=True,
         env={**os.environ, "MPLBACKEND": "Agg"},
     )
-    assert "LinearAttentionVAR" in done.stdout
-    assert "Consumption" in done.stdout
-    [picture] = tmp_path.glob("*.png")
-    assert picture.read_bytes().startswith(b"\x89PNG")
+    assert all(word in done.stdout for word in words)
+    pictures = list(tmp_path.glob("*.png"))
+    assert len(pictures) == n_pictures
+    assert all(path.read_bytes().startswith(b"\x89PNG") for path in pictures)

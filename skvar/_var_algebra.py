@@ -1,4 +1,4 @@
-"""Vector autoregressions run forward, and estimated again on what they simulate."""
+"""Algebra of vector autoregressions, by statsmodels, and their bootstrap."""
 
 import math
 import numbers
@@ -15,6 +15,56 @@ _EXPLODED = 1e6
 
 # The matrices, the intercept and the covariance of the one-step errors.
 Estimate = tuple[np.ndarray, np.ndarray, np.ndarray]
+
+
+def var_model():
+    """Module of vector autoregressions in statsmodels.
+
+    Raises
+    ------
+    ImportError
+        If statsmodels is not installed.
+    """
+    try:
+        from statsmodels.tsa.vector_ar import var_model
+    except ImportError as error:
+        raise ImportError(
+            "The analysis of VAR matrices needs statsmodels: pip install "
+            '"skvar[analysis]".'
+        ) from error
+    return var_model
+
+
+def responses(
+    estimate: Estimate, *, periods: int, orth: bool, cumulative: bool
+) -> np.ndarray:
+    """Impulse responses (periods + 1, n_responses, n_impulses)."""
+    matrices, _, sigma_u = estimate
+    effects = var_model().ma_rep(matrices, periods)
+    if orth:
+        effects = effects @ cholesky(sigma_u)
+    return effects.cumsum(axis=0) if cumulative else effects
+
+
+def roots(matrices: np.ndarray) -> np.ndarray:
+    """Roots of the characteristic polynomial, largest modulus first."""
+    order, n_series = matrices.shape[:2]
+    below = np.eye(n_series * (order - 1), n_series * order)
+    companion = np.vstack([np.hstack(matrices), below])
+    with np.errstate(divide="ignore", invalid="ignore"):
+        found = 1 / np.linalg.eigvals(companion).astype(complex)
+    return found[np.argsort(np.abs(found))[::-1]]
+
+
+def cholesky(sigma_u: np.ndarray) -> np.ndarray:
+    """Lower triangular factor: effects of orthogonal shocks in their own row."""
+    try:
+        return np.linalg.cholesky(sigma_u)
+    except np.linalg.LinAlgError as error:
+        raise ValueError(
+            "sigma_u is not positive definite, so that shocks cannot be made "
+            "orthogonal: drop series that others determine, or use orth=False."
+        ) from error
 
 
 def run(matrices: np.ndarray, start: np.ndarray, inflow: np.ndarray) -> np.ndarray:
