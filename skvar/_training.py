@@ -162,7 +162,8 @@ def _engine(
                     step_every="batch",
                     max_lr=options.learning_rate,
                     total_steps=steps + 1,
-                    pct_start=0.05,
+                    # A hair more than 1/20: a warm-up of no length divides by zero.
+                    pct_start=0.05 + 1e-6,
                     anneal_strategy="linear",
                     div_factor=10,
                     cycle_momentum=False,

@@ -13,6 +13,9 @@ from torch import Tensor, nn
 from .._attention import linear_attention
 from .layers import ResidualMLP, split_heads
 
+# Standard deviations beyond which a row counts no more for the memory.
+_LARGE = 5.0
+
 
 class LinearAttentionVAR(nn.Module):
     """One step ahead by a VAR whose matrices depend on the window.
@@ -148,18 +151,19 @@ class DynamicLayer(nn.Module):
 class Memory(nn.Module):
     """Matrices that follow the recent errors of the static VAR.
 
-    Two discounted regressions of the errors e on the lagged rows x, both from states of
-    linear attention with a learned decay: in full, ``W = B (G + rho I)^-1`` with the
-    states ``B = sum decay^age e x^T`` and ``G = sum decay^age x x^T``, as in the mesa
-    layer (von Oswald et al. 2023, arXiv:2309.05858), which takes the steps of the delta
-    rule to their end; and along learned directions M_r, which need few rows,
-    ``z_r = sum decay^age (M_r x . e) / (rho + sum decay^age |M_r x|^2)``. The result is
+    Two states of linear attention with learned decays, ``B = sum decay^age e x^T`` and
+    ``G = sum decay^age x x^T``, hold the errors e and the lagged rows x before them.
+    From the first pair comes the discounted ridge regression of the errors,
+    ``W = B (G + rho I)^-1``, as in the mesa layer (von Oswald et al. 2023,
+    arXiv:2309.05858). From the second come regressions on what learned directions M_r
+    would have added, which take fewer rows:
+    ``z_r = <M_r, B> / (rho + tr(M_r G M_r^T))``. The result is
     ``gain W + sum_r (K z + k)_r M_r``, zero in a new network.
 
     Parameters
     ----------
     n_rows : int
-        Rows that it sees; sets the decay at the start.
+        Rows that it sees; sets the decays at the start.
     n_directions, n_targets, n_inputs : int
     """
 
@@ -169,9 +173,13 @@ class Memory(nn.Module):
         self.directions = nn.Parameter(
             start * torch.randn(n_directions, n_targets, n_inputs)
         )
-        # Sigmoids of these are the decays: time scales of a quarter and an eighth.
-        self.decay = nn.Parameter(torch.tensor([n_rows / 4, n_rows / 8]).log())
-        self.log_penalty = nn.Parameter(torch.tensor([2.0, 0.0]))
+        # Learned relative to the start, towards which weight decay draws them: time
+        # scales of a quarter and an eighth of the rows.
+        time_scales = torch.tensor([n_rows / 4, n_rows / 8])
+        self.register_buffer("first_decay_logit", time_scales.log())
+        self.register_buffer("first_log_penalty", torch.tensor([2.0, 0.0]))
+        self.decay_logit = nn.Parameter(torch.zeros(2))
+        self.log_penalty = nn.Parameter(torch.zeros(2))
         self.gain = nn.Parameter(torch.zeros(()))
         self.mix = nn.Linear(n_directions, n_directions)
         nn.init.zeros_(self.mix.weight)
@@ -182,28 +190,26 @@ class Memory(nn.Module):
 
         From errors (B, N, n_targets) and rows (B, N, n_inputs) where ``seen`` (B, N).
         """
-        age = torch.arange(errors.shape[1] - 1, -1, -1, device=errors.device)
-        discount = F.logsigmoid(self.decay).unsqueeze(1) * age
-        # Below that, float32 loses its speed before it loses the number.
-        weight = discount.clamp_min(-60).exp().unsqueeze(1) * seen
-        penalty = self.log_penalty.exp()
-        return self.gain * _regression(errors, lagged, weight[0], penalty[0]) + (
-            self._along_directions(errors, lagged, weight[1], penalty[1])
+        # No single outlier may own the matrices.
+        errors, lagged = errors.clamp(-_LARGE, _LARGE), lagged.clamp(-_LARGE, _LARGE)
+        weight = self._discount(errors.shape[1]).unsqueeze(1) * seen
+        cross = torch.einsum("sbn,bno,bni->sboi", weight, errors, lagged)
+        gram = torch.einsum("sbn,bni,bnj->sbij", weight, lagged, lagged)
+        penalty = (self.first_log_penalty + self.log_penalty).exp()
+        ridge = gram[0] + penalty[0] * torch.eye(gram.shape[-1]).to(gram)
+        regression = torch.linalg.solve(ridge, cross[0].mT).mT
+        hits = torch.einsum("roi,boi->br", self.directions, cross[1])
+        sizes = torch.einsum(
+            "roi,bij,roj->br", self.directions, gram[1], self.directions
+        )
+        along = self.mix(hits / (penalty[1] + sizes))
+        return self.gain * regression + torch.einsum(
+            "br,roi->boi", along, self.directions
         )
 
-    def _along_directions(
-        self, errors: Tensor, lagged: Tensor, weight: Tensor, penalty: Tensor
-    ) -> Tensor:
-        moves = torch.einsum("roi,bni->bnro", self.directions, lagged)
-        hits = torch.einsum("bn,bnro,bno->br", weight, moves, errors)
-        sizes = torch.einsum("bn,bnr->br", weight, moves.square().sum(dim=-1))
-        sizes = self.mix(hits / (penalty + sizes))
-        return torch.einsum("br,roi->boi", sizes, self.directions)
-
-
-def _regression(
-    errors: Tensor, lagged: Tensor, weight: Tensor, penalty: Tensor
-) -> Tensor:
-    weighted = (weight.unsqueeze(-1) * lagged).mT
-    gram = weighted @ lagged + penalty * torch.eye(lagged.shape[-1]).to(lagged)
-    return torch.linalg.solve(gram, weighted @ errors).mT
+    def _discount(self, n_rows: int) -> Tensor:
+        """Weights (2, N) of rows by their age."""
+        age = torch.arange(n_rows - 1, -1, -1, device=self.decay_logit.device)
+        log_decay = F.logsigmoid(self.first_decay_logit + self.decay_logit)
+        # Smaller weights change nothing, but their subnormal numbers are slow.
+        return (log_decay.unsqueeze(1) * age).clamp_min(-60).exp()
