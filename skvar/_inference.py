@@ -47,5 +47,6 @@ def squared_errors(
     errors = []
     for past, future in windows.batches(batch_size):
         error = forecast(network, past, windows.horizon) - future.to(device)
-        errors.append(error.square().mean(dim=(1, 2)).double())
-    return torch.cat(errors)
+        errors.append(error.square().mean(dim=(1, 2)))
+    # On the CPU: not every device has float64.
+    return torch.cat(errors).cpu().double()

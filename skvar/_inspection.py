@@ -12,7 +12,7 @@ from ._inference import like
 from ._model import BATCH
 from ._networks.samovar import SAMoVAR
 from ._networks.static_path import StaticPath
-from ._var_algebra import var_model
+from ._var_algebra import covariance, least_squares, one_step_errors
 from ._windows import Windows
 from .analysis import VARCoefficients
 
@@ -26,17 +26,12 @@ class VARInspection:
     def sigma_u_(self) -> np.ndarray:
         """Covariance (n_series, n_series) of the one-step errors, in original units.
 
-        The mean product of the errors on the windows of the history, those of
-        ``coef_``, without a correction for degrees of freedom (statsmodels'
-        ``sigma_u_mle``).
+        The sum of products over the windows of the history, divided by their number
+        less the coefficients of a static VAR in the model (statsmodels' ``sigma_u``).
         """
-        self._check_fitted()
-        if "sigma_u" not in self._computed:
-            windows = Windows([self._history], self.network_.lags, 1)
-            errors = self._errors(windows, self._in_average(len(windows)))
-            self._computed["sigma_u"] = _covariance(errors)
-            self._computed["sigma_u"].flags.writeable = False
-        return self._computed["sigma_u"]
+        covariance_ = covariance(self._history_errors(), self._df_model)
+        covariance_.flags.writeable = False
+        return covariance_
 
     def var_coefficients(self, Y=None, *, at=None) -> VARCoefficients:
         """The matrices with what belongs to them, for analysis.
@@ -48,131 +43,142 @@ class VARInspection:
         Parameters
         ----------
         Y : Series, DataFrame or array, optional
-            Table of at least ``lags`` rows in original units; the history by default.
+            Table of at least one window of rows in original units; the history by
+            default.
         at : label of the time index of ``Y``, optional
             Take the matrices after this row; by default the average over all windows
-            that have a next row.
+            that have a next row, or the only window where none has.
 
         Returns
         -------
         VARCoefficients
-            With ``Y`` as history, the one-step errors on it as residuals and their
-            covariance (``sigma_u_`` where ``Y`` has too few rows for one). Its
-            bootstraps fit this forecaster anew on each simulated table.
+            With the one-step errors on the history or on ``Y`` as residuals and
+            ``sigma_u_`` or their covariance (``sigma_u_`` as well where ``Y`` has too
+            few rows for one). Its bootstraps simulate as many rows as the history has
+            and fit a forecaster of the same parameters to each table.
 
         Raises
         ------
         ValueError
-            If ``Y`` is too short, or there is no window that ends at ``at``.
+            If ``Y`` is too short, or there is no one window that ends at ``at``.
         """
         self._check_fitted()
-        if Y is None:
-            values = self._history * self.scaler_.scale_ + self.scaler_.mean_
-            Y = pd.DataFrame(values, self._index, self.feature_names_in_)
-        windows = self._windows(Y, "Y")
-        history = pd.DataFrame(Y).set_axis(self.feature_names_in_, axis=1)
-        lags = self.network_.lags
-        with_next = Windows([windows.values.numpy()], lags, 1)
-        if at is None and len(with_next):
-            matrices, intercept = self._average_over(with_next)
-            label = (
-                f"average over {len(self._in_average(len(with_next)))} windows, "
-                f"{history.index[lags - 1]} to {history.index[-2]}"
-            )
-        else:
-            at = history.index[-1] if at is None else at
-            window = _window_ending(history.index, at, lags)
-            [(matrices, intercept)] = self._var_of(windows, torch.tensor([window]))
-            matrices, intercept, label = (
-                matrices[0],
-                intercept[0],
-                f"window ending {at}",
-            )
-        errors = self._errors(with_next, torch.arange(len(with_next)))
+        table = self._history_in_units() if Y is None else Y
+        windows = self._windows(table, "Y")
+        history = pd.DataFrame(table).set_axis(self.feature_names_in_, axis=1)
+        if isinstance(history.index, pd.DatetimeIndex):
+            history.index = pd.DatetimeIndex(history.index, freq=self._step)
+        matrices, intercept, label = self._matrices_of(windows, history.index, at)
+        errors = self._history_errors() if Y is None else self._errors(windows)
+        foreign = Y is not None
         enough = len(errors) > errors.shape[1]
+        after = history.index[self.network_.lags :]
         return VARCoefficients(
             matrices,
             intercept,
-            _covariance(errors) if enough else self.sigma_u_,
+            covariance(errors, 0) if foreign and enough else self.sigma_u_,
             label=label,
             history=history,
-            residuals=pd.DataFrame(errors, history.index[lags:]),
+            residuals=pd.DataFrame(errors, after) if len(errors) else None,
+            df_model=0 if foreign else self._df_model,
+            n_rows=len(self._history),
             scale=self.scaler_.scale_,
-            refit=_Refit(self.clone()),
+            refit=_Refit(self),
         )
 
-    def compare_with_ols(self, Y) -> pd.DataFrame:
+    def compare_with_ols(self, Y=None) -> pd.DataFrame:
         """Compare with the VAR of the same order fitted by least squares.
 
         Parameters
         ----------
-        Y : Series, DataFrame or array
-            Table of more than ``lags`` rows in original units, for the errors.
+        Y : Series, DataFrame or array, optional
+            Table with rows after its first window, in original units, for the errors;
+            the history by default.
 
         Returns
         -------
         DataFrame
-            One row for this forecaster and one for statsmodels' VAR with intercept on
-            the history. Columns: "mse" and "mae" of one-step forecasts on ``Y`` in
-            standard deviations of the series, "matrix_distance" (Frobenius norm of the
-            difference between the average matrices and those of least squares over the
-            norm of the latter, both on standardised series), "largest_eigenvalue" of
-            the companion matrix in modulus, and "stable".
+            One row for this forecaster and one for the VAR with intercept fitted by
+            ordinary least squares on the history. Columns: "mse" and "mae" of one-step
+            forecasts of ``Y``, with the standard deviations of the series as units,
+            "matrix_distance" (Frobenius norm of the difference between the average
+            matrices and those of least squares over the norm of the latter, on
+            standardised series), "largest_eigenvalue" of the companion matrix in
+            modulus, and "stable".
 
         Raises
         ------
         ValueError
-            If ``Y`` or the history is too short.
+            If ``Y`` is too short, or least squares on the history has no unique
+            solution.
         """
-        lags, scale = self.lags, self.scaler_.scale_
-        windows = Windows([self._windows(Y, "Y").values.numpy()], self.network_.lags, 1)
-        if not len(windows):
+        self._check_fitted()
+        table = self._history_in_units() if Y is None else Y
+        windows = self._windows(table, "Y")
+        n_before = self.network_.lags
+        if len(windows) < 2:
             raise ValueError(
-                f"Y has no row after its first {self.network_.lags}; pass more rows."
+                f"Y has no row after its first {n_before}; pass more rows."
             )
-        n_rows, n_series = self._history.shape
-        if n_rows - lags <= lags * n_series + 1:
-            raise ValueError(
-                f"The history has {n_rows} rows, too few for least squares with "
-                f"lags={lags} and {n_series} series."
-            )
-        history = self._history * scale + self.scaler_.mean_
-        ols = var_model().VAR(history).fit(lags, trend="c")
-        values = windows.values.numpy() * scale + self.scaler_.mean_
-        average = VARCoefficients(self.coef_, self.intercept_, self.sigma_u_)
-        classical = VARCoefficients(
-            ols.coefs, ols.intercept, ols.sigma_u_mle, history=pd.DataFrame(values)
-        )
-        errors = {
-            type(self).__name__: (average, self._errors(windows)),
-            f"OLS VAR({lags})": (
-                classical,
-                classical.residuals.to_numpy()[-len(windows) :],
-            ),
+        history = self._history_in_units().to_numpy()
+        ols = least_squares(history, 0, order=self.lags)
+        rows = np.asarray(table, dtype=float).reshape(-1, self.n_features_in_)
+        rows = rows[n_before - self.lags :]
+        models = {
+            type(self).__name__: (self.coef_, self._errors(windows)),
+            f"OLS VAR({self.lags})": (ols[0], one_step_errors(rows, *ols[:2])),
         }
-        reference = classical.matrices * scale / scale[:, np.newaxis]
-        rows = {}
-        for name, (var, error) in errors.items():
-            relative = error / scale
-            distance = var.matrices * scale / scale[:, np.newaxis] - reference
-            rows[name] = {
-                "mse": np.square(relative).mean(),
-                "mae": np.abs(relative).mean(),
-                "matrix_distance": np.linalg.norm(distance) / np.linalg.norm(reference),
-                "largest_eigenvalue": 1 / np.abs(var.roots[-1]),
-                "stable": var.is_stable(),
-            }
-        return pd.DataFrame.from_dict(rows, orient="index")
+        scale = self.scaler_.scale_
+        relative = scale / scale[:, np.newaxis]
+        return pd.DataFrame.from_dict(
+            {
+                name: _comparison(
+                    matrices * relative, ols[0] * relative, errors / scale
+                )
+                for name, (matrices, errors) in models.items()
+            },
+            orient="index",
+        )
 
-    def _errors(self, windows: Windows, used: torch.Tensor | None = None) -> np.ndarray:
-        """Next rows minus one-step forecasts (n_windows, C), in original units."""
-        used = torch.arange(len(windows)) if used is None else used
-        errors = [np.empty((0, self.n_features_in_))]
-        for some in used.split(BATCH) if len(used) else ():
-            past, future = windows[some]
-            truth = future[:, 0].numpy() * self.scaler_.scale_ + self.scaler_.mean_
-            errors.append(truth - self._forecast(past, 1)[:, 0])
-        return np.concatenate(errors)
+    @property
+    def _df_model(self) -> int:
+        """Coefficients for each series that least squares fits within the model."""
+        return 0
+
+    def _history_in_units(self) -> pd.DataFrame:
+        values = self._history * self.scaler_.scale_ + self.scaler_.mean_
+        return pd.DataFrame(values, self._index, self.feature_names_in_)
+
+    def _matrices_of(self, windows: Windows, index: pd.Index, at):
+        """Matrices, intercept and label of one window or of the average."""
+        n_before = windows.lags
+        if at is None and len(windows) > 1:
+            followed = Windows([windows.values.numpy()], n_before, 1)
+            n_used = len(self._in_average(len(followed)))
+            label = (
+                f"average over {n_used} windows, {index[n_before - 1]} to {index[-2]}"
+            )
+            return *self._average_over(followed), label
+        row = len(index) - 1 if at is None else _row_at(index, at, n_before)
+        window = torch.tensor([row - n_before + 1])
+        [(matrices, intercept)] = self._var_of(windows, window)
+        return matrices[0], intercept[0], f"window ending {index[row]}"
+
+    def _history_errors(self) -> np.ndarray:
+        self._check_fitted()
+        if "errors" not in self._computed:
+            windows = Windows([self._history], self.network_.lags, 0)
+            self._computed["errors"] = self._errors(windows)
+        return self._computed["errors"]
+
+    def _errors(self, windows: Windows) -> np.ndarray:
+        """Rows after windows minus one-step forecasts, in original units."""
+        forecasts = [
+            self._forecast(past, 1)[:, 0] for past, _ in windows.batches(BATCH)
+        ]
+        rows = windows.values.numpy()[windows.lags :]
+        truth = rows * self.scaler_.scale_ + self.scaler_.mean_
+        return truth - np.concatenate(forecasts)[:-1]
 
 
 class TokenInspection:
@@ -247,7 +253,7 @@ class TokenInspection:
         ------
         ValueError
             If ``Y`` is too short, the forecaster has no layers, or a window has more
-            than a million paths.
+            than a hundred thousand paths of one depth.
         """
         check_scalar(n_strongest, "n_strongest", numbers.Integral, min_val=1)
         network, windows = self._token_network(), self._windows(Y, "Y")
@@ -282,32 +288,48 @@ class _Refit:
     """Estimate of a forecaster of the same parameters on another table."""
 
     def __init__(self, forecaster):
-        self.forecaster = forecaster
+        self.forecaster = forecaster.clone().set_params(
+            horizon=forecaster.horizon_, verbose=0
+        )
 
     def __call__(self, table: np.ndarray, seed: int):
-        forecaster = self.forecaster.clone().set_params(random_state=seed, verbose=0)
-        forecaster.fit(table)
+        forecaster = self.forecaster.clone().set_params(random_state=seed).fit(table)
         return forecaster.coef_, forecaster.intercept_, forecaster.sigma_u_
 
 
-def _window_ending(index: pd.Index, at, lags: int) -> int:
+def _comparison(
+    matrices: np.ndarray, reference: np.ndarray, errors: np.ndarray
+) -> dict:
+    """One row of `compare_with_ols`, all on standardised series."""
+    n_series = errors.shape[1]
+    var = VARCoefficients(matrices, np.zeros(n_series), np.eye(n_series))
+    return {
+        "mse": np.square(errors).mean(),
+        "mae": np.abs(errors).mean(),
+        "matrix_distance": np.linalg.norm(matrices - reference)
+        / np.linalg.norm(reference),
+        "largest_eigenvalue": 1 / np.abs(var.roots[-1]),
+        "stable": var.is_stable(),
+    }
+
+
+def _row_at(index: pd.Index, at, n_before: int) -> int:
+    """Number of the row with a label, which must end a window."""
     try:
         row = index.get_loc(at)
-    except KeyError:
+    except (KeyError, TypeError, ValueError, pd.errors.InvalidIndexError):
         row = None
-    if not isinstance(row, int) or row < lags - 1:
+    if isinstance(row, slice) and row.stop - row.start == 1:
+        row = row.start
+    if not isinstance(row, int) or row < n_before - 1:
         raise ValueError(
-            f"at={at!r} does not name one row with {lags - 1} rows before it: pass a "
-            f"time between {index[lags - 1]} and {index[-1]}."
+            f"at={at!r} does not name one row with {n_before - 1} rows before it: pass "
+            f"one time of the index, from {index[n_before - 1]} to {index[-1]}."
         )
-    return row - lags + 1
+    return row
 
 
 def _token_labels(n_segments: int) -> list[str]:
     """Names of the tokens, oldest first; the last segment is number 0."""
     back = range(n_segments - 1, -1, -1)
     return [f"{kind}-{i}" for i in back for kind in ("context", "main")]
-
-
-def _covariance(errors: np.ndarray) -> np.ndarray:
-    return errors.T @ errors / len(errors)

@@ -37,9 +37,9 @@ class WindowModel:
         raise NotImplementedError
 
     def _estimate(
-        self, network: nn.Module, rows: "Rows", device: torch.device
+        self, network: nn.Module, rows: "Rows", device: torch.device, fresh: bool
     ) -> TrainingRecord:
-        """Estimate ``network`` in place on standardised rows."""
+        """Estimate ``network``, fresh or trained before, in place."""
         raise NotImplementedError
 
     def _var(self, past: Tensor, step: int) -> tuple[Tensor, Tensor]:
@@ -82,11 +82,12 @@ class WindowModel:
             network = network.float() if self.n_layers else network.double()
             if weights is not None:
                 _load(network, weights)
-            record = self._estimate(network, rows, device)
+            record = self._estimate(network, rows, device, weights is None)
         self.network_ = network
         self.loss_curve_ = record.loss_curve
         self.validation_scores_ = record.validation_scores
         self.n_epochs_ = len(record.loss_curve)
+        self.best_epoch_ = record.best_epoch
         self._computed = {}
 
     def _split(self, rows: "Rows", horizon: int) -> tuple["Rows", "Rows | None"]:

@@ -17,7 +17,8 @@ from ._networks.static_path import StaticPath
 from ._ridge import ridge_direct, ridge_var
 from ._training import TrainingRecord
 
-# Standard errors by which training must gain on a closed form to be kept.
+# Standard errors by which training must gain on a closed form to be kept: a rule of
+# thumb, as gains of neighbouring windows may depend on each other.
 _REQUIRED_GAIN = 3.0
 
 
@@ -32,6 +33,10 @@ class LinearAttentionVARModel(WindowModel):
     @property
     def _window_rows(self):
         return self.lags + self.memory if self.n_layers else self.lags
+
+    @property
+    def _df_model(self):
+        return self.lags * self.n_features_in_ + 1
 
     def _build(self, n_series, n_targets):
         sizes = {"lags": self.lags, "n_series": n_series, "n_layers": self.n_layers}
@@ -54,8 +59,8 @@ class LinearAttentionVARModel(WindowModel):
             start_at_zero=False,
         )
 
-    def _estimate(self, network, rows, device):
-        return _estimate_under_ridge(self, network, rows, device)
+    def _estimate(self, network, rows, device, fresh):
+        return _estimate_under_ridge(self, network, rows, device, fresh)
 
     def _var(self, past, step):
         return coefficients.dynamic_var(self.network_, past, step)
@@ -116,9 +121,9 @@ class SAMoVARModel(WindowModel):
             return network
         return StaticPath(network, lags=self.lags, horizon=self.horizon_)
 
-    def _estimate(self, network, rows, device):
+    def _estimate(self, network, rows, device, fresh):
         if rows.n_inputs is not None:
-            return _estimate_under_ridge(self, network, rows, device)
+            return _estimate_under_ridge(self, network, rows, device, fresh)
         training, validation = self._split(rows, self.horizon_)
         if self.static_path is None:
             return self._train(network, training, validation, device)
@@ -144,7 +149,11 @@ class SAMoVARModel(WindowModel):
 
 
 def _estimate_under_ridge(
-    model: WindowModel, network: nn.Module, rows: Rows, device: torch.device
+    model: WindowModel,
+    network: nn.Module,
+    rows: Rows,
+    device: torch.device,
+    fresh: bool,
 ) -> TrainingRecord:
     """Train what is learned on top of a VAR in closed form, which is given."""
     static = network.static if isinstance(network, Readout) else network
@@ -158,11 +167,12 @@ def _estimate_under_ridge(
 
     training, validation = model._split(rows, 1)
     solve(training)
-    if not model.n_layers or (model.early_stopping and validation is None):
+    n_windows = len(training.windows(network.lags, network.horizon))
+    held_out = validation is not None or not model.early_stopping
+    if not model.n_layers or not held_out or not n_windows:
         return TrainingRecord()
-    record = model._train(
-        network, training, validation, device, required_gain=_REQUIRED_GAIN
-    )
+    gain = _REQUIRED_GAIN if fresh else 0.0
+    record = model._train(network, training, validation, device, required_gain=gain)
     if validation is not None:
         solve(rows)
     return record

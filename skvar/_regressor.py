@@ -227,7 +227,7 @@ class WindowRegressor(WindowModel, MultiOutputMixin, RegressorMixin, BaseEstimat
             history[label] = table
         self._history = history
         self._dtype = X.dtype if y is None else np.result_type(X, _columns(y, None))
-        self._learn(self._rows(self._window_rows), weights)
+        self._learn(self._rows(self.lags), weights)
 
     def _check_same_target(self, y) -> None:
         before = 0 if self.y_scaler_ is None else len(self.y_scaler_.mean_)

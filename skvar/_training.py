@@ -44,10 +44,14 @@ class TrainingOptions:
 
 @dataclass
 class TrainingRecord:
-    """Mean training loss of each epoch; validation scores before and after each."""
+    """Mean training loss of each epoch; validation scores before and after each.
+
+    ``best_epoch`` is the one whose weights are kept; 0 is the start.
+    """
 
     loss_curve: list[float] = field(default_factory=list)
     validation_scores: list[float] = field(default_factory=list)
+    best_epoch: int = 0
 
 
 def train(
@@ -81,7 +85,7 @@ def train(
             record.loss_curve.append(loss)
             if best.see(epoch) - best.epoch >= options.n_iter_no_change:
                 break
-    best.restore(options.required_gain)
+    record.best_epoch = best.restore(options.required_gain)
     network.eval()
     return record
 
@@ -115,17 +119,17 @@ class _BestWeights:
             stacklevel=2,
         )
 
-    def restore(self, required_gain: float) -> None:
+    def restore(self, required_gain: float) -> int:
         """Load the best weights, or those of the start if they gained too little."""
         weights, errors = self.start
-        if errors is not None and self.epoch > 0:
+        if errors is not None and required_gain > 0 and self.epoch > 0:
             gain = errors - self.errors
             # One window is no evidence of a gain.
             spread = gain.std().item() if len(gain) > 1 else math.inf
-            standard_error = spread / math.sqrt(len(gain))
-            if gain.mean() < required_gain * standard_error:
-                self.weights = weights
+            if gain.mean() < required_gain * spread / math.sqrt(len(gain)):
+                self.epoch, self.weights = 0, weights
         self.network.load_state_dict(self.weights)
+        return self.epoch
 
 
 class _Engine(NeuralNet):

@@ -36,7 +36,7 @@ def var_model():
 
 
 def responses(
-    estimate: Estimate, *, periods: int, orth: bool, cumulative: bool
+    estimate: Estimate, *, periods: int, orth: bool, cumulative: bool = False
 ) -> np.ndarray:
     """Impulse responses (periods + 1, n_responses, n_impulses)."""
     matrices, _, sigma_u = estimate
@@ -62,8 +62,8 @@ def cholesky(sigma_u: np.ndarray) -> np.ndarray:
         return np.linalg.cholesky(sigma_u)
     except np.linalg.LinAlgError as error:
         raise ValueError(
-            "sigma_u is not positive definite, so that shocks cannot be made "
-            "orthogonal: drop series that others determine, or use orth=False."
+            "The covariance of the errors is not positive definite, so that shocks "
+            "cannot be made orthogonal: drop series that others determine."
         ) from error
 
 
@@ -92,10 +92,38 @@ def run(matrices: np.ndarray, start: np.ndarray, inflow: np.ndarray) -> np.ndarr
 
 
 def least_squares(table: np.ndarray, seed: int, *, order: int) -> Estimate:
-    """A classical VAR; the covariance is the mean product of its errors."""
-    matrices, intercept = ridge_var([table], order, alpha=0.0)
+    """A classical VAR and the covariance of its errors, as statsmodels estimates them.
+
+    On standardised series: those far from zero or of mixed units lose no digits.
+
+    Raises
+    ------
+    ValueError
+        If the solution is not unique.
+    """
+    mean, scale = table.mean(axis=0), table.std(axis=0)
+    scale = np.where(scale > 0, scale, 1.0)
+    try:
+        matrices, intercept = ridge_var([(table - mean) / scale], order, alpha=0.0)
+    except ValueError as error:
+        raise ValueError(
+            f"Least squares of order {order} has no unique solution on these "
+            f"{len(table)} rows: series are constant or collinear, or rows are few."
+        ) from error
+    matrices = matrices * scale[:, np.newaxis] / scale
+    intercept = mean + scale * intercept - matrices.sum(axis=0) @ mean
     errors = one_step_errors(table, matrices, intercept)
-    return matrices, intercept, errors.T @ errors / len(errors)
+    return matrices, intercept, covariance(errors, order * table.shape[1] + 1)
+
+
+def covariance(errors: np.ndarray, df_model: int) -> np.ndarray:
+    """Mean product of errors, corrected for the coefficients that shrank them."""
+    return errors.T @ errors / degrees_of_freedom(len(errors), df_model)
+
+
+def degrees_of_freedom(n_errors: int, df_model: int) -> int:
+    """Errors less coefficients; where a penalty allows more of these, the errors."""
+    return n_errors - df_model if n_errors > df_model else n_errors
 
 
 def one_step_errors(
@@ -114,9 +142,10 @@ def bootstrap(
     statistic: Callable[[Estimate], np.ndarray],
     estimate: Estimate,
     refit: Callable[[np.ndarray, int], Estimate],
-    table: np.ndarray,
+    history: np.ndarray,
     errors: np.ndarray,
     *,
+    n_rows: int,
     n_boot: int,
     block_length: int,
     random_state,
@@ -125,8 +154,8 @@ def bootstrap(
 ) -> np.ndarray:
     """A statistic of estimates on simulated tables, of shape (n_boot, ...).
 
-    Each table starts with a stretch of the observed one and goes on with blocks of its
-    errors, drawn with replacement and centred position by position [1]_.
+    Each table of ``n_rows`` starts with a stretch of the history and goes on with
+    blocks of the errors, drawn with replacement and centred position by position [1]_.
 
     References
     ----------
@@ -134,24 +163,31 @@ def bootstrap(
        conditional heteroskedasticity of unknown form. Journal of Econometrics 191.
     """
     check_scalar(n_boot, "n_boot", numbers.Integral, min_val=2)
-    check_scalar(
-        block_length, "block_length", numbers.Integral, min_val=1, max_val=len(errors)
-    )
+    check_scalar(block_length, "block_length", numbers.Integral, min_val=1)
+    if block_length > max(1, len(errors) // 4):
+        raise ValueError(
+            f"block_length={block_length} leaves too few blocks to draw from "
+            f"{len(errors)} errors; take at most {max(1, len(errors) // 4)}."
+        )
     matrices, intercept, _ = estimate
-    starts = np.arange(len(errors) - block_length + 1)
-    blocks = errors[starts[:, np.newaxis] + np.arange(block_length)]
+    order, n_series = len(matrices), history.shape[1]
+    offsets = np.arange(len(errors) - block_length + 1)
+    blocks = errors[offsets[:, np.newaxis] + np.arange(block_length)]
     blocks = blocks - blocks.mean(axis=0)
+    # Of shocks and of what they start from; neither may be passed by far.
+    size = np.abs(history).max() + np.abs(blocks).max()
 
     def replicate(seed: int) -> np.ndarray:
         rng = np.random.RandomState(seed)
-        first = rng.randint(len(table) - len(matrices) + 1)
-        start = table[first : first + len(matrices)]
-        n_rows = len(table) - len(matrices)
-        drawn = rng.randint(len(blocks), size=math.ceil(n_rows / block_length))
-        shocks = blocks[drawn].reshape(-1, table.shape[1])[:n_rows]
+        first = rng.randint(len(history) - order + 1)
+        start = history[first : first + order]
+        drawn = rng.randint(
+            len(blocks), size=math.ceil((n_rows - order) / block_length)
+        )
+        shocks = blocks[drawn].reshape(-1, n_series)[: n_rows - order]
         with np.errstate(over="ignore", invalid="ignore"):
             rows = run(matrices, start, intercept + shocks)
-        if not np.abs(rows).max() < _EXPLODED * np.abs(table).max():
+        if not np.abs(rows).max() <= _EXPLODED * size:
             raise ValueError(
                 "bands simulates series from these matrices, which are so unstable "
                 "that the series explode; leave bands at None."

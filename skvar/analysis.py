@@ -3,6 +3,7 @@
 import numbers
 from collections.abc import Callable, Sequence
 from functools import cached_property, partial
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -13,6 +14,7 @@ from ._var_algebra import (
     Estimate,
     bootstrap,
     cholesky,
+    degrees_of_freedom,
     least_squares,
     one_step_errors,
     responses,
@@ -47,6 +49,13 @@ class VARCoefficients(VARPlots):
         The observed series, for forecasts, decompositions and bootstraps.
     residuals : DataFrame or array of shape (n_errors, n_series), optional
         One-step errors of the model on the history; those of the matrices by default.
+    df_model : int, optional
+        Coefficients that were estimated for each series on the rows of the residuals,
+        which made these too small; 0 where they were estimated on others or are known.
+        ``order * n_series + 1`` by default, as in a regression with intercept.
+    n_rows : int, optional
+        Rows that the matrices were estimated on, which a bootstrap simulates; those of
+        the history by default.
     scale : array-like of shape (n_series,), optional
         Typical size of a move of every series, for ``influence``; the standard
         deviations of the history by default, else those of the errors.
@@ -57,7 +66,8 @@ class VARCoefficients(VARPlots):
     Raises
     ------
     ValueError
-        If shapes do not fit or ``sigma_u`` is not symmetric.
+        If shapes or names do not fit, numbers are not finite, or ``sigma_u`` is not
+        symmetric.
 
     Examples
     --------
@@ -84,35 +94,44 @@ class VARCoefficients(VARPlots):
         label: str = "",
         history: pd.DataFrame | None = None,
         residuals=None,
+        df_model: int | None = None,
+        n_rows: int | None = None,
         scale=None,
         refit: Callable[[np.ndarray, int], Estimate] | None = None,
     ):
         self.matrices = np.array(matrices, dtype=float)
-        if self.matrices.ndim != 3 or len(set(self.matrices.shape[1:])) != 1:
+        shape = self.matrices.shape
+        if len(shape) != 3 or shape[1] != shape[2] or 0 in shape:
             raise ValueError(
-                f"matrices has shape {self.matrices.shape}; pass (order, n_series, "
-                "n_series)."
+                f"matrices has shape {shape}; pass (order, n_series, n_series)."
             )
-        self.order, n_series = self.matrices.shape[:2]
+        self.order, n_series = shape[:2]
+        if not np.isfinite(self.matrices).all():
+            raise ValueError("matrices holds NaN or inf.")
+        # Roots are computed once: the matrices must stay.
+        self.matrices.flags.writeable = False
         self.intercept = _of_shape(intercept, "intercept", n_series)
         self.sigma_u = _of_shape(sigma_u, "sigma_u", n_series, n_series)
-        if not np.allclose(self.sigma_u, self.sigma_u.T):
+        largest = np.abs(self.sigma_u).max()
+        if not np.allclose(self.sigma_u, self.sigma_u.T, rtol=0, atol=1e-8 * largest):
             raise ValueError("sigma_u is not symmetric; pass a covariance matrix.")
-        if names is None:
-            names = [f"y{i}" for i in range(n_series)]
-            names = names if history is None else as_frame(history, "history").columns
-        self.names = list(names)
-        if len(self.names) != n_series:
-            raise ValueError(f"{len(self.names)} names for {n_series} series.")
+        self.names, self.history = _named(names, history, n_series)
         self.label = label
-        self.history = history
-        if history is not None:
-            self.history = as_frame(history, "history").set_axis(self.names, axis=1)
-            regular_step(self.history.index, "history")
+        if residuals is not None:
+            residuals = as_frame(residuals, "residuals")
+            if residuals.shape[1] != n_series:
+                raise ValueError(
+                    f"residuals has {residuals.shape[1]} columns for {n_series} series."
+                )
+            residuals = residuals.set_axis(self.names, axis=1)
         self._residuals = residuals
+        self.df_model = self.order * n_series + 1 if df_model is None else df_model
+        self.n_rows = n_rows
         if scale is None:
             scale = np.sqrt(np.diag(self.sigma_u))
-            scale = scale if history is None else self.history.std(ddof=0)
+            if history is not None:
+                scale = self.history.std(ddof=0)
+                scale = scale.where(scale > 0, 1.0)
         self.scale = _of_shape(scale, "scale", n_series)
         self.refit = refit or partial(least_squares, order=self.order)
 
@@ -133,11 +152,13 @@ class VARCoefficients(VARPlots):
     def is_stable(self) -> bool:
         """Whether shocks die out: all roots lie outside the unit circle.
 
+        By more than 1e-6, the precision of a network: nearer ones are unit roots.
+
         Returns
         -------
         bool
         """
-        return bool((np.abs(self.roots) > 1).all())
+        return bool((np.abs(self.roots) > 1 + 1e-6).all())
 
     def long_run_effects(self) -> pd.DataFrame:
         """Sum of all responses to a unit shock.
@@ -157,7 +178,8 @@ class VARCoefficients(VARPlots):
                 "Long-run effects are infinite: the VAR is not stable. Look at irf() "
                 "over finite horizons, or fit to changes of the series."
             )
-        return self._square(self._process.long_run_effects())
+        process = var_model().VARProcess(self.matrices, self.intercept, self.sigma_u)
+        return self._square(process.long_run_effects())
 
     def relative_matrices(self) -> np.ndarray:
         """Matrices in typical moves of the series, free of units.
@@ -208,15 +230,15 @@ class VARCoefficients(VARPlots):
         cumulative : bool, default=False
             Whether to sum the responses up to each horizon.
         bands : float, optional
-            Coverage of percentile bands, such as 0.9: series of the length of the
-            history are simulated from these matrices with residuals drawn anew, and
-            ``refit`` estimates each.
+            Coverage of Efron's percentile bands, such as 0.9: series are simulated from
+            these matrices with residuals drawn anew, and ``refit`` estimates each. A
+            refit that is biased moves its bands, perhaps away from the response.
         n_boot : int, default=200
             Simulated series.
         block_length : int, default=1
-            Residuals drawn together; more than 1 makes the moving-block bootstrap [1]_,
-            which keeps what is left of dependence between them, such as clusters of
-            large ones.
+            Residuals drawn together, a quarter of them at most; more than 1 makes the
+            moving-block bootstrap [1]_, which keeps what is left of dependence between
+            them, such as clusters of large ones.
         random_state : int, RandomState or None, default=None
             Seed of the bootstrap.
         n_jobs : int, optional
@@ -252,7 +274,8 @@ class VARCoefficients(VARPlots):
                 self._estimate,
                 self.refit,
                 self._long_history().to_numpy(),
-                self.residuals.to_numpy(),
+                self._unshrunk_errors(),
+                n_rows=self.n_rows or len(self.history),
                 n_boot=n_boot,
                 block_length=block_length,
                 random_state=random_state,
@@ -279,12 +302,16 @@ class VARCoefficients(VARPlots):
         DataFrame
             Columns "horizon", "response", "impulse" and "share"; the shares of one
             response at one horizon sum to 1.
+
+        Raises
+        ------
+        ValueError
+            If ``periods`` is less than one or ``sigma_u`` not positive definite.
         """
         check_scalar(periods, "periods", numbers.Integral, min_val=1)
-        cholesky(self.sigma_u)
-        by_shock = np.square(self._process.orth_ma_rep(periods - 1)).cumsum(axis=0)
-        variances = self._process.mse(periods).diagonal(axis1=1, axis2=2)
-        shares = by_shock / variances[..., np.newaxis]
+        effects = responses(self._estimate, periods=periods - 1, orth=True)
+        by_shock = np.square(effects).cumsum(axis=0)
+        shares = by_shock / by_shock.sum(axis=2, keepdims=True)
         table = self._tidy({"share": shares}, horizon=np.arange(1, periods + 1))
         return table[["horizon", "response", "impulse", "share"]]
 
@@ -310,7 +337,7 @@ class VARCoefficients(VARPlots):
         """
         check_scalar(steps, "steps", numbers.Integral, min_val=1)
         values = var_model().forecast(
-            self._long_history().to_numpy(), self.matrices, self.intercept, steps
+            self._recent(), self.matrices, self.intercept, steps
         )
         return self._labelled(pd.DataFrame(values, self._ahead(steps), self.names))
 
@@ -338,7 +365,7 @@ class VARCoefficients(VARPlots):
         check_scalar(steps, "steps", numbers.Integral, min_val=1)
         _check_share("coverage", coverage)
         _, lower, upper = var_model().forecast_interval(
-            self._long_history().to_numpy(),
+            self._recent(),
             self.matrices,
             self.intercept,
             self.sigma_u,
@@ -368,8 +395,13 @@ class VARCoefficients(VARPlots):
         Raises
         ------
         ValueError
-            If there is no history longer than ``order``.
+            If there is no history longer than ``order``, ``sigma_u`` is not positive
+            definite, or a series is called "baseline".
         """
+        if "baseline" in self.names:
+            raise ValueError(
+                'A series is called "baseline", as is a component; rename it.'
+            )
         errors = self._own_errors()
         impact = cholesky(self.sigma_u) if orth else np.eye(len(self.names))
         shocks = np.linalg.solve(impact, errors.T).T
@@ -395,7 +427,7 @@ class VARCoefficients(VARPlots):
             return pd.DataFrame(
                 self._own_errors(), self.history.index[self.order :], self.names
             )
-        return pd.DataFrame(self._residuals).set_axis(self.names, axis=1)
+        return self._residuals
 
     def test_residuals(self, n_lags: int | None = None) -> pd.DataFrame:
         """Test whether the residuals are white and normal.
@@ -403,46 +435,41 @@ class VARCoefficients(VARPlots):
         Parameters
         ----------
         n_lags : int, optional
-            Autocorrelations in the Portmanteau test of whiteness; ``order + 10`` by
-            default.
+            Autocorrelations in the Portmanteau test of whiteness; 10 more than the
+            lags that were estimated on the residuals by default.
 
         Returns
         -------
         DataFrame
             Rows "whiteness" and "normality" (Jarque-Bera on all series), columns
-            "statistic", "df" and "p_value". The degrees of freedom of the first count
-            ``order`` estimated lags.
+            "statistic", "df" and "p_value", as statsmodels has them. The degrees of
+            freedom of the first count ``order`` estimated lags, or with ``df_model=0``
+            none.
 
         Raises
         ------
         ValueError
-            If there are no residuals, or ``n_lags`` does not exceed ``order``.
+            If there are no residuals or too few, one of them is determined by others,
+            or ``n_lags`` does not exceed the estimated lags.
         """
-        errors = self.residuals
-        errors = errors - errors.mean()
-        n_lags = self.order + 10 if n_lags is None else n_lags
-        check_scalar(
-            n_lags,
-            "n_lags",
-            numbers.Integral,
-            min_val=self.order + 1,
-            max_val=len(errors) - 1,
-        )
-        # The tests read the errors from a VAR: one of zeros, on rows that are errors.
-        before = np.zeros((self.order, len(self.names)))
-        results = var_model().VARResults(
-            np.concatenate([before, errors]),
-            np.zeros((len(errors), self.order * len(self.names))),
-            np.zeros((self.order * len(self.names), len(self.names))),
-            self.sigma_u,
-            self.order,
-            model=var_model().VAR(pd.DataFrame(errors)),
-            trend="n",
-            names=self.names,
+        errors = self.residuals.to_numpy()
+        errors = errors - errors.mean(axis=0)
+        n_estimated = self.order if self.df_model else 0
+        n_lags = n_estimated + 10 if n_lags is None else n_lags
+        check_scalar(n_lags, "n_lags", numbers.Integral, min_val=n_estimated + 1)
+        if len(errors) <= n_lags:
+            raise ValueError(
+                f"{len(errors)} residuals are too few for n_lags={n_lags}; pass a "
+                "longer history or lower n_lags."
+            )
+        cholesky(errors.T @ errors)
+        # The tests read no more than this of a result.
+        result = SimpleNamespace(
+            resid=errors, nobs=len(errors), neqs=errors.shape[1], k_ar=n_estimated
         )
         tests = {
-            "whiteness": results.test_whiteness(n_lags),
-            "normality": results.test_normality(),
+            "whiteness": var_model().VARResults.test_whiteness(result, n_lags),
+            "normality": var_model().test_normality(result),
         }
         rows = {k: (t.test_statistic, t.df, t.pvalue) for k, t in tests.items()}
         columns = ["statistic", "df", "p_value"]
@@ -506,24 +533,28 @@ class VARCoefficients(VARPlots):
     def _estimate(self) -> Estimate:
         return self.matrices, self.intercept, self.sigma_u
 
-    @property
-    def _process(self):
-        return var_model().VARProcess(
-            self.matrices, self.intercept, self.sigma_u, self.names
-        )
-
-    def _long_history(self) -> pd.DataFrame:
-        """The history, long enough for the lags."""
+    def _long_history(self, least: int | None = None) -> pd.DataFrame:
+        """The history, of more rows than the lags or of at least so many."""
+        least = self.order + 1 if least is None else least
         if self.history is None:
             raise ValueError(
                 "There is no history: pass history=... to VARCoefficients."
             )
-        if len(self.history) <= self.order:
+        if len(self.history) < least:
             raise ValueError(
                 f"The history has {len(self.history)} row(s), too few for order "
-                f"{self.order}: pass a longer one."
+                f"{self.order}: pass at least {least}."
             )
         return self.history
+
+    def _recent(self) -> np.ndarray:
+        return self._long_history(self.order).to_numpy()[-self.order :]
+
+    def _unshrunk_errors(self) -> np.ndarray:
+        """Residuals of the size that they had without ``df_model`` coefficients."""
+        errors = self.residuals.to_numpy()
+        n_free = degrees_of_freedom(len(errors), self.df_model)
+        return errors * np.sqrt(len(errors) / n_free)
 
     def _own_errors(self) -> np.ndarray:
         values = self._long_history().to_numpy()
@@ -557,7 +588,29 @@ def _of_shape(values, name: str, *shape: int) -> np.ndarray:
     values = np.array(values, dtype=float)
     if values.shape != shape:
         raise ValueError(f"{name} has shape {values.shape}; pass {shape}.")
+    if not np.isfinite(values).all():
+        raise ValueError(f"{name} holds NaN or inf.")
     return values
+
+
+def _named(names, history, n_series: int) -> tuple[list, pd.DataFrame | None]:
+    """Names of the series and the history under these, both checked."""
+    if history is not None:
+        history = as_frame(history, "history")
+        unnamed = isinstance(history.columns, pd.RangeIndex)
+        if names is None and not unnamed:
+            names = history.columns
+    names = [f"y{i}" for i in range(n_series)] if names is None else list(names)
+    if len(names) != n_series or len(set(names)) < n_series:
+        raise ValueError(f"names are {names}; pass {n_series} different ones.")
+    if history is None:
+        return names, None
+    if history.shape[1] != n_series or not (unnamed or list(history) == names):
+        raise ValueError(
+            f"history has columns {list(history)}, but the series are {names}; select "
+            "these, in this order."
+        )
+    return names, history.set_axis(names, axis=1)
 
 
 def _check_share(name: str, value: float) -> None:

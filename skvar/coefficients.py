@@ -20,7 +20,7 @@ from ._networks.static_path import StaticPath
 
 Weights = list[tuple[Tensor, Tensor]]
 
-_MAX_PATHS = 1_000_000
+_MAX_PATHS = 100_000
 
 
 @torch.no_grad()
@@ -150,7 +150,9 @@ def _slope(network: nn.Module, window: Tensor, step: int) -> tuple[Tensor, Tenso
         readout = network.readout.weight
         known = _apply(static.flip(0), window).sum(dim=1) + intercept
         return static.flip(0) + readout @ slope, known + value @ readout.T
-    if isinstance(network, SAMoVAR) and step <= network.token_length:
+    if isinstance(network, SAMoVAR) and step <= min(
+        network.horizon, network.token_length
+    ):
         return _slope_of_samovar(network, window, step)
     return _slope_by_autograd(network, window, step)
 
@@ -281,7 +283,7 @@ def influence_paths(network: SAMoVAR, window: Tensor, depth: int):
     Raises
     ------
     ValueError
-        If there are more than a million paths.
+        If there are more than a hundred thousand paths.
     """
     x0, weights = _tokens_and_weights(network, window)
     last = x0.shape[1] - 1
@@ -316,7 +318,8 @@ def path_sizes(network: SAMoVAR, window: Tensor):
         Norms of what the paths add to the output.
     """
     paths, strength, contribution = [], [], []
-    for depth in range(1, len(network.var.predictors) + 1):
+    # The deepest first: it has the most paths, perhaps too many.
+    for depth in range(len(network.var.predictors), 0, -1):
         tokens_on_path, left, right, x0 = influence_paths(network, window, depth)
         size = left.norm(dim=-1)
         seen = (right * x0[:, :, tokens_on_path[:, 0]]).sum(dim=-1)

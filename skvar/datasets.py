@@ -16,7 +16,7 @@ _TRIES = 100
 _EXPLODED = 1e3
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class SimulatedVAR:
     """A simulated table and the truth behind it.
 
@@ -27,7 +27,8 @@ class SimulatedVAR:
     series : DataFrame of shape (n_rows, n_series)
         Columns "y0", "y1", and so on.
     matrices : ndarray of shape (n_rows, order, n_series, n_series)
-        Of every row, lag 1 first; rows respond, columns cause.
+        Of every row, lag 1 first; rows respond, columns cause. Read-only where all
+        rows share them.
     intercept : ndarray of shape (n_series,)
         Of every series.
     sigma_u : ndarray of shape (n_series, n_series)
@@ -240,7 +241,7 @@ def make_drifting_var(
         angle = 2 * np.pi * np.arange(-_BURN_IN, n_rows) / period
         weight = (0.5 + 0.5 * np.cos(angle))[:, np.newaxis, np.newaxis, np.newaxis]
         one, other = sizes.gaussian(rng), sizes.gaussian(rng)
-        way = [w * one + (1 - w) * other for w in np.linspace(0, 1, 33)]
+        way = [w * one + (1 - w) * other for w in np.linspace(0, 1, 129)]
         shrink = min(sizes.shrinkage(matrices) for matrices in way)
         path = weight * one + (1 - weight) * other
         return path * sizes.powers(shrink), lambda t, before: t
@@ -363,7 +364,7 @@ def _markov(sizes: _Sizes, n_regimes: int, persistence: float, rng) -> _Choice:
     moves = rng.uniform(size=n_steps) >= persistence
     # To any other regime with the same probability.
     jumps = rng.randint(1, max(2, n_regimes), size=n_steps)
-    regimes = np.cumsum(moves * jumps) % n_regimes
+    regimes = (rng.randint(n_regimes) + np.cumsum(moves * jumps)) % n_regimes
     return lambda t, before: regimes[t]
 
 
@@ -432,7 +433,11 @@ def _simulate(
     series = values[order + _BURN_IN :]
     return SimulatedVAR(
         series=pd.DataFrame(series, columns=names),
-        matrices=matrices[chosen],
+        matrices=(
+            np.broadcast_to(matrices, (sizes.n_rows, *matrices.shape[1:]))
+            if len(matrices) == 1
+            else matrices[chosen]
+        ),
         intercept=intercept,
         sigma_u=impact @ impact.T,
         impact=impact,

@@ -20,7 +20,8 @@ class LinearAttentionVAR(LinearAttentionVARModel, VARInspection, WindowForecaste
     memory : int, default=0
         Rows before these from which the matrices are tracked: the errors of the
         classical VAR on them tell how the matrices have drifted or switched [2]_. A few
-        hundred follow a slow drift; 0 leaves tracking out, as does ``n_layers=0``.
+        hundred follow a slow drift; 0 leaves tracking out, as does ``n_layers=0``. A
+        window has ``lags + memory`` rows.
     horizon : int, optional
         Steps that ``predict`` returns for a table of history; the last step of ``fh``
         in fit by default, else 1. The model learns one step ahead and feeds forecasts
@@ -47,7 +48,8 @@ class LinearAttentionVAR(LinearAttentionVARModel, VARInspection, WindowForecaste
     early_stopping : bool, default=True
         Whether to hold out the last rows, keep the epoch that forecasts them best and
         stop when nothing improves. The classical VAR alone is kept unless that epoch
-        gains three standard errors on it. It is then solved anew on all rows.
+        gains three standard errors on it (``best_epoch_`` is then 0). It is then
+        solved anew on all rows.
     validation_fraction : float, default=0.15
         Share of the rows held out, the last ones.
     n_iter_no_change : int, default=6
@@ -79,6 +81,8 @@ class LinearAttentionVAR(LinearAttentionVARModel, VARInspection, WindowForecaste
         before training and after each epoch.
     n_epochs_ : int
         Epochs run.
+    best_epoch_ : int
+        The epoch whose weights are kept; 0 is before training.
     network_ : skvar.nn.LinearAttentionVAR
         The trained network; works on standardised series.
     scaler_ : StandardScaler
@@ -263,6 +267,8 @@ class SAMoVARForecaster(SAMoVARModel, TokenInspection, VARInspection, WindowFore
         held-out rows, in standardised units, before training and after each epoch.
     n_epochs_ : int
         Epochs run.
+    best_epoch_ : int
+        The epoch whose weights are kept; 0 is before training.
     network_ : torch.nn.Module
         A ``skvar.nn.SAMoVAR``, or a ``skvar.nn.StaticPath`` around one.
     scaler_ : StandardScaler

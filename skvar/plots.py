@@ -347,7 +347,9 @@ def plot_forecast(
     return axes
 
 
-def plot_training(loss_curve, validation_scores=None, *, ax=None) -> "Axes":
+def plot_training(
+    loss_curve, validation_scores=None, best_epoch=None, *, ax=None
+) -> "Axes":
     """Training loss and validation error of each epoch.
 
     Parameters
@@ -356,6 +358,9 @@ def plot_training(loss_curve, validation_scores=None, *, ax=None) -> "Axes":
         Mean training loss of each epoch.
     validation_scores : sequence of float, of length n_epochs + 1, optional
         Minus the mean squared error before training and after each epoch.
+    best_epoch : int, optional
+        The epoch whose weights are kept, 0 for the start; that of the best score by
+        default.
     ax : Axes, optional
         Where to draw; by default on a new figure.
 
@@ -377,9 +382,9 @@ def plot_training(loss_curve, validation_scores=None, *, ax=None) -> "Axes":
     ax = _grid(ax, (1, 1), (6, 3.5))[0, 0]
     ax.plot(epochs, loss_curve, ".-", color=_BLUE, label="training loss")
     if len(errors):
-        best = int(np.nanargmin(errors))
+        best = int(np.nanargmin(errors)) if best_epoch is None else best_epoch
         ax.plot(errors, ".-", color=_VERMILION, label="validation error")
-        star = {"color": _VERMILION, "markersize": 14, "label": f"best epoch: {best}"}
+        star = {"color": _VERMILION, "markersize": 14, "label": f"kept: epoch {best}"}
         ax.plot(best, errors[best], "*", **star)
     ax.xaxis.get_major_locator().set_params(integer=True)
     ax.set(xlabel="epoch", ylabel="mean squared error")

@@ -18,7 +18,8 @@ class LinearAttentionVARRegressor(LinearAttentionVARModel, WindowRegressor):
     memory : int, default=0
         Rows before these from which the matrices are tracked: the errors of the
         classical VAR on them tell how the matrices have drifted or switched [2]_. A few
-        hundred follow a slow drift; 0 leaves tracking out, as does ``n_layers=0``.
+        hundred follow a slow drift; 0 leaves tracking out, as does ``n_layers=0``. A
+        window has ``lags + memory`` rows.
     n_layers : int, default=1
         Depth of the dynamic part; 0 is the classical ridge VAR, without training.
     n_heads : int, default=4
@@ -41,7 +42,8 @@ class LinearAttentionVARRegressor(LinearAttentionVARModel, WindowRegressor):
     early_stopping : bool, default=True
         Whether to hold out the last rows, keep the epoch that forecasts them best and
         stop when nothing improves. The classical VAR alone is kept unless that epoch
-        gains three standard errors on it. It is then solved anew on all rows.
+        gains three standard errors on it (``best_epoch_`` is then 0). It is then
+        solved anew on all rows.
         With too few rows to hold any out, the classical VAR is kept.
     validation_fraction : float, default=0.15
         Share of the rows held out, the last ones.
@@ -71,6 +73,8 @@ class LinearAttentionVARRegressor(LinearAttentionVARModel, WindowRegressor):
         before training and after each epoch.
     n_epochs_ : int
         Epochs run.
+    best_epoch_ : int
+        The epoch whose weights are kept; 0 is before training.
     network_ : torch.nn.Module
         The trained network; works on standardised series.
     scaler_ : StandardScaler
@@ -221,6 +225,8 @@ class SAMoVARRegressor(SAMoVARModel, WindowRegressor):
         before training and after each epoch.
     n_epochs_ : int
         Epochs run.
+    best_epoch_ : int
+        The epoch whose weights are kept; 0 is before training.
     network_ : torch.nn.Module
         The trained network; works on standardised series.
     scaler_ : StandardScaler

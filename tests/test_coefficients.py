@@ -60,6 +60,7 @@ def finite_differences(function, window, step=1e-6):
 NETWORKS = {
     "samovar": samovar(),
     "padded": samovar(lags=7, token_length=3, n_targets=None),
+    "long tokens": samovar(lags=14, horizon=3, token_length=7),
     "one row": samovar(lags=1, horizon=2),
     "fixed": samovar(predictor="fixed_var"),
     "fewer targets": samovar(lags=5, horizon=3, n_targets=2),
@@ -261,6 +262,26 @@ def test_strongest_paths_of_a_forecaster(us_change):
     assert list(every["time"].unique()) == list(us_change.index[7:9])
     direct = every[(every["depth"] == 1) & (every["path"] == ("main-3",))]
     assert len(direct) == 10
+    # Strengths and contributions from the matrices written out.
+    window = forecaster._windows(us_change.iloc[:8], "Y")[torch.arange(1)][0].float()
+    network = forecaster.network_.network
+    found = every[every["time"].eq(us_change.index[7]) & every["series"].eq("Savings")]
+    labels = [f"{kind}-{i}" for i in (3, 2, 1, 0) for kind in ("context", "main")]
+    for depth in (1, 2, 3):
+        paths, left, right, x0 = coefficients.influence_paths(network, window, depth)
+        products = torch.einsum("phi,phj->phij", left[0, 3], right[0, 3]).numpy()
+        added = np.einsum("phij,phj->phi", products, x0[0, 3, paths[:, 0]].numpy())
+        table = found[found["depth"] == depth].set_index("path")
+        names = [tuple(labels[token] for token in path) for path in paths.tolist()]
+        ours = table.loc[names]
+        np.testing.assert_allclose(
+            ours["strength"], np.sqrt(np.square(products).sum((1, 2, 3))), rtol=1e-4
+        )
+        np.testing.assert_allclose(
+            ours["contribution"],
+            np.linalg.norm(added.reshape(len(added), -1), axis=1),
+            rtol=1e-3,
+        )
     few = forecaster.influence_paths(us_change.iloc[:9], n_strongest=3)
     assert len(few) == 30
     first = every[every["time"].eq(us_change.index[7]) & every["series"].eq("Income")]

@@ -195,6 +195,8 @@ def test_training():
     assert loss == [[1, 3], [2, 2], [3, 1]]
     assert error == [[0, 4], [1, 2.5], [2, 1.5], [3, 1.75]]
     assert best == [[2, 1.5]]
+    kept = plots.plot_training([3.0], [-4.0, -2.5], best_epoch=0).lines[2]
+    assert kept.get_xydata().tolist() == [[0, 4]]
     assert len(plots.plot_training([1.0], []).lines) == 1
 
 

@@ -9,6 +9,7 @@ import joblib
 import numpy as np
 import pytest
 import sklearn
+from sklearn.base import clone
 from sklearn.compose import ColumnTransformer, TransformedTargetRegressor
 from sklearn.decomposition import PCA
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401
@@ -32,6 +33,7 @@ from skvar import (
     SAMoVARForecaster,
     SAMoVARRegressor,
 )
+from skvar.datasets import make_drifting_var, make_var
 
 ORDER = "rows are time steps: a prediction sees the rows before its own"
 
@@ -529,3 +531,31 @@ def test_forecaster_streams_continue_the_history(forecaster, us_change):
     np.testing.assert_allclose(
         again, forecaster.predict(us_change[:165]), rtol=1e-5, atol=1e-5
     )
+
+
+def test_memory_does_not_learn_from_rows_that_are_not_there():
+    table = make_var(300, 2, intercept=5.0, random_state=7).series.to_numpy()
+    segments = np.repeat(np.arange(5), 60)
+    regressor = LinearAttentionVARRegressor(1, alpha=0.0, random_state=0)
+    expected = regressor.fit(table, segments=segments).coef_
+    with_memory = clone(regressor).set_params(memory=150)
+    np.testing.assert_allclose(
+        with_memory.fit(table, segments=segments).coef_, expected, atol=1e-5
+    )
+    assert with_memory.best_epoch_ == 0
+
+
+def test_memory_in_a_regressor_of_a_target():
+    values = make_drifting_var(700, 3, random_state=0).series.to_numpy()
+    X, y = values[:, :2], values[:, 2]
+    regressor = LinearAttentionVARRegressor(
+        1, memory=64, max_epochs=4, early_stopping=False, random_state=0
+    ).fit(X, y)
+    matrices, offsets = regressor.var_matrices(X, return_intercept=True)
+    assert matrices.shape == (700 - 64, 1, 1, 2)
+    rebuilt = offsets[:, 0] + np.einsum("wi,wi->w", matrices[:, 0, 0], X[64:])
+    predicted = regressor.predict(X)
+    np.testing.assert_allclose(rebuilt, predicted[64:], atol=1e-5)
+    stream = regressor.stream()
+    pushed = [stream.push(row) for row in X[:80]]
+    np.testing.assert_allclose(pushed, predicted[:80], atol=1e-5)
