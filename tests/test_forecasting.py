@@ -171,7 +171,9 @@ def test_memory_is_part_of_the_window(us_change):
 
 
 def test_outliers_do_not_own_the_matrices():
-    values = make_drifting_var(1500, period=500, random_state=0).series.to_numpy()
+    values = (
+        make_drifting_var(1500, period=500, random_state=0).series.to_numpy().copy()
+    )
     forecaster = LinearAttentionVAR(
         1, memory=100, max_epochs=5, early_stopping=False, random_state=0
     ).fit(values)
