@@ -184,25 +184,28 @@ class VARInspection:
 class TokenInspection:
     """The VAR inside a SAMoVAR network, on its tokens."""
 
-    def token_var_matrices(self, Y, *, return_tokens: bool = False):
+    def token_var_matrices(self, Y, *, segment: int = -1, return_tokens: bool = False):
         """Matrices of the VAR that the network applies to its tokens.
 
         For every window of a table and every series, in closed form, from each token to
-        the output at the last main token; the static path has none. Tokens come in
-        pairs for each segment of the window, oldest first: a mixture of all series
+        the output at the main token of a segment; the static path has none. Tokens come
+        in pairs for each segment of the window, oldest first: a mixture of all series
         (context), then the series itself (main).
 
         Parameters
         ----------
         Y : Series, DataFrame or array
             n_rows >= lags rows in original units.
+        segment : int, default=-1
+            Of the window, oldest first; the last one makes the forecast.
         return_tokens : bool, default=False
             Whether to return the tokens as well.
 
         Returns
         -------
         matrices : ndarray of shape (n_windows, n_series, n_tokens, n_heads, d, d)
-            Heads do not mix; d is ``d_model / n_heads``.
+            From the tokens up to that one. Heads do not mix; d is
+            ``d_model / n_heads``.
         tokens : ndarray of shape (n_windows, n_series, n_tokens, n_heads, d)
             If asked for. The output of the network's VAR is the last token plus the sum
             over tokens of matrices times tokens.
@@ -210,15 +213,24 @@ class TokenInspection:
         Raises
         ------
         ValueError
-            If ``Y`` is too short or the forecaster has no layers.
+            If ``Y`` is too short, the forecaster has no layers, or there is no such
+            segment.
 
         References
         ----------
         Lu & Yang (2025), arXiv:2502.07244, section 4.
         """
         network, windows = self._token_network(), self._windows(Y, "Y")
+        n_segments = network.tokens.n_segments
+        check_scalar(
+            segment,
+            "segment",
+            numbers.Integral,
+            min_val=-n_segments,
+            max_val=n_segments - 1,
+        )
         parts = [
-            coefficients.token_var(network, past.to(like(network)))
+            coefficients.token_var(network, past.to(like(network)), segment)
             for past, _ in windows.batches(BATCH)
         ]
         matrices, tokens = (

@@ -229,23 +229,29 @@ def _apply(matrices: Tensor, vectors: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def token_var(network: SAMoVAR, window: Tensor) -> tuple[Tensor, Tensor]:
-    """The VAR that SAMoVAR applies to its tokens, at the last one.
+def token_var(
+    network: SAMoVAR, window: Tensor, segment: int = -1
+) -> tuple[Tensor, Tensor]:
+    """The VAR that SAMoVAR applies to its tokens, at the main token of a segment.
 
     Parameters
     ----------
     network : skvar.nn.SAMoVAR
     window : Tensor of shape (B, lags, n_series)
+    segment : int
+        Of the window, oldest first; negative ones count from the last.
 
     Returns
     -------
-    matrices : Tensor of shape (B, n_targets, 2 * n_segments, n_heads, d, d)
-        For every target and head, from token i to the output at the last main token.
-    tokens : Tensor of shape (B, n_targets, 2 * n_segments, n_heads, d)
-        Tokens x0; the output is the last of them plus the sum over tokens of matrices
-        times tokens.
+    matrices : Tensor of shape (B, n_targets, n_tokens, n_heads, d, d)
+        For every target and head, from token i to the output at that token.
+    tokens : Tensor of shape (B, n_targets, n_tokens, n_heads, d)
+        Tokens x0 up to that one; the output is the last of them plus the sum over
+        tokens of matrices times tokens.
     """
     x0, weights = _tokens_and_weights(network, window)
+    end = 2 * (segment % network.tokens.n_segments) + 2
+    x0, weights = x0[:, :end], [(q[:, :end], v[:, :end]) for q, v in weights]
     matrices = _stack(weights, network.var.structural_matrix().mT)
     return tuple(x.unflatten(0, (len(window), -1)) for x in (matrices, x0))
 

@@ -393,6 +393,12 @@ def test_samovar_is_never_taken_for_stable(seed):
         var.long_run_effects()
 
 
+def test_a_root_at_the_precision_of_networks_is_a_unit_root():
+    for largest, stable in [(1 - 1e-8, False), (1 - 1e-5, True)]:
+        var = VARCoefficients([largest * np.eye(2)], [0, 0], np.eye(2))
+        assert var.is_stable() == stable
+
+
 def test_pictures_show_the_tables(var):
     with plt.rc_context():
         image = var.plot_matrices().images[0]

@@ -199,11 +199,11 @@ def test_matrices_with_memory_give_the_forecast(step):
 
 
 def var_stage(network, window):
-    """The network's own VAR at the last main token (B, n_targets, d_model)."""
+    """The network's own VAR at its main tokens (B, n_targets, n_segments, d_model)."""
     segments = network.normalise(window)[0]
     main = segments[:, -network.n_targets :]
     tokens = network.tokens(main, network.tokens.mixed(segments))
-    return network.var(tokens)[:, -1].unflatten(0, (len(window), -1)).detach()
+    return network.var(tokens).unflatten(0, (len(window), -1)).detach()
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
@@ -212,13 +212,17 @@ def test_token_matrices_rebuild_the_var_stage(name, dtype):
     network = NETWORKS[name].to(dtype)
     window = windows(network.lags).to(dtype)
     try:
-        matrices, tokens = coefficients.token_var(network, window)
         outputs = var_stage(network, window)
+        for segment in (-1, 0, 1):
+            matrices, tokens = coefficients.token_var(network, window, segment)
+            rebuilt = tokens[:, :, -1] + torch.einsum(
+                "btnhoi,btnhi->btho", matrices, tokens
+            )
+            error = (rebuilt.flatten(-2) - outputs[:, :, segment]).abs().max()
+            tolerance = 1e-5 if dtype == torch.float32 else 1e-10
+            assert error < tolerance * outputs[:, :, segment].abs().max()
     finally:
         network.double()
-    rebuilt = tokens[:, :, -1] + torch.einsum("btnhoi,btnhi->btho", matrices, tokens)
-    error = (rebuilt.flatten(-2) - outputs).abs().max() / outputs.abs().max()
-    assert error < (1e-5 if dtype == torch.float32 else 1e-10)
 
 
 @pytest.mark.parametrize("n_layers", [1, 2, 3, 4])
@@ -256,6 +260,10 @@ def test_strongest_paths_of_a_forecaster(us_change):
     )
     assert matrices.shape == (2, 5, 8, 8, 8, 8)
     assert tokens.shape == (2, 5, 8, 8, 8)
+    first = forecaster.token_var_matrices(us_change.iloc[:9], segment=0)
+    assert first.shape == (2, 5, 2, 8, 8, 8)
+    with pytest.raises(ValueError, match="segment"):
+        forecaster.token_var_matrices(us_change, segment=4)
     every = forecaster.influence_paths(us_change.iloc[:9], n_strongest=10**6)
     n_paths = sum(math.comb(7 + depth, depth) for depth in (1, 2, 3))
     assert len(every) == 2 * 5 * n_paths
