@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor, nn
 
+from ._networks.layers import roll_out
 from ._windows import Windows
 
 
@@ -28,15 +29,6 @@ def forecast(network: nn.Module, past: Tensor, steps: int) -> Tensor:
     """
     network.eval()
     return roll_out(network, past.to(like(network)).contiguous(), steps)
-
-
-def roll_out(network: nn.Module, window: Tensor, steps: int) -> Tensor:
-    """What `forecast` computes, on a window for the network as it is."""
-    ahead = network(window)
-    while ahead.shape[1] < steps:
-        seen = torch.cat([window, ahead], dim=1)[:, -window.shape[1] :]
-        ahead = torch.cat([ahead, network(seen)], dim=1)
-    return ahead[:, :steps]
 
 
 def squared_errors(

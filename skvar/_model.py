@@ -117,11 +117,16 @@ class WindowModel:
         device: torch.device,
         *,
         required_gain: float = 0.0,
+        max_epochs: int | None = None,
     ) -> TrainingRecord:
         """Train on windows of the rows that `_split` returned."""
+        training, validation = (
+            None if rows is None else rows.windows(network.lags, network.horizon)
+            for rows in (training, validation)
+        )
         options = TrainingOptions(
             learning_rate=self.learning_rate,
-            max_epochs=self.max_epochs,
+            max_epochs=max_epochs or self._epochs(len(training)),
             batch_size=self.batch_size,
             weight_decay=self.weight_decay,
             n_iter_no_change=self.n_iter_no_change,
@@ -129,11 +134,11 @@ class WindowModel:
             device=device,
             verbose=self.verbose,
         )
-        training, validation = (
-            None if rows is None else rows.windows(network.lags, network.horizon)
-            for rows in (training, validation)
-        )
         return train(network, training, validation, options)
+
+    def _epochs(self, n_windows: int) -> int:
+        """Passes over so many training windows, at most."""
+        return self.max_epochs
 
     def _check_parameters(self) -> None:
         """Raise ValueError or TypeError that names a parameter out of its range."""
@@ -146,6 +151,8 @@ class WindowModel:
             "n_iter_no_change": 1,
         }
         for name, least in at_least.items():
+            if name == "max_epochs" and self.max_epochs is None:
+                continue
             check_scalar(getattr(self, name), name, numbers.Integral, min_val=least)
         below = {
             "alpha": math.inf,
@@ -156,6 +163,12 @@ class WindowModel:
         }
         for name, bound in below.items():
             value = getattr(self, name)
+            if name == "alpha" and isinstance(value, str):
+                if value != "auto":
+                    raise ValueError(
+                        f"alpha must be a number or 'auto', not {value!r}."
+                    )
+                continue
             check_scalar(value, name, numbers.Real)
             if not 0 <= value < bound:
                 raise ValueError(f"{name}={value} is not in the range [0, {bound}).")

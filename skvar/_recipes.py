@@ -1,5 +1,6 @@
 """How each network is built and estimated, for forecasters and regressors alike."""
 
+import copy
 import math
 import numbers
 
@@ -9,17 +10,35 @@ from sklearn.utils import check_scalar
 from torch import Tensor, nn
 
 from . import coefficients
+from ._inference import squared_errors
 from ._model import BATCH, Rows, WindowModel
 from ._networks.linear_attention_var import LinearAttentionVAR
 from ._networks.readout import Readout
 from ._networks.samovar import SAMoVAR
 from ._networks.static_path import StaticPath
-from ._ridge import ridge_direct, ridge_var
+from ._ridge import (
+    choose_direct_alpha,
+    choose_var_alpha,
+    direct_error,
+    leave_blocks_out,
+    ridge_direct,
+    ridge_var,
+)
 from ._training import TrainingRecord
+from ._windows import Windows
 
 # Standard errors by which training must gain on a closed form to be kept: a rule of
 # thumb, as gains of neighbouring windows may depend on each other.
 _REQUIRED_GAIN = 3.0
+
+# The VAR that SAMoVAR's static path may be: lags, and inputs that they may add up to.
+_VAR_LAGS, _VAR_INPUTS = 4, 512
+
+# Steps that SAMoVAR is trained for by default, and epochs that make them of few rows.
+_STEPS, _MOST_EPOCHS = 500, 20
+
+# Tokens that a window has at least, by default.
+_LEAST_TOKENS = 4
 
 
 class LinearAttentionVARModel(WindowModel):
@@ -67,7 +86,7 @@ class LinearAttentionVARModel(WindowModel):
 
 
 class SAMoVARModel(WindowModel):
-    """SAMoVAR beside a closed-form direct ridge."""
+    """SAMoVAR beside a regression in closed form."""
 
     _max_windows_in_average = 1024
 
@@ -76,20 +95,35 @@ class SAMoVARModel(WindowModel):
         for name in ("token_length", "d_model"):
             if getattr(self, name) is not None:
                 check_scalar(getattr(self, name), name, numbers.Integral, min_val=1)
-        if self.static_path not in ("ridge", None):
+        if self.static_path not in ("auto", "ridge", "var", None):
             raise ValueError(
-                f"static_path must be 'ridge' or None, not {self.static_path!r}."
+                "static_path must be 'auto', 'ridge', 'var' or None, not "
+                f"{self.static_path!r}."
+            )
+        if self.centre not in ("auto", "token", "last"):
+            raise ValueError(
+                f"centre must be 'auto', 'token' or 'last', not {self.centre!r}."
             )
         if not self.n_layers and self.static_path is None:
             raise ValueError(
-                "n_layers=0 leaves only the static path; set static_path='ridge' or "
+                "n_layers=0 leaves only the static path; set static_path='auto' or "
                 "n_layers of at least 1."
             )
-        if not self.alpha > 0:
+        if self.alpha == 0:
             raise ValueError(
-                f"alpha={self.alpha} must be positive: centred windows have one "
-                "dimension less than coefficients."
+                "alpha=0 must be positive: centred windows have one dimension less "
+                "than coefficients."
             )
+
+    @property
+    def _token_length(self):
+        return min(self.horizon_, max(1, self.lags // _LEAST_TOKENS))
+
+    def _epochs(self, n_windows):
+        if self.max_epochs is not None:
+            return self.max_epochs
+        steps = math.ceil(n_windows / self.batch_size)
+        return min(max(2, math.ceil(_STEPS / steps)), _MOST_EPOCHS)
 
     def _build(self, n_series, n_targets):
         if n_targets and not self.n_layers:
@@ -102,11 +136,12 @@ class SAMoVARModel(WindowModel):
                 lags=self.lags,
                 horizon=self.horizon_,
                 n_series=n_series,
-                token_length=self.token_length,
+                token_length=self.token_length or self._token_length,
                 n_layers=self.n_layers,
                 n_heads=self.n_heads,
-                d_model=self.d_model or 32 * math.isqrt(n_series),
+                d_model=self.d_model,
                 dropout=self.dropout,
+                scaled=self.scaled,
                 predictor=self.predictor,
             )
         if n_targets:
@@ -119,30 +154,118 @@ class SAMoVARModel(WindowModel):
             )
         if self.static_path is None:
             return network
-        return StaticPath(network, lags=self.lags, horizon=self.horizon_)
+        order = max(1, min(_VAR_LAGS, self.lags, _VAR_INPUTS // n_series))
+        return StaticPath(
+            network,
+            lags=self.lags,
+            horizon=self.horizon_,
+            n_series=n_series,
+            order=order,
+        )
 
     def _estimate(self, network, rows, device, fresh):
         if rows.n_inputs is not None:
             return _estimate_under_ridge(self, network, rows, device, fresh)
         training, validation = self._split(rows, self.horizon_)
+        if fresh and self.n_layers:
+            self._choose_centre(network, training)
         if self.static_path is None:
-            return self._train(network, training, validation, device)
+            return self._train_again(network, rows, training, validation, device)
+        alpha = self.alpha_ = self._choose_static(network, training)
         if not self.n_layers or (self.early_stopping and validation is None):
             network.share.fill_(1.0)
-            self._solve_static(network, rows)
+            self._solve_static(network, rows, alpha)
             return TrainingRecord()
-        record = self._train(network.network, training, validation, device)
-        network.to(device)
-        if validation is not None:
-            self._solve_static(network, training)
-            windows = validation.windows(self.lags, self.horizon_)
-            network.fit_share(windows.to(device).batches(BATCH))
-        self._solve_static(network, rows)
+        self._solve_static(network, training, alpha)
+        record = self._train_again(
+            network.network, rows, training, validation, device, mix=network
+        )
+        self._solve_static(network, rows, alpha)
         return record
 
-    def _solve_static(self, network: StaticPath, rows: Rows) -> None:
-        weight = ridge_direct(rows.segments, self.lags, self.horizon_, self.alpha)
-        network.weight.copy_(_as(network.weight, weight))
+    def _train_again(
+        self,
+        network: nn.Module,
+        rows: Rows,
+        training: Rows,
+        validation: Rows | None,
+        device: torch.device,
+        mix: StaticPath | None = None,
+    ) -> TrainingRecord:
+        """Train, weigh against the static path, and with ``refit`` train on all rows.
+
+        The second training begins where the first began.
+        """
+        start = copy.deepcopy(network.state_dict())
+        record = self._train(network, training, validation, device)
+        if validation is None:
+            return record
+        if mix is not None:
+            mix.to(device)
+            windows = validation.windows(self.lags, self.horizon_)
+            mix.fit_share(windows.to(device).batches(BATCH))
+        used = mix is None or (mix.share < 1).any()
+        if self.refit and used and record.best_epoch:
+            network.load_state_dict(start)
+            self._train(network, rows, None, device, max_epochs=record.best_epoch)
+        return record
+
+    def _choose_centre(self, network: nn.Module, rows: Rows) -> None:
+        """Centre windows on their last row, if that is what the parameter or data say.
+
+        A new network centres on the last token, as the paper does.
+        """
+        if isinstance(network, StaticPath):
+            network = network.network
+        last = torch.zeros_like(network.centre)
+        last[-1] = 1.0
+        if self.centre == "auto":
+            errors = [
+                self._error_of_constant(rows, centre)
+                for centre in (network.centre, last)
+            ]
+            if errors[0] <= errors[1]:
+                return
+        if self.centre != "token":
+            network.centre.copy_(last)
+
+    def _error_of_constant(self, rows: Rows, centre: Tensor) -> float:
+        weight = np.zeros((self.horizon_, self.lags))
+        weight[:, -len(centre) :] = centre.numpy()
+        return direct_error(rows.segments, weight)
+
+    def _choose_static(self, network: StaticPath, rows: Rows) -> float:
+        """Choose the kind of static path, if asked to, and return its penalty."""
+        sizes = rows.segments, self.lags, self.horizon_
+        given = None if self.alpha == "auto" else [self.alpha]
+        errors, alphas = {}, {}
+        if self.static_path != "var":
+            alphas["ridge"], errors["ridge"] = choose_direct_alpha(*sizes, given)
+        if self.static_path != "ridge":
+            alphas["var"] = _var_alpha(self, rows, network.var.lags)
+            errors["var"] = self._var_error(network.var, rows, alphas["var"])
+        kind = min(errors, key=errors.get)
+        network.by_var.fill_(kind == "var")
+        return alphas[kind]
+
+    def _var_error(self, var: nn.Module, rows: Rows, alpha: float) -> float:
+        """Mean squared error of a VAR on the blocks that the direct ridge sees."""
+        var, errors = copy.deepcopy(var).double(), []
+        for training, held_out in leave_blocks_out(
+            rows.segments, self.lags, self.horizon_
+        ):
+            _solve_var(var, Rows(training), alpha)
+            recent = [values[self.lags - var.lags :] for values in held_out]
+            windows = Windows(recent, var.lags, self.horizon_)
+            errors.append(squared_errors(var, windows).mean().item())
+        return np.mean(errors) if errors else 0.0
+
+    def _solve_static(self, network: StaticPath, rows: Rows, alpha: float) -> None:
+        if network.by_var:
+            _solve_var(network.var, rows, alpha)
+        else:
+            weight = ridge_direct(rows.segments, self.lags, self.horizon_, alpha)
+            network.weight.copy_(_as(network.weight, weight))
 
     def _var(self, past, step):
         return coefficients.local_var(self.network_, past, step)
@@ -157,16 +280,9 @@ def _estimate_under_ridge(
 ) -> TrainingRecord:
     """Train what is learned on top of a VAR in closed form, which is given."""
     static = network.static if isinstance(network, Readout) else network
-
-    def solve(part: Rows) -> None:
-        matrices, intercept = ridge_var(
-            part.segments, model.lags, model.alpha, part.n_inputs
-        )
-        static.matrices.copy_(_as(static.matrices, matrices))
-        static.intercept.copy_(_as(static.intercept, intercept))
-
     training, validation = model._split(rows, 1)
-    solve(training)
+    alpha = model.alpha_ = _var_alpha(model, training, model.lags)
+    _solve_var(static, training, alpha)
     n_windows = len(training.windows(network.lags, network.horizon))
     held_out = validation is not None or not model.early_stopping
     if not model.n_layers or not held_out or not n_windows:
@@ -174,8 +290,21 @@ def _estimate_under_ridge(
     gain = _REQUIRED_GAIN if fresh else 0.0
     record = model._train(network, training, validation, device, required_gain=gain)
     if validation is not None:
-        solve(rows)
+        _solve_var(static, rows, alpha)
     return record
+
+
+def _var_alpha(model: WindowModel, rows: Rows, order: int) -> float:
+    if model.alpha != "auto":
+        return model.alpha
+    return choose_var_alpha(rows.segments, order, rows.n_inputs)
+
+
+def _solve_var(var: LinearAttentionVAR, rows: Rows, alpha: float) -> None:
+    order = len(var.matrices)
+    matrices, intercept = ridge_var(rows.segments, order, alpha, rows.n_inputs)
+    var.matrices.copy_(_as(var.matrices, matrices))
+    var.intercept.copy_(_as(var.intercept, intercept))
 
 
 def _as(like: Tensor, array: np.ndarray) -> Tensor:

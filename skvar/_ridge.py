@@ -1,24 +1,30 @@
 """Closed-form ridge regressions on windows, without building the windows.
 
 The penalty ``alpha`` counts per window: the solutions minimise the mean squared error
-plus ``alpha`` times the sum of squared coefficients, whatever the number of rows.
+plus ``alpha`` times the penalised squares, whatever the number of rows.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
 import numpy as np
 import scipy.linalg
 
+Segments = Sequence[np.ndarray]
+
 _CHUNK = 8_192
+_N_BLOCKS = 5
+# In steps of half a decade.
+ALPHAS = 10.0 ** np.arange(-3, 2.5, 0.5)
 
 
 def ridge_var(
-    segments: Sequence[np.ndarray],
-    order: int,
-    alpha: float,
-    n_inputs: int | None = None,
+    segments: Segments, order: int, alpha: float, n_inputs: int | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
     """Vector autoregression with an unpenalised intercept.
+
+    The penalty grows with the square of the lag, as in the prior of Litterman (1986),
+    "Forecasting with Bayesian vector autoregressions".
 
     Parameters
     ----------
@@ -27,7 +33,7 @@ def ridge_var(
     order : int
         Number of lags p.
     alpha : float
-        Penalty; towards 0 the solution is that of ordinary least squares.
+        Penalty at lag 1; towards 0 the solution is that of ordinary least squares.
     n_inputs : int, optional
         The first columns cause, the others respond; by default all do both.
 
@@ -37,33 +43,19 @@ def ridge_var(
         ``matrices[l - 1]`` is the matrix at lag l; rows respond, columns cause.
     intercept : ndarray of shape (n_targets,)
     """
-    n_columns = segments[0].shape[1]
-    moments = [
-        window_moments(values[:, np.newaxis], order + 1)
-        for values in segments
-        if len(values) > order
-    ]
-    second, first, count = (sum(parts) for parts in zip(*moments, strict=True))
-    mean = first / count
-    covariance = second / count - np.outer(mean, mean)
-    causes = np.arange(n_columns if n_inputs is None else n_inputs)
-    responses = np.arange(0 if n_inputs is None else n_inputs, n_columns)
-    inputs = (n_columns * np.arange(order)[:, np.newaxis] + causes).ravel()
-    outputs = n_columns * order + responses
-    coef = _solve(
-        covariance[np.ix_(inputs, inputs)], covariance[np.ix_(inputs, outputs)], alpha
-    )
-    intercept = mean[outputs] - coef @ mean[inputs]
-    blocks = coef.reshape(len(responses), order, len(causes))
-    return blocks[:, ::-1].transpose(1, 0, 2).copy(), intercept
+    problem = _VARProblem(segments, order, n_inputs)
+    coef = problem.solve(alpha)
+    blocks = coef[:, 1:].reshape(len(coef), order, -1)
+    return blocks[:, ::-1].transpose(1, 0, 2).copy(), coef[:, 0]
 
 
 def ridge_direct(
-    segments: Sequence[np.ndarray], lags: int, horizon: int, alpha: float
+    segments: Segments, lags: int, horizon: int, alpha: float
 ) -> np.ndarray:
     """Direct regression of the next ``horizon`` rows on the last ``lags``.
 
-    One matrix for all series, on windows minus their own mean.
+    One matrix for all series, on windows minus their last row: the stronger the
+    penalty, the closer the forecast is to the last value.
 
     Parameters
     ----------
@@ -76,18 +68,157 @@ def ridge_direct(
     Returns
     -------
     ndarray of shape (horizon, lags)
-        Maps a centred window, oldest row first, to the centred forecast.
+        Maps a window, oldest row first, to the forecast; rows sum to one.
     """
-    moments = [
-        window_moments(values[..., np.newaxis], lags + horizon)
-        for values in segments
-        if len(values) >= lags + horizon
+    return _DirectProblem(segments, lags, horizon).weight(alpha)
+
+
+def choose_var_alpha(
+    segments: Segments, order: int, n_inputs: int | None = None
+) -> float:
+    """Penalty of `ridge_var` for forecasts of one step, by blocks left out.
+
+    The largest one within a standard error of the best, the rule of Breiman et al.
+    (1984) for the simplest model that may be the best; errors of one block are compared
+    in pairs.
+    """
+    errors = np.array(
+        [
+            [held_out.error(fitted.solve(alpha)) for alpha in ALPHAS]
+            for fitted, held_out in (
+                [_VARProblem(part, order, n_inputs) for part in parts]
+                for parts in leave_blocks_out(segments, order, 1)
+            )
+        ]
+    )
+    if len(errors) < 2:
+        return 1.0
+    excess = errors - errors[:, [errors.mean(axis=0).argmin()]]
+    within = excess.mean(axis=0) <= excess.std(axis=0, ddof=1) / np.sqrt(len(errors))
+    return float(ALPHAS[within].max())
+
+
+def choose_direct_alpha(
+    segments: Segments,
+    lags: int,
+    horizon: int,
+    alphas: Sequence[float] | None = None,
+) -> tuple[float, float]:
+    """Penalty of `ridge_direct` with the least error on blocks left out.
+
+    Returned with this error, which is infinite where there are no such blocks.
+    """
+    alphas = ALPHAS if alphas is None else alphas
+    errors = [
+        [held_out.error(fitted.weight(alpha)) for alpha in alphas]
+        for fitted, held_out in (
+            [_DirectProblem(part, lags, horizon) for part in parts]
+            for parts in leave_blocks_out(segments, lags, horizon)
+        )
     ]
-    second, _, count = (sum(parts) for parts in zip(*moments, strict=True))
-    centring = np.eye(lags + horizon)
-    centring[:, :lags] -= 1 / lags
-    centred = centring @ (second / count) @ centring.T
-    return _solve(centred[:lags, :lags], centred[:lags, lags:], alpha)
+    if not errors:
+        return float(np.median(alphas)), np.inf
+    means = np.mean(errors, axis=0)
+    return float(alphas[means.argmin()]), means.min()
+
+
+def direct_error(segments: Segments, weight: np.ndarray) -> float:
+    """Mean squared error of a map (horizon, lags) whose rows sum to one."""
+    horizon, lags = weight.shape
+    return _DirectProblem(segments, lags, horizon).error(weight)
+
+
+def leave_blocks_out(
+    segments: Segments, lags: int, horizon: int
+) -> Iterator[tuple[list[np.ndarray], list[np.ndarray]]]:
+    """Rows to estimate on, and rows whose windows forecast a block that was left out.
+
+    Five blocks, or fewer if they would be shorter than two horizons; none where there
+    would be one. Training windows may look back into a block, but do not forecast it.
+    """
+    ends = np.cumsum([max(0, len(values) - lags) for values in segments])
+    n_blocks = min(_N_BLOCKS, ends[-1] // (2 * horizon))
+    edges = np.linspace(0, ends[-1], n_blocks + 1).round().astype(int)
+    for begin, end in pairwise(edges) if n_blocks > 1 else ():
+        training, held_out = [], []
+        for values, last in zip(segments, ends, strict=True):
+            first = last - max(0, len(values) - lags)
+            start, stop = np.clip([begin, end], first, last) - first
+            training += [values[: lags + start], values[stop:]]
+            held_out.append(values[start : lags + stop])
+        if all(_n_windows(part, lags + horizon) for part in (training, held_out)):
+            yield training, held_out
+
+
+class _VARProblem:
+    """Moments of a VAR's windows: its solution for any penalty, errors of any VAR."""
+
+    def __init__(self, segments: Segments, order: int, n_inputs: int | None):
+        n_columns = segments[0].shape[1]
+        n_inputs = n_inputs or n_columns
+        moments = [
+            window_moments(values[:, np.newaxis], order + 1)
+            for values in segments
+            if len(values) > order
+        ]
+        second, first, count = (sum(parts) for parts in zip(*moments, strict=True))
+        rows = n_columns * np.arange(order)[:, np.newaxis]
+        inputs = (rows + np.arange(n_inputs)).ravel()
+        last = n_inputs if n_inputs < n_columns else 0
+        outputs = n_columns * order + np.arange(last, n_columns)
+        used = np.concatenate([inputs, outputs])
+        self.mean = first[used] / count
+        self.second = second[np.ix_(used, used)] / count
+        self.n_inputs = len(inputs)
+        self.penalty = np.repeat(np.arange(order, 0, -1.0) ** 2, n_inputs)
+
+    def solve(self, alpha: float) -> np.ndarray:
+        """Intercept and coefficients (n_targets, 1 + order * n_inputs)."""
+        n = self.n_inputs
+        covariance = self.second - np.outer(self.mean, self.mean)
+        coef = _solve(covariance[:n, :n], covariance[:n, n:], alpha, self.penalty)
+        intercept = self.mean[n:] - coef @ self.mean[:n]
+        return np.column_stack([intercept, coef])
+
+    def error(self, coef: np.ndarray) -> float:
+        """Mean squared error over windows and targets."""
+        intercept, slope = coef[:, 0], coef[:, 1:]
+        residual = np.hstack([-slope, np.eye(len(coef))])
+        shift = residual @ self.mean
+        squares = np.einsum("ij,ij->i", residual @ self.second, residual)
+        return np.mean(squares - 2 * intercept * shift + intercept**2)
+
+
+class _DirectProblem:
+    """The same for direct regressions, on windows minus their last row."""
+
+    def __init__(self, segments: Segments, lags: int, horizon: int):
+        moments = [
+            window_moments(values[..., np.newaxis], lags + horizon)
+            for values in segments
+            if len(values) >= lags + horizon
+        ]
+        second, _, count = (sum(parts) for parts in zip(*moments, strict=True))
+        # (I - 1 e') second (I - e 1') with e the last row of the past.
+        last = second[lags - 1]
+        second -= last + (last - last[lags - 1])[:, np.newaxis]
+        self.second, self.lags = second / count, lags
+
+    def weight(self, alpha: float) -> np.ndarray:
+        """Map (horizon, lags) of windows to forecasts."""
+        past = self.second[: self.lags, : self.lags]
+        weight = _solve(past, self.second[: self.lags, self.lags :], alpha)
+        weight[:, -1] += 1 - weight.sum(axis=1)
+        return weight
+
+    def error(self, weight: np.ndarray) -> float:
+        """Mean squared error over windows, series and steps."""
+        residual = np.hstack([-weight, np.eye(len(weight))])
+        return np.einsum("ij,ij->i", residual @ self.second, residual).mean()
+
+
+def _n_windows(segments: Segments, width: int) -> int:
+    return sum(max(0, len(values) - width + 1) for values in segments)
 
 
 def window_moments(
@@ -153,9 +284,11 @@ def _outer(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return np.einsum("tgi,tgj->tij", a, b)
 
 
-def _solve(gram: np.ndarray, cross: np.ndarray, alpha: float) -> np.ndarray:
+def _solve(
+    gram: np.ndarray, cross: np.ndarray, alpha: float, penalty: np.ndarray | float = 1.0
+) -> np.ndarray:
     """Coefficients (n_outputs, n_inputs) from moments (n_inputs, ...) of inputs."""
-    gram = gram + alpha * np.eye(len(gram))
+    gram = gram + np.diag(np.full(len(gram), alpha * penalty))
     try:
         return scipy.linalg.solve(gram, cross, assume_a="pos").T
     except scipy.linalg.LinAlgError as error:

@@ -9,11 +9,12 @@ from itertools import combinations_with_replacement
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from sklearn.preprocessing import StandardScaler
 from torch import Tensor, nn
 
 from ._attention import linear_attention
-from ._inference import roll_out
+from ._networks.layers import roll_out
 from ._networks.readout import Readout
 from ._networks.samovar import SAMoVAR
 from ._networks.static_path import StaticPath
@@ -169,16 +170,26 @@ def _slope_by_autograd(network: nn.Module, window: Tensor, step: int):
 
 
 def _slope_of_mix(network: StaticPath, window: Tensor, step: int):
-    weight = network.weight[step - 1]
-    weight = weight + (1 - weight.sum()) / network.lags
-    value = torch.einsum("p,bpi->bi", weight, window)
-    n_series = window.shape[2]
-    slope = weight.reshape(-1, 1, 1) * torch.eye(n_series).to(weight)
+    slope, value = _slope_of_static(network, window, step)
     if network.network is None:
-        return slope.expand(len(window), -1, -1, -1), value
-    share = network.share[step - 1]
+        return slope, value
     learned, forecast = _slope(network.network, window, step)
-    return torch.lerp(learned, slope, share), torch.lerp(forecast, value, share)
+    mix = (learned, slope), (forecast, value)
+    return tuple(torch.lerp(*pair, network.share) for pair in mix)
+
+
+def _slope_of_static(network: StaticPath, window: Tensor, step: int):
+    if network.by_var:
+        recent = window[:, -network.var.lags :]
+        matrices, offset = dynamic_var(network.var, recent, step)
+        slope, value = (
+            matrices.flip(1),
+            offset + _apply(matrices.flip(1), recent).sum(1),
+        )
+        return F.pad(slope, (0, 0, 0, 0, network.lags - slope.shape[1], 0)), value
+    weight = network.weight[step - 1]
+    slope = weight.reshape(-1, 1, 1) * torch.eye(window.shape[2]).to(weight)
+    return slope.expand(len(window), -1, -1, -1), weight @ window
 
 
 def _slope_of_samovar(network: SAMoVAR, window: Tensor, step: int):
@@ -215,9 +226,7 @@ def _slope_of_samovar(network: SAMoVAR, window: Tensor, step: int):
 
 def _slopes_of_normalisation(network: SAMoVAR, window: Tensor, scale: Tensor):
     """How a window's rows move its centre (p,) and its scale (B, p, C)."""
-    n_recent = min(network.token_length, network.lags)
-    by_centre = window.new_zeros(network.lags)
-    by_centre[-n_recent:] = 1 / n_recent
+    by_centre = F.pad(network.centre, (network.lags - len(network.centre), 0))
     deviations = window - window.mean(dim=1, keepdim=True)
     n_free = max(1, network.lags - 1)
     spread = (scale - 1e-8).clamp_min(torch.finfo(scale.dtype).tiny)

@@ -34,9 +34,11 @@ class LinearAttentionVAR(LinearAttentionVARModel, VARInspection, WindowForecaste
         Width from which queries and values are projected.
     dropout : float, default=0.0
         Share of activations dropped in training.
-    alpha : float, default=1e-3
-        Ridge penalty of the classical VAR on standardised series, per row; 0 is
-        ordinary least squares.
+    alpha : float or "auto", default="auto"
+        Ridge penalty of the classical VAR on standardised series, per row, times the
+        square of the lag; 0 is ordinary least squares. "auto" leaves out fifths of the
+        rows in turn and takes the largest penalty whose one-step error is within a
+        standard error of the least.
     learning_rate : float, default=0.01
         Peak of the one-cycle schedule of AdamW.
     max_epochs : int, default=20
@@ -74,6 +76,8 @@ class LinearAttentionVAR(LinearAttentionVARModel, VARInspection, WindowForecaste
         Covariance of the one-step errors on the history, in original units.
     horizon_ : int
         Steps returned for a table of history.
+    alpha_ : float
+        The penalty used.
     loss_curve_ : list of float
         Mean training loss of each epoch, in standardised units.
     validation_scores_ : list of float
@@ -129,7 +133,7 @@ class LinearAttentionVAR(LinearAttentionVARModel, VARInspection, WindowForecaste
         n_heads=4,
         d_model=32,
         dropout=0.0,
-        alpha=1e-3,
+        alpha="auto",
         learning_rate=0.01,
         max_epochs=20,
         batch_size=64,
@@ -206,27 +210,39 @@ class SAMoVARForecaster(SAMoVARModel, TokenInspection, VARInspection, WindowFore
         Steps forecast in one pass and learned; the last step of ``fh`` in fit by
         default, else 1. Later steps come from feeding forecasts back.
     token_length : int, optional
-        Rows in a token; the horizon by default, as in the paper.
-    n_layers : int, default=3
+        Rows in a token; the horizon by default, as in the paper, or a fourth of the
+        lags if that is less.
+    n_layers : int, default=1
         Depth; 0 leaves the static path alone, without training.
-    n_heads : int, default=8
+    n_heads : int, default=4
         Heads; a divisor of ``d_model``.
-    d_model : int, optional
-        Width; ``32 * floor(sqrt(n_series))`` by default, as in the paper.
+    d_model : int, default=32
+        Width.
     dropout : float, default=0.1
         Share of activations dropped in training.
+    scaled : bool, default=True
+        Whether token t divides its sum over the past by ``d_model / n_heads *
+        sqrt(t)``, which keeps layers and long windows at one scale; the paper does not.
+    centre : {"auto", "token", "last"}, default="auto"
+        What windows are centred on: the mean of their last token, as in the paper, or
+        their last row. "auto" takes the one that is closer to what follows.
     predictor : {"linear_attention", "fixed_var"}, default="linear_attention"
         VAR matrices from the input, or fixed ones (the paper's "FixedVAR").
-    static_path : {"ridge", None}, default="ridge"
-        Closed form beside the network, mixed in per step with the share that
-        forecasts the held-out rows best (one half with ``early_stopping=False``); or
-        None, the paper.
-    alpha : float, default=0.1
-        Ridge penalty of the static path on standardised series, per window.
+    static_path : {"auto", "ridge", "var", None}, default="auto"
+        Closed form beside the network: a direct ridge from window to horizon, one for
+        all series on windows minus their last row; a ridge VAR of at most 4 lags; the
+        one of them with the least error on fifths of the rows left out in turn; or
+        None, the paper. It is mixed in with the share that forecasts the held-out rows
+        best, the network's shrunk to what is sure (one half with
+        ``early_stopping=False``).
+    alpha : float or "auto", default="auto"
+        Ridge penalty of the static path on standardised series, per window. "auto"
+        chooses it on fifths of the rows left out in turn.
     learning_rate : float, default=3e-3
         Peak of the one-cycle schedule of AdamW.
-    max_epochs : int, default=10
-        Passes over the training windows, at most.
+    max_epochs : int, optional
+        Passes over the training windows, at most; by default as many as make 500
+        steps, but at least 2 and at most 20.
     batch_size : int, default=32
         Windows in a step.
     weight_decay : float, default=0.1
@@ -234,6 +250,9 @@ class SAMoVARForecaster(SAMoVARModel, TokenInspection, VARInspection, WindowFore
     early_stopping : bool, default=True
         Whether to hold out the last rows, keep the epoch that forecasts them best and
         stop when nothing improves. The static path is then solved anew on all rows.
+    refit : bool, default=True
+        Whether to train the network anew on all rows for ``best_epoch_`` epochs, after
+        the held-out rows have done their service.
     validation_fraction : float, default=0.15
         Share of the rows held out, the last ones; at least ``horizon`` rows.
     n_iter_no_change : int, default=4
@@ -260,6 +279,8 @@ class SAMoVARForecaster(SAMoVARModel, TokenInspection, VARInspection, WindowFore
         Covariance of the one-step errors on these windows, in original units.
     horizon_ : int
         Steps forecast in one pass.
+    alpha_ : float
+        The penalty used.
     loss_curve_ : list of float
         Mean training loss of each epoch: next-token plus forecast error.
     validation_scores_ : list of float
@@ -302,18 +323,21 @@ class SAMoVARForecaster(SAMoVARModel, TokenInspection, VARInspection, WindowFore
         *,
         horizon=None,
         token_length=None,
-        n_layers=3,
-        n_heads=8,
-        d_model=None,
+        n_layers=1,
+        n_heads=4,
+        d_model=32,
         dropout=0.1,
+        scaled=True,
+        centre="auto",
         predictor="linear_attention",
-        static_path="ridge",
-        alpha=0.1,
+        static_path="auto",
+        alpha="auto",
         learning_rate=3e-3,
-        max_epochs=10,
+        max_epochs=None,
         batch_size=32,
         weight_decay=0.1,
         early_stopping=True,
+        refit=True,
         validation_fraction=0.15,
         n_iter_no_change=4,
         warm_start=False,
@@ -328,6 +352,8 @@ class SAMoVARForecaster(SAMoVARModel, TokenInspection, VARInspection, WindowFore
         self.n_heads = n_heads
         self.d_model = d_model
         self.dropout = dropout
+        self.scaled = scaled
+        self.centre = centre
         self.predictor = predictor
         self.static_path = static_path
         self.alpha = alpha
@@ -336,6 +362,7 @@ class SAMoVARForecaster(SAMoVARModel, TokenInspection, VARInspection, WindowFore
         self.batch_size = batch_size
         self.weight_decay = weight_decay
         self.early_stopping = early_stopping
+        self.refit = refit
         self.validation_fraction = validation_fraction
         self.n_iter_no_change = n_iter_no_change
         self.warm_start = warm_start

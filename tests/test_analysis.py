@@ -373,7 +373,7 @@ def test_forecasts_keep_the_step_of_the_forecaster(us_change):
 
 def test_average_of_many_windows():
     table = make_var(1500, 2, random_state=0).series
-    forecaster = SAMoVARForecaster(4, n_layers=0).fit(table)
+    forecaster = SAMoVARForecaster(4, n_layers=0, static_path="ridge").fit(table)
     var = forecaster.var_coefficients()
     assert "1024 windows" in var.label
     np.testing.assert_array_equal(var.matrices, forecaster.coef_)
@@ -385,7 +385,7 @@ def test_average_of_many_windows():
 @pytest.mark.parametrize("seed", range(4))
 def test_samovar_is_never_taken_for_stable(seed):
     table = make_var(300, 3, random_state=seed).series
-    forecaster = SAMoVARForecaster(4, n_layers=0).fit(table)
+    forecaster = SAMoVARForecaster(4, n_layers=0, static_path="ridge").fit(table)
     var = forecaster.var_coefficients()
     assert not var.is_stable()
     assert not forecaster.compare_with_ols()["stable"].iloc[0]
@@ -419,7 +419,9 @@ def test_pictures_show_the_tables(var):
 
 def test_samovar_has_a_unit_root(us_change):
     # Windows are centred: a constant added to a series is added to its forecast.
-    forecaster = SAMoVARForecaster(6, max_epochs=1, random_state=0).fit(us_change)
+    forecaster = SAMoVARForecaster(
+        6, max_epochs=1, static_path="ridge", random_state=0
+    ).fit(us_change)
     effects = forecaster.coef_.sum(axis=0)
     np.testing.assert_allclose(effects, np.eye(5), atol=1e-3 * np.abs(effects).max())
 

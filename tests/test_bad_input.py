@@ -85,6 +85,7 @@ BAD_PARAMETERS = [
     ({"dropout": 1.0}, "dropout"),
     ({"validation_fraction": 1.2}, "validation_fraction"),
     ({"alpha": -1}, "alpha=-1 is not in the range"),
+    ({"alpha": "least"}, "alpha must be a number or 'auto', not 'least'"),
     ({"alpha": np.nan}, "alpha=nan is not in the range"),
     ({"learning_rate": np.inf}, "learning_rate=inf is not in the range"),
     ({"d_model": 2.5}, "d_model"),
@@ -93,8 +94,9 @@ BAD_PARAMETERS = [
 ]
 BAD_SAMOVAR_PARAMETERS = [
     ({"n_heads": 3, "d_model": 32}, "n_heads=3 does not divide d_model=32"),
-    ({"static_path": "linear"}, "static_path must be 'ridge' or None"),
+    ({"static_path": "linear"}, "static_path must be 'auto', 'ridge', 'var' or None"),
     ({"n_layers": 0, "static_path": None}, "n_layers=0 leaves only the static path"),
+    ({"centre": "middle"}, "centre must be"),
     ({"predictor": "magic"}, "predictor must be"),
     ({"token_length": 0}, "token_length"),
     ({"alpha": 0}, "alpha=0 must be positive"),

@@ -64,12 +64,21 @@ NETWORKS = {
     "one row": samovar(lags=1, horizon=2),
     "fixed": samovar(predictor="fixed_var"),
     "fewer targets": samovar(lags=5, horizon=3, n_targets=2),
-    "mix": StaticPath(samovar(), lags=10, horizon=4).double(),
-    "static": StaticPath(None, lags=6, horizon=4).double(),
+    "scaled": samovar(scaled=True, n_layers=2),
+    "mix": StaticPath(samovar(), lags=10, horizon=4, n_series=3).double(),
+    "static": StaticPath(None, lags=6, horizon=4, n_series=3).double(),
+    "mix with a VAR": StaticPath(
+        samovar(), lags=10, horizon=4, n_series=3, order=2
+    ).double(),
 }
-for mixed in ("mix", "static"):
+NETWORKS["centred on the last row"] = samovar()
+NETWORKS["centred on the last row"].centre.copy_(torch.eye(4)[-1])
+NETWORKS["mix with a VAR"].by_var.fill_(True)
+for mixed in ("mix", "static", "mix with a VAR"):
     torch.manual_seed(3)
     NETWORKS[mixed].weight.copy_(torch.randn_like(NETWORKS[mixed].weight))
+    matrices = NETWORKS[mixed].var.matrices
+    matrices.copy_(0.3 * torch.randn_like(matrices))
 
 
 @pytest.mark.parametrize("name", NETWORKS)
@@ -253,7 +262,15 @@ def test_too_many_paths_are_refused():
 
 
 def test_strongest_paths_of_a_forecaster(us_change):
-    forecaster = SAMoVARForecaster(8, horizon=2, max_epochs=1, random_state=0)
+    forecaster = SAMoVARForecaster(
+        8,
+        horizon=2,
+        n_layers=3,
+        n_heads=8,
+        d_model=64,
+        max_epochs=1,
+        random_state=0,
+    )
     forecaster.fit(us_change)
     matrices, tokens = forecaster.token_var_matrices(
         us_change.iloc[:9], return_tokens=True

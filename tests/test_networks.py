@@ -171,7 +171,7 @@ def test_dynamic_var_rebuilds_the_forecast(n_layers, n_targets):
 def test_local_var_agrees_with_finite_differences():
     torch.manual_seed(0)
     network = SAMoVAR(lags=6, horizon=2, n_series=2, n_heads=2, d_model=8).double()
-    network = StaticPath(network, lags=6, horizon=2).double().eval()
+    network = StaticPath(network, lags=6, horizon=2, n_series=2).double().eval()
     network.weight.normal_()
     window = torch.randn(2, 6, 2, dtype=torch.float64)
     matrices, intercepts = local_var(network, window)
@@ -187,15 +187,82 @@ def test_local_var_agrees_with_finite_differences():
     assert torch.allclose(rebuilt, network(window)[:, 0], atol=1e-10)
 
 
-def test_static_path_share_is_least_squares():
-    class Constant(torch.nn.Module):
-        def forward(self, window):
-            return torch.ones(len(window), 2, 1)
+class Known(torch.nn.Module):
+    """A network that forecasts what it finds in the first row of the window."""
 
-    mixed = StaticPath(Constant(), lags=3, horizon=2)
-    window = torch.randn(50, 3, 1)
-    static = window.mean(dim=1, keepdim=True).expand(-1, 2, -1)
-    share = torch.tensor([[0.25], [2.0]])
-    target = share * static + (1 - share)
-    mixed.fit_share([(window[:30], target[:30]), (window[30:], target[30:])])
-    assert torch.allclose(mixed.share, torch.tensor([[0.25], [1.0]]), atol=1e-5)
+    def forward(self, window):
+        return window[:, :1].repeat(1, 2, 1)
+
+
+def shares(part, noise, n_windows):
+    """The static share found where the network deserves ``part`` of the mix."""
+    generator = torch.Generator().manual_seed(0)
+    mix = StaticPath(Known(), lags=3, horizon=2, n_series=2)
+    window = torch.randn(n_windows, 3, 2, generator=generator)
+    target = torch.lerp(mix.static(window), mix.network(window), part)
+    target = target + noise * torch.randn(n_windows, 2, 2, generator=generator)
+    mix.fit_share([(window[:7], target[:7]), (window[7:], target[7:])])
+    return mix.share.item()
+
+
+def test_share_is_least_squares_where_it_is_sure():
+    assert shares(0.75, 0.0, 60) == pytest.approx(0.25, abs=1e-6)
+    assert shares(2.0, 0.0, 60) == 0.0
+    assert shares(-1.0, 0.0, 60) == 1.0
+
+
+def test_share_of_an_unsure_network_is_shrunk():
+    window, noise = 60, 4.0
+    generator = torch.Generator().manual_seed(0)
+    mix = StaticPath(Known(), lags=3, horizon=2, n_series=2)
+    past = torch.randn(window, 3, 2, generator=generator).double()
+    excess = (mix.network(past) - past[:, -1:]).numpy()
+    error = noise * torch.randn(window, 2, 2, generator=generator).double().numpy()
+    target = past[:, -1:].numpy() + 0.5 * excess + error
+    # One regression through zero, its error from the means of 30 stretches.
+    cross = (excess * (0.5 * excess + error)).mean(axis=(1, 2))
+    square = np.square(excess).mean(axis=(1, 2))
+    part = cross.sum() / square.sum()
+    scores = (cross - part * square).reshape(30, 2).mean(axis=1)
+    standard_error = scores.std(ddof=1) / np.sqrt(30) / square.mean()
+    # 84.13 % of Student's distribution with 29 degrees of freedom lie below 1.0176.
+    expected = part * (1 - (1.0176 * standard_error / part) ** 2)
+    assert 0.01 < expected < 0.95 * part < 1
+    mix.fit_share([(past.float(), torch.from_numpy(target).float())])
+    assert mix.share.item() == pytest.approx(1 - expected, abs=1e-4)
+
+
+def test_share_without_evidence_is_the_static_path():
+    assert shares(1.0, 0.0, 3) == 1.0
+    mix = StaticPath(Known(), lags=3, horizon=2, n_series=2)
+    mix.share.fill_(1.0)
+    window = torch.randn(5, 3, 2)
+    assert torch.equal(mix(window), window[:, -1:].repeat(1, 2, 1))
+
+
+def test_static_path_by_var_feeds_forecasts_back():
+    torch.manual_seed(0)
+    mix = StaticPath(None, lags=5, horizon=3, n_series=2, order=2).double()
+    mix.by_var.fill_(True)
+    mix.var.matrices.copy_(0.4 * torch.randn(2, 2, 2))
+    mix.var.intercept.copy_(torch.randn(2))
+    window = torch.randn(4, 5, 2, dtype=torch.float64)
+    rows = list(window.unbind(1))
+    for _ in range(3):
+        mean = sum(rows[-1 - lag] @ mix.var.matrices[lag].T for lag in range(2))
+        rows.append(mix.var.intercept + mean)
+    torch.testing.assert_close(mix(window), torch.stack(rows[5:], dim=1))
+
+
+def test_scaled_attention_divides_each_sum():
+    torch.manual_seed(0)
+    sizes = {"lags": 6, "horizon": 2, "n_series": 2, "n_heads": 2, "d_model": 8}
+    plain, scaled = (SAMoVAR(**sizes, scaled=s).double().eval() for s in (False, True))
+    scaled.load_state_dict(plain.state_dict())
+    tokens = torch.randn(3, 6, 8, dtype=torch.float64)
+    for (q, v), (q_scaled, v_scaled) in zip(
+        plain.var.weights(tokens)[1], scaled.var.weights(tokens)[1], strict=True
+    ):
+        divisor = 4 * torch.arange(1, 7, dtype=torch.float64).sqrt()
+        torch.testing.assert_close(q / divisor.reshape(-1, 1, 1), q_scaled)
+        torch.testing.assert_close(v, v_scaled)

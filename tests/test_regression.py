@@ -98,13 +98,15 @@ def test_depth_zero_is_ridge_on_the_window(data):
     X, y = data
     model = LinearAttentionVARRegressor(3, n_layers=0, alpha=0.05).fit(X, y)
     z = ((X - X.mean()) / X.std(ddof=0)).to_numpy()
-    table = np.column_stack([z[2:], z[1:-1], z[:-2]])
+    # A penalty of l ** 2 is one on l times the coefficient.
+    lag = np.repeat([1, 2, 3], 4)
+    table = np.column_stack([z[2:], z[1:-1], z[:-2]]) / lag
     target = ((y - y.mean()) / y.std(ddof=0)).to_numpy()[2:]
     ridge = Ridge(alpha=0.05 * len(table)).fit(table, target)
     expected = ridge.predict(table) * y.std(ddof=0) + y.mean()
     np.testing.assert_allclose(model.predict(X)[2:], expected, rtol=1e-9)
     scale = y.std(ddof=0) / X.std(ddof=0).to_numpy()
-    matrices = ridge.coef_.reshape(3, 1, 4) * scale
+    matrices = (ridge.coef_ / lag).reshape(3, 1, 4) * scale
     np.testing.assert_allclose(model.coef_, matrices, rtol=1e-8)
 
 

@@ -7,7 +7,16 @@ from hypothesis import strategies as st
 from sklearn.linear_model import Ridge
 from statsmodels.tsa.api import VAR
 
-from skvar._ridge import ridge_direct, ridge_var, window_moments
+from skvar._ridge import (
+    ALPHAS,
+    choose_direct_alpha,
+    choose_var_alpha,
+    direct_error,
+    leave_blocks_out,
+    ridge_direct,
+    ridge_var,
+    window_moments,
+)
 
 
 def window_table(values, width):
@@ -43,36 +52,136 @@ def test_ridge_var_without_penalty_is_ols(order):
     np.testing.assert_allclose(intercept, ols.intercept, atol=1e-6)
 
 
+def sklearns_var(segments, order, alpha, n_inputs=None):
+    """Matrices and intercept by scikit-learn, whose penalty knows no lags."""
+    n_columns = segments[0].shape[1]
+    n_inputs = n_inputs or n_columns
+    rows = [
+        window_table(part[:, np.newaxis], order + 1)
+        for part in segments
+        if len(part) > order
+    ]
+    table = np.concatenate(rows).reshape(-1, order + 1, n_columns)
+    lag = np.arange(order, 0, -1)[:, np.newaxis]
+    inputs = (table[:, :order, :n_inputs] / lag).reshape(len(table), -1)
+    first = n_inputs if n_inputs < n_columns else 0
+    ridge = Ridge(alpha=alpha * len(table)).fit(inputs, table[:, -1, first:])
+    matrices = ridge.coef_.reshape(-1, order, n_inputs) / lag
+    return matrices[:, ::-1].transpose(1, 0, 2), ridge.intercept_
+
+
+def sklearns_direct(segments, lags, horizon, alpha):
+    """The map from windows to forecasts by scikit-learn, on explicit windows."""
+    table = np.concatenate(
+        [
+            window_table(part[..., np.newaxis], lags + horizon)
+            for part in segments
+            if len(part) >= lags + horizon
+        ]
+    )
+    table = table - table[:, lags - 1 : lags]
+    ridge = Ridge(alpha=alpha * len(table), fit_intercept=False)
+    weight = ridge.fit(table[:, :lags], table[:, lags:]).coef_
+    weight[:, -1] += 1 - weight.sum(axis=1)
+    return weight
+
+
 def test_ridge_var_penalty_is_sklearns_per_row():
     values = np.random.default_rng(2).normal(size=(200, 3))
-    table = window_table(values[:, np.newaxis], 3)
-    ridge = Ridge(alpha=0.3 * len(table)).fit(table[:, :6], table[:, 6:])
-    matrices, intercept = ridge_var([values], 2, alpha=0.3)
-    oldest_first = matrices[::-1].transpose(1, 0, 2).reshape(3, 6)
-    np.testing.assert_allclose(oldest_first, ridge.coef_, atol=1e-10)
-    np.testing.assert_allclose(intercept, ridge.intercept_, atol=1e-10)
+    for ours, theirs in zip(
+        ridge_var([values], 2, alpha=0.3),
+        sklearns_var([values], 2, alpha=0.3),
+        strict=True,
+    ):
+        np.testing.assert_allclose(ours, theirs, atol=1e-10)
 
 
 def test_ridge_direct_is_sklearns_on_centred_windows():
     values = np.random.default_rng(3).normal(size=(150, 4)).cumsum(axis=0)
-    lags, horizon = 10, 3
-    table = window_table(values[..., np.newaxis], lags + horizon)
-    table = table - table[:, :lags].mean(axis=1, keepdims=True)
-    ridge = Ridge(alpha=0.1 * len(table), fit_intercept=False)
-    ridge.fit(table[:, :lags], table[:, lags:])
-    ours = ridge_direct([values], lags, horizon, alpha=0.1)
-    np.testing.assert_allclose(ours, ridge.coef_, atol=1e-9)
+    ours = ridge_direct([values], 10, 3, alpha=0.1)
+    np.testing.assert_allclose(ours, sklearns_direct([values], 10, 3, 0.1), atol=1e-9)
+    table = window_table(values[..., np.newaxis], 13)
+    error = np.square(table[:, :10] @ ours.T - table[:, 10:]).mean()
+    assert direct_error([values], ours) == pytest.approx(error)
+
+
+@given(
+    lengths=st.lists(st.integers(1, 60), min_size=1, max_size=4),
+    lags=st.integers(1, 9),
+    horizon=st.integers(1, 5),
+)
+@settings(max_examples=100, deadline=None)
+def test_blocks_left_out(lengths, lags, horizon):
+    rows = np.split(np.arange(sum(lengths)), np.cumsum(lengths)[:-1])
+    held_before = np.array([], dtype=int)
+    for training, held_out in leave_blocks_out(rows, lags, horizon):
+        forecast = {row for part in training for row in part[lags:]}
+        held = np.concatenate([part[lags:] for part in held_out])
+        # Nothing that is held out is forecast in training, or held out twice.
+        assert not forecast & set(held)
+        assert not set(held_before) & set(held)
+        held_before = np.concatenate([held_before, held])
+        for part in (*training, *held_out):
+            assert (np.diff(part) == 1).all()
+    n_futures = sum(max(0, n - lags) for n in lengths)
+    if len(lengths) == 1 and n_futures >= 4 * horizon:
+        np.testing.assert_array_equal(held_before, rows[0][lags:])
+
+
+def test_chosen_alphas_are_those_of_explicit_windows():
+    rng = np.random.default_rng(5)
+    values = rng.normal(size=(90, 2)).cumsum(axis=0)
+    values -= 0.4 * np.roll(values, 3, axis=0)
+    errors = []
+    for training, [held_out] in leave_blocks_out([values], 6, 2):
+        table = window_table(held_out[..., np.newaxis], 8)
+        fits = [sklearns_direct(training, 6, 2, alpha) for alpha in ALPHAS]
+        errors.append(
+            [np.square(table[:, :6] @ w.T - table[:, 6:]).mean() for w in fits]
+        )
+    assert len(errors) == 5
+    means = np.mean(errors, axis=0)
+    alpha, error = choose_direct_alpha([values], 6, 2)
+    assert alpha == ALPHAS[means.argmin()]
+    assert ALPHAS[0] < alpha < ALPHAS[-1]
+    assert error == pytest.approx(means.min())
+
+
+def test_chosen_penalty_of_a_var_is_the_largest_within_a_standard_error():
+    rng = np.random.default_rng(0)
+    values = rng.normal(size=(80, 3))
+    values[1:] += 0.4 * values[:-1]
+    errors = []
+    for training, [held_out] in leave_blocks_out([values], 2, 1):
+        fits = [sklearns_var(training, 2, alpha) for alpha in ALPHAS]
+        lagged = np.stack([held_out[1:-1], held_out[:-2]])
+        errors.append(
+            [
+                np.square(np.einsum("loi,lti->to", m, lagged) + c - held_out[2:]).mean()
+                for m, c in fits
+            ]
+        )
+    errors = np.array(errors)
+    best = errors.mean(axis=0).argmin()
+    excess = errors - errors[:, [best]]
+    bound = excess.std(axis=0, ddof=1) / np.sqrt(5)
+    expected = max(i for i in range(len(ALPHAS)) if excess[:, i].mean() <= bound[i])
+    assert best < expected < len(ALPHAS) - 1
+    assert choose_var_alpha([values], 2) == ALPHAS[expected]
+
+
+def test_too_few_rows_to_choose():
+    values = np.random.default_rng(7).normal(size=(9, 2))
+    assert choose_var_alpha([values[:3]], 2) == 1.0
+    assert choose_direct_alpha([values], 6, 2)[1] == np.inf
 
 
 def test_ridge_pools_segments_and_separates_targets():
     rng = np.random.default_rng(4)
     segments = [rng.normal(size=(n, 5)) for n in (30, 2, 50)]
-    table = np.concatenate(
-        [window_table(part[:, np.newaxis], 3) for part in (segments[0], segments[2])]
-    )
-    inputs = [0, 1, 2, 5, 6, 7]
-    ridge = Ridge(alpha=0.2 * len(table)).fit(table[:, inputs], table[:, 13:])
-    matrices, intercept = ridge_var(segments, 2, alpha=0.2, n_inputs=3)
-    oldest_first = matrices[::-1].transpose(1, 0, 2).reshape(2, 6)
-    np.testing.assert_allclose(oldest_first, ridge.coef_, atol=1e-10)
-    np.testing.assert_allclose(intercept, ridge.intercept_, atol=1e-10)
+    for ours, theirs in zip(
+        ridge_var(segments, 2, alpha=0.2, n_inputs=3),
+        sklearns_var(segments, 2, alpha=0.2, n_inputs=3),
+        strict=True,
+    ):
+        np.testing.assert_allclose(ours, theirs, atol=1e-10)

@@ -38,6 +38,15 @@ def split_heads(x: Tensor, n_heads: int) -> Tensor:
     return x.unflatten(-1, (n_heads, -1))
 
 
+def roll_out(network: nn.Module, window: Tensor, steps: int) -> Tensor:
+    """Forecast (B, steps, C) after windows, fed back beyond the network's horizon."""
+    ahead = network(window)
+    while ahead.shape[1] < steps:
+        seen = torch.cat([window, ahead], dim=1)[:, -window.shape[1] :]
+        ahead = torch.cat([ahead, network(seen)], dim=1)
+    return ahead[:, :steps]
+
+
 def check_heads(n_heads: int, d_model: int) -> None:
     """Raise unless ``n_heads`` heads of equal width fill ``d_model``."""
     if n_heads < 1 or d_model % n_heads:

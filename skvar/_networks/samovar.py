@@ -37,6 +37,9 @@ class SAMoVAR(nn.Module):
         Depth, heads and width; ``n_heads`` divides ``d_model``.
     dropout : float
         Share of activations dropped in training.
+    scaled : bool
+        Whether token t of a layer divides its sum by ``width * sqrt(t)``, so that the
+        layers neither grow with the sequence nor with depth; the paper does not.
     predictor : {"linear_attention", "fixed_var"}
         Queries and values computed from the tokens, or free parameters of each
         series, position and head (the paper's "FixedVAR" ablation).
@@ -54,6 +57,7 @@ class SAMoVAR(nn.Module):
         n_heads: int = 8,
         d_model: int = 64,
         dropout: float = 0.1,
+        scaled: bool = False,
         predictor: str = "linear_attention",
     ):
         super().__init__()
@@ -86,8 +90,12 @@ class SAMoVAR(nn.Module):
             n_heads=n_heads,
             d_model=d_model,
             dropout=dropout,
+            scaled=scaled,
             fixed=predictor == "fixed_var",
         )
+        n_recent = min(self.token_length, lags)
+        centre = torch.full((n_recent,), 1 / n_recent)
+        self.register_buffer("centre", centre)
         self.head_norm = nn.RMSNorm(d_model, eps=1e-5)
         self.head = nn.Linear(d_model, self.token_length)
         self._initialise(n_layers)
@@ -144,7 +152,8 @@ class SAMoVAR(nn.Module):
         Zeros fill the first segment on the left. Centre, scale and the divisor, which
         differs from the scale for flat series, have shape (B, 1, C).
         """
-        centre = window[:, -self.token_length :].mean(dim=1, keepdim=True)
+        centre = self.centre @ window[:, -len(self.centre) :]
+        centre = centre.unsqueeze(1)
         correction = min(1, self.lags - 1)
         scale = window.std(dim=1, keepdim=True, correction=correction) + 1e-8
         # A flat series gives zeros whatever the scale; 1 keeps its gradient finite.
@@ -279,11 +288,16 @@ class VARStage(nn.Module):
         n_heads: int,
         d_model: int,
         dropout: float,
+        scaled: bool,
         fixed: bool,
     ):
         super().__init__()
         width = d_model // n_heads
         self.n_heads = n_heads
+        scale = torch.ones(n_tokens, 1, 1)
+        if scaled:
+            scale = 1 / (width * torch.arange(1.0, n_tokens + 1).sqrt())
+        self.register_buffer("scale", scale.reshape(-1, 1, 1), persistent=False)
         self.mlps = nn.ModuleList(
             ResidualMLP(d_model, 4 * d_model, dropout) for _ in range(n_layers)
         )
@@ -317,7 +331,8 @@ class VARStage(nn.Module):
         for mlp in self.mlps:
             u = mlp(u)
         x0 = split_heads(self.norm(u), self.n_heads)
-        return x0, [predictor(x0) for predictor in self.predictors]
+        weights = [predictor(x0) for predictor in self.predictors]
+        return x0, [(q * self.scale, v) for q, v in weights]
 
     def structural_matrix(self) -> Tensor:
         """S = L U per head (H, d, d), invertible by construction."""

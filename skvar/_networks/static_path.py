@@ -1,55 +1,96 @@
-"""A closed-form direct regression beside a network, on one footing for every network.
+"""A closed form beside a network, on one footing for every network.
 
-``forecast = share * static + (1 - share) * network`` with a share per step: a convex
-mix of two maps that are linear given the window is one as well.
+``forecast = share * static + (1 - share) * network``: a convex mix of two maps that
+are linear given the window is one as well.
 """
 
+import numpy as np
+import scipy.stats
 import torch
 from torch import Tensor, nn
 
+from .layers import roll_out
+from .linear_attention_var import LinearAttentionVAR
+
+_ONE_SIDED = scipy.stats.norm.sf(1)
+
 
 class StaticPath(nn.Module):
-    """Mix of a direct ridge, shared by all series after centring, and a network.
+    """Mix of a regression in closed form and a network.
+
+    The regression maps each series' window to its forecast, in one step and with one
+    matrix for all series, or is a VAR that feeds its forecasts back. A new one repeats
+    the last value.
 
     Parameters
     ----------
     network : Module or None
         Called on a window; None leaves the static path alone.
-    lags, horizon : int
+    lags, horizon, n_series : int
         Of the network.
+    order : int
+        Of the VAR.
     """
 
-    def __init__(self, network: nn.Module | None, *, lags: int, horizon: int):
+    def __init__(
+        self,
+        network: nn.Module | None,
+        *,
+        lags: int,
+        horizon: int,
+        n_series: int,
+        order: int = 1,
+    ):
         super().__init__()
         self.network, self.lags, self.horizon = network, lags, horizon
-        self.register_buffer("weight", torch.zeros(horizon, lags))
-        share = torch.full((horizon, 1), 1.0 if network is None else 0.5)
+        self.var = LinearAttentionVAR(lags=order, n_series=n_series, n_layers=0)
+        weight = torch.zeros(horizon, lags)
+        weight[:, -1] = 1.0
+        self.register_buffer("weight", weight)
+        self.register_buffer("by_var", torch.tensor(False))
+        share = torch.tensor(1.0 if network is None else 0.5)
         self.register_buffer("share", share)
 
     def forward(self, window: Tensor) -> Tensor:
         """Forecast (B, horizon, C) from a window (B, lags, C)."""
-        static = self.static(window)
-        if self.network is None:
-            return static
-        return torch.lerp(self.network(window), static, self.share)
+        if self.network is None or self.share == 1:
+            return self.static(window)
+        return torch.lerp(self.network(window), self.static(window), self.share)
 
     def static(self, window: Tensor) -> Tensor:
-        """The direct ridge alone."""
-        centre = window.mean(dim=1, keepdim=True)
-        return centre + self.weight @ (window - centre)
+        """The static path alone."""
+        if self.by_var:
+            return roll_out(self.var, window[:, -self.var.lags :], self.horizon)
+        return self.weight @ window
 
     @torch.no_grad()
     def fit_share(self, batches) -> None:
-        """Set each step's share by least squares on (window, target) pairs.
+        """Set the share from (window, target) pairs in the order of time.
 
-        Minimises the squared error of the mix over [0, 1]; equal forecasts leave the
-        share as it is.
+        The network's part in the least squared error, shrunk by how sure it is: by
+        ``1 - (q / t)^2``, as James and Stein (1961) do, with t the part's ratio to its
+        standard error over stretches of one horizon, whose forecasts do not overlap,
+        and q the bound of one standard error in Student's distribution. Too few pairs
+        for two stretches leave the static path alone.
         """
-        cross, square = torch.zeros_like(self.share), torch.zeros_like(self.share)
+        products = []
         for window, target in batches:
-            dynamic = self.network(window)
-            difference = self.static(window) - dynamic
-            cross += (difference * (target - dynamic)).sum(dim=(0, 2)).unsqueeze(1)
-            square += difference.square().sum(dim=(0, 2)).unsqueeze(1)
-        best = (cross / square).clamp(0, 1)
-        self.share.copy_(torch.where(square > 0, best, self.share))
+            dynamic, static = self.network(window), self.static(window)
+            excess = dynamic - static
+            both = torch.stack([excess * (target - static), excess.square()])
+            products.append(both.mean(dim=(2, 3)))
+        cross, square = torch.cat(products, dim=1).cpu().double().numpy()
+        self.share.fill_(1 - _sure_part(cross, square, self.horizon))
+
+
+def _sure_part(cross: np.ndarray, square: np.ndarray, stretch: int) -> float:
+    """Shrunk coefficient of a regression through zero, from products of windows."""
+    n_stretches = len(cross) // stretch
+    if n_stretches < 2 or not cross.mean() > 0:
+        return 0.0
+    part = cross.mean() / square.mean()
+    scores = cross - part * square
+    means = np.array([some.mean() for some in np.array_split(scores, n_stretches)])
+    error = means.std(ddof=1) / np.sqrt(n_stretches) / square.mean()
+    bound = scipy.stats.t.isf(_ONE_SIDED, n_stretches - 1) * error
+    return float(np.clip(part * (1 - min(1, bound / part) ** 2), 0, 1))
