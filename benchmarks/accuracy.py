@@ -123,7 +123,7 @@ def main() -> None:
     groups = table.groupby(["horizon", "lags", "preset"], sort=False)
     means = groups.mean()
     means.insert(2, "spread of MSE", groups["MSE"].std())
-    print(means.round(4).reset_index().to_string(index=False))
+    print(means.round(5).reset_index().to_string(index=False))
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ Segments = Sequence[np.ndarray]
 _CHUNK = 8_192
 _N_BLOCKS = 5
 # In steps of half a decade.
-ALPHAS = 10.0 ** np.arange(-3, 2.5, 0.5)
+_ALPHAS = 10.0 ** np.arange(-3, 2.5, 0.5)
 
 
 def ridge_var(
@@ -76,26 +76,11 @@ def ridge_direct(
 def choose_var_alpha(
     segments: Segments, order: int, n_inputs: int | None = None
 ) -> float:
-    """Penalty of `ridge_var` for forecasts of one step, by blocks left out.
-
-    The largest one within a standard error of the best, the rule of Breiman et al.
-    (1984) for the simplest model that may be the best; errors of one block are compared
-    in pairs.
-    """
-    errors = np.array(
-        [
-            [held_out.error(fitted.solve(alpha)) for alpha in ALPHAS]
-            for fitted, held_out in (
-                [_VARProblem(part, order, n_inputs) for part in parts]
-                for parts in leave_blocks_out(segments, order, 1)
-            )
-        ]
+    """Penalty of `ridge_var` with the least information criterion of Schwarz (1978)."""
+    alphas = np.logspace(-6, 3, 91)
+    return float(
+        alphas[_VARProblem(segments, order, n_inputs).schwarz(alphas).argmin()]
     )
-    if len(errors) < 2:
-        return 1.0
-    excess = errors - errors[:, [errors.mean(axis=0).argmin()]]
-    within = excess.mean(axis=0) <= excess.std(axis=0, ddof=1) / np.sqrt(len(errors))
-    return float(ALPHAS[within].max())
 
 
 def choose_direct_alpha(
@@ -108,7 +93,7 @@ def choose_direct_alpha(
 
     Returned with this error, which is infinite where there are no such blocks.
     """
-    alphas = ALPHAS if alphas is None else alphas
+    alphas = _ALPHAS if alphas is None else alphas
     errors = [
         [held_out.error(fitted.weight(alpha)) for alpha in alphas]
         for fitted, held_out in (
@@ -169,7 +154,7 @@ class _VARProblem:
         used = np.concatenate([inputs, outputs])
         self.mean = first[used] / count
         self.second = second[np.ix_(used, used)] / count
-        self.n_inputs = len(inputs)
+        self.n_inputs, self.count = len(inputs), count
         self.penalty = np.repeat(np.arange(order, 0, -1.0) ** 2, n_inputs)
 
     def solve(self, alpha: float) -> np.ndarray:
@@ -180,13 +165,30 @@ class _VARProblem:
         intercept = self.mean[n:] - coef @ self.mean[:n]
         return np.column_stack([intercept, coef])
 
-    def error(self, coef: np.ndarray) -> float:
-        """Mean squared error over windows and targets."""
-        intercept, slope = coef[:, 0], coef[:, 1:]
-        residual = np.hstack([-slope, np.eye(len(coef))])
-        shift = residual @ self.mean
-        squares = np.einsum("ij,ij->i", residual @ self.second, residual)
-        return np.mean(squares - 2 * intercept * shift + intercept**2)
+    def schwarz(self, alphas: np.ndarray) -> np.ndarray:
+        """Schwarz criterion of each penalty, the sum of those of the equations.
+
+        Coefficients count as ``tr(S (S + alpha P)^-1)``, S the moments and P the
+        penalty; no more than half as many as windows are allowed, where errors vanish.
+        """
+        n = self.n_inputs
+        covariance = self.second - np.outer(self.mean, self.mean)
+        weight = 1 / np.sqrt(self.penalty)
+        values, vectors = scipy.linalg.eigh(
+            covariance[:n, :n] * weight * weight[:, np.newaxis]
+        )
+        values = values.clip(0)
+        cross = np.square(vectors.T @ (weight[:, np.newaxis] * covariance[:n, n:]))
+        kept = 1 / (values + alphas[:, np.newaxis])
+        explained = (2 * kept - values * kept**2) @ cross
+        errors = np.diag(covariance)[n:] - explained
+        n_coef = (values * kept).sum(axis=1) + 1
+        # Not the logarithm of nothing but rounding.
+        least = np.finfo(float).eps * np.diag(covariance)[n:].clip(1e-100)
+        fit = self.count * np.log(np.maximum(errors, least)).sum(axis=1)
+        criterion = fit + np.log(self.count) * n_coef * errors.shape[1]
+        allowed = n_coef <= self.count / 2
+        return np.where(allowed, criterion, np.inf) if allowed.any() else -alphas
 
 
 class _DirectProblem:

@@ -36,9 +36,8 @@ class LinearAttentionVAR(LinearAttentionVARModel, VARInspection, WindowForecaste
         Share of activations dropped in training.
     alpha : float or "auto", default="auto"
         Ridge penalty of the classical VAR on standardised series, per row, times the
-        square of the lag; 0 is ordinary least squares. "auto" leaves out fifths of the
-        rows in turn and takes the largest penalty whose one-step error is within a
-        standard error of the least.
+        square of the lag; 0 is ordinary least squares. "auto" takes the one with the
+        least information criterion of Schwarz.
     learning_rate : float, default=0.01
         Peak of the one-cycle schedule of AdamW.
     max_epochs : int, default=20
@@ -236,8 +235,9 @@ class SAMoVARForecaster(SAMoVARModel, TokenInspection, VARInspection, WindowFore
         best, the network's shrunk to what is sure (one half with
         ``early_stopping=False``).
     alpha : float or "auto", default="auto"
-        Ridge penalty of the static path on standardised series, per window. "auto"
-        chooses it on fifths of the rows left out in turn.
+        Ridge penalty of the static path on standardised series, per window; that of a
+        VAR is multiplied by the square of the lag. "auto" chooses it: for a VAR by the
+        information criterion of Schwarz, else on fifths of the rows left out in turn.
     learning_rate : float, default=3e-3
         Peak of the one-cycle schedule of AdamW.
     max_epochs : int, optional

@@ -30,9 +30,8 @@ class LinearAttentionVARRegressor(LinearAttentionVARModel, WindowRegressor):
         Share of activations dropped in training.
     alpha : float or "auto", default="auto"
         Ridge penalty of the classical VAR on standardised series, per row, times the
-        square of the lag; 0 is ordinary least squares. "auto" leaves out fifths of the
-        rows in turn and takes the largest penalty whose one-step error is within a
-        standard error of the least.
+        square of the lag; 0 is ordinary least squares. "auto" takes the one with the
+        least information criterion of Schwarz.
     learning_rate : float, default=0.01
         Peak of the one-cycle schedule of AdamW.
     max_epochs : int, default=20
@@ -191,8 +190,9 @@ class SAMoVARRegressor(SAMoVARModel, WindowRegressor):
         Without ``y``, as in `SAMoVARForecaster`. With ``y``, a ridge regression on the
         window stands beside the network whatever is given here.
     alpha : float or "auto", default="auto"
-        Ridge penalty of the static path on standardised series, per window. "auto"
-        chooses it on fifths of the rows left out in turn.
+        Ridge penalty of the static path on standardised series, per window; that of a
+        VAR is multiplied by the square of the lag. "auto" chooses it: for a VAR by the
+        information criterion of Schwarz, else on fifths of the rows left out in turn.
     learning_rate : float, default=3e-3
         Peak of the one-cycle schedule of AdamW.
     max_epochs : int, optional

@@ -8,7 +8,7 @@ from sklearn.linear_model import Ridge
 from statsmodels.tsa.api import VAR
 
 from skvar._ridge import (
-    ALPHAS,
+    _ALPHAS,
     choose_direct_alpha,
     choose_var_alpha,
     direct_error,
@@ -135,44 +135,57 @@ def test_chosen_alphas_are_those_of_explicit_windows():
     errors = []
     for training, [held_out] in leave_blocks_out([values], 6, 2):
         table = window_table(held_out[..., np.newaxis], 8)
-        fits = [sklearns_direct(training, 6, 2, alpha) for alpha in ALPHAS]
+        fits = [sklearns_direct(training, 6, 2, alpha) for alpha in _ALPHAS]
         errors.append(
             [np.square(table[:, :6] @ w.T - table[:, 6:]).mean() for w in fits]
         )
     assert len(errors) == 5
     means = np.mean(errors, axis=0)
     alpha, error = choose_direct_alpha([values], 6, 2)
-    assert alpha == ALPHAS[means.argmin()]
-    assert ALPHAS[0] < alpha < ALPHAS[-1]
+    assert alpha == _ALPHAS[means.argmin()]
+    assert _ALPHAS[0] < alpha < _ALPHAS[-1]
     assert error == pytest.approx(means.min())
 
 
-def test_chosen_penalty_of_a_var_is_the_largest_within_a_standard_error():
+def test_chosen_penalty_of_a_var_has_the_least_schwarz_criterion():
     rng = np.random.default_rng(0)
     values = rng.normal(size=(80, 3))
     values[1:] += 0.4 * values[:-1]
-    errors = []
-    for training, [held_out] in leave_blocks_out([values], 2, 1):
-        fits = [sklearns_var(training, 2, alpha) for alpha in ALPHAS]
-        lagged = np.stack([held_out[1:-1], held_out[:-2]])
-        errors.append(
-            [
-                np.square(np.einsum("loi,lti->to", m, lagged) + c - held_out[2:]).mean()
-                for m, c in fits
-            ]
+    lagged = np.hstack([values[1:-1], values[:-2] / 2])
+    lagged -= lagged.mean(axis=0)
+
+    def criterion(alpha):
+        matrices, intercept = sklearns_var([values], 2, alpha)
+        rows = np.stack([values[1:-1], values[:-2]])
+        forecast = np.einsum("loi,lti->to", matrices, rows) + intercept
+        errors = np.square(values[2:] - forecast).mean(axis=0)
+        hat = lagged @ np.linalg.solve(
+            lagged.T @ lagged + 78 * alpha * np.eye(6), lagged.T
         )
-    errors = np.array(errors)
-    best = errors.mean(axis=0).argmin()
-    excess = errors - errors[:, [best]]
-    bound = excess.std(axis=0, ddof=1) / np.sqrt(5)
-    expected = max(i for i in range(len(ALPHAS)) if excess[:, i].mean() <= bound[i])
-    assert best < expected < len(ALPHAS) - 1
-    assert choose_var_alpha([values], 2) == ALPHAS[expected]
+        return 78 * np.log(errors).sum() + np.log(78) * 3 * (np.trace(hat) + 1)
+
+    chosen = choose_var_alpha([values], 2)
+    assert 1e-5 < chosen < 100
+    for alpha in (chosen / 10, chosen / 1.26, chosen * 1.26, chosen * 10):
+        assert criterion(chosen) < criterion(alpha)
+
+
+def test_penalty_vanishes_with_more_rows():
+    rng = np.random.default_rng(1)
+    matrix = np.array([[0.5, 0.2], [-0.3, 0.4]])
+    alphas = []
+    for n_rows in (200, 2000, 20000):
+        values = rng.normal(size=(n_rows, 2))
+        for row in range(1, n_rows):
+            values[row] += matrix @ values[row - 1]
+        alphas.append(choose_var_alpha([values], 1))
+    # As log(n) / n.
+    assert alphas[2] < 0.05 * alphas[0]
 
 
 def test_too_few_rows_to_choose():
     values = np.random.default_rng(7).normal(size=(9, 2))
-    assert choose_var_alpha([values[:3]], 2) == 1.0
+    assert choose_var_alpha([values[:3]], 2) == pytest.approx(1000)
     assert choose_direct_alpha([values], 6, 2)[1] == np.inf
 
 
