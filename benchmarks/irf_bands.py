@@ -20,11 +20,14 @@ from skvar.datasets import make_var
 PERIODS = 8
 
 
-def covered(seed: int, n_rows: int, n_series: int, order: int, n_boot: int, **options):
+def covered(
+    seed: int, n_rows: int, n_series: int, order: int, alpha, n_boot: int, **options
+):
     """Whether each band holds the true plain and orthogonal response."""
     made = make_var(n_rows, n_series, order, shock_correlation=0.3, random_state=seed)
     truth = VARProcess(made.matrices[0], made.intercept, made.sigma_u)
-    var = LinearAttentionVAR(order, n_layers=0).fit(made.series).var_coefficients()
+    forecaster = LinearAttentionVAR(order, n_layers=0, alpha=alpha).fit(made.series)
+    var = forecaster.var_coefficients()
     hits = []
     for orth in (False, True):
         bands = var.irf(
@@ -45,6 +48,7 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=300)
     parser.add_argument("--series", type=int, default=3)
     parser.add_argument("--order", type=int, default=1)
+    parser.add_argument("--alpha", default="0", help="a number or 'auto'")
     parser.add_argument("--n-boot", type=int, default=200)
     parser.add_argument("--block-length", type=int, default=1)
     parser.add_argument("--jobs", type=int, default=-1)
@@ -55,6 +59,7 @@ def main() -> None:
             args.rows,
             args.series,
             args.order,
+            args.alpha if args.alpha == "auto" else float(args.alpha),
             args.n_boot,
             block_length=args.block_length,
         )
@@ -63,8 +68,8 @@ def main() -> None:
     plain, orth = np.mean(hits, axis=0)
     print(
         f"{args.replications} VAR({args.order}) of {args.series} series and "
-        f"{args.rows} rows, block length {args.block_length}: 90 % bands cover "
-        f"{plain:.1%} of plain and {orth:.1%} of orthogonal responses"
+        f"{args.rows} rows, alpha {args.alpha}, block length {args.block_length}: "
+        f"90 % bands cover {plain:.1%} of plain and {orth:.1%} of orthogonal responses"
     )
 
 

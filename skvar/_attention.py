@@ -63,40 +63,45 @@ def linear_attention(
     if form not in _FORMS:
         raise ValueError(f"form must be 'auto' or one of {list(_FORMS)}, not {form!r}.")
     q, k, v = (x.transpose(1, 2) for x in (q, k, v))
-    if initial_state is None:
-        initial_state = q.new_zeros(*q.shape[:2], q.shape[-1], v.shape[-1])
+    final_state = k.mT @ v
+    if initial_state is not None:
+        final_state = initial_state + final_state
     if q.shape[2] == 0:
-        return v.transpose(1, 2), initial_state
-    out, final_state = _FORMS[form](q, k, v, initial_state)
-    return out.transpose(1, 2), final_state
+        return v.transpose(1, 2), final_state
+    return _FORMS[form](q, k, v, initial_state).transpose(1, 2), final_state
 
 
-def _materialised(q: Tensor, k: Tensor, v: Tensor, state: Tensor):
-    states = state.unsqueeze(2) + torch.cumsum(k.unsqueeze(-1) * v.unsqueeze(-2), dim=2)
-    return (q.unsqueeze(-2) @ states).squeeze(-2), states[:, :, -1]
+def _materialised(q: Tensor, k: Tensor, v: Tensor, state: Tensor | None):
+    states = torch.cumsum(k.unsqueeze(-1) * v.unsqueeze(-2), dim=2)
+    if state is not None:
+        states = states + state.unsqueeze(2)
+    return (q.unsqueeze(-2) @ states).squeeze(-2)
 
 
-def _parallel(q: Tensor, k: Tensor, v: Tensor, state: Tensor):
-    out = (q @ k.mT).tril() @ v + q @ state
-    return out, state + k.mT @ v
+def _parallel(q: Tensor, k: Tensor, v: Tensor, state: Tensor | None):
+    out = (q @ k.mT).tril() @ v
+    return out if state is None else out + q @ state
 
 
-def _chunked(q: Tensor, k: Tensor, v: Tensor, state: Tensor):
+def _chunked(q: Tensor, k: Tensor, v: Tensor, state: Tensor | None):
     n = q.shape[2]
     q, k, v = (
         F.pad(x, (0, 0, 0, -n % CHUNK)).unflatten(2, (-1, CHUNK)) for x in (q, k, v)
     )
-    states = torch.cumsum(torch.cat([state.unsqueeze(2), k.mT @ v], dim=2), dim=2)
-    out = (q @ k.mT).tril() @ v + q @ states[:, :, :-1]
-    return out.flatten(2, 3)[:, :, :n], states[:, :, -1]
+    added = (k.mT @ v)[:, :, :-1]
+    first = torch.zeros_like(added[:, :, :1]) if state is None else state.unsqueeze(2)
+    states = torch.cumsum(torch.cat([first, added], dim=2), dim=2)
+    out = (q @ k.mT).tril() @ v + q @ states
+    return out.flatten(2, 3)[:, :, :n]
 
 
-def _recurrent(q: Tensor, k: Tensor, v: Tensor, state: Tensor):
+def _recurrent(q: Tensor, k: Tensor, v: Tensor, state: Tensor | None):
     out = []
     for q_t, k_t, v_t in zip(*(x.unbind(2) for x in (q, k, v)), strict=True):
-        state = state + k_t.unsqueeze(-1) * v_t.unsqueeze(-2)
+        added = k_t.unsqueeze(-1) * v_t.unsqueeze(-2)
+        state = added if state is None else state + added
         out.append((q_t.unsqueeze(-2) @ state).squeeze(-2))
-    return torch.stack(out, dim=2), state
+    return torch.stack(out, dim=2)
 
 
 _FORMS: dict[str, Callable] = {

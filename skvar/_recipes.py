@@ -35,7 +35,7 @@ _REQUIRED_GAIN = 3.0
 _VAR_LAGS, _VAR_INPUTS = 4, 512
 
 # Steps that SAMoVAR is trained for by default, and epochs that make them of few rows.
-_STEPS, _MOST_EPOCHS = 500, 20
+_STEPS, _MOST_EPOCHS = 300, 20
 
 # Tokens that a window has at least, by default.
 _LEAST_TOKENS = 4

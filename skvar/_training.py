@@ -152,6 +152,7 @@ def _engine(
         lr=options.learning_rate,
         optimizer__betas=(0.9, 0.95),
         optimizer__weight_decay=options.weight_decay,
+        optimizer__fused=options.device.type in ("cpu", "cuda"),
         batch_size=options.batch_size,
         iterator_train=partial(Windows.batches, shuffle=True),
         train_split=None,

@@ -1,6 +1,7 @@
 """Analysis of the matrices of a vector autoregression, whoever estimated them."""
 
 import numbers
+import warnings
 from collections.abc import Callable, Sequence
 from functools import cached_property, partial
 from types import SimpleNamespace
@@ -23,6 +24,9 @@ from ._var_algebra import (
     var_model,
 )
 from ._var_plots import VARPlots
+
+# Standard errors beyond which moving the bands does not mend them.
+_LARGE_BIAS = 0.5
 
 
 class VARCoefficients(VARPlots):
@@ -230,9 +234,10 @@ class VARCoefficients(VARPlots):
         cumulative : bool, default=False
             Whether to sum the responses up to each horizon.
         bands : float, optional
-            Coverage of Efron's percentile bands, such as 0.9: series are simulated from
-            these matrices with residuals drawn anew, and ``refit`` estimates each. A
-            refit that is biased moves its bands, perhaps away from the response.
+            Coverage of percentile bands, such as 0.9: series are simulated from these
+            matrices with residuals drawn anew, and ``refit`` estimates each. The bands
+            are moved by twice the mean error of these estimates, once for the bias of
+            the replicates and once for that of the estimate itself.
         n_boot : int, default=200
             Simulated series.
         block_length : int, default=1
@@ -258,6 +263,12 @@ class VARCoefficients(VARPlots):
             If an argument is out of its range, or bands are asked for without history
             or of an explosive VAR.
 
+        Warns
+        -----
+        UserWarning
+            If the bias is so large, half a standard error on average, that bands need
+            not cover what they say.
+
         References
         ----------
         .. [1] Brüggemann, R., Jentsch, C. and Trenkler, C. (2016). Inference in VARs
@@ -282,8 +293,12 @@ class VARCoefficients(VARPlots):
                 n_jobs=n_jobs,
                 verbose=verbose,
             )
+            bias = replicates.mean(axis=0) - columns["value"]
+            _warn_of_bias(bias, replicates.std(axis=0), n_boot)
             edges = 0.5 - bands / 2, 0.5 + bands / 2
-            columns["lower"], columns["upper"] = np.quantile(replicates, edges, axis=0)
+            columns["lower"], columns["upper"] = (
+                np.quantile(replicates, edges, axis=0) - 2 * bias
+            )
         table = self._tidy(columns, horizon=np.arange(periods + 1))
         if bands is not None:
             table.attrs["coverage"] = bands
@@ -611,6 +626,22 @@ def _named(names, history, n_series: int) -> tuple[list, pd.DataFrame | None]:
             "these, in this order."
         )
     return names, history.set_axis(names, axis=1)
+
+
+def _warn_of_bias(bias: np.ndarray, error: np.ndarray, n_boot: int) -> None:
+    estimated = error > 1e-8 * error.max()
+    if not estimated.any():
+        return
+    share = np.abs(bias[estimated] / error[estimated]).mean()
+    if share > _LARGE_BIAS + 1 / np.sqrt(n_boot):
+        warnings.warn(
+            f"Estimates on simulated series are off by {share:.1f} of their standard "
+            "errors on average: a penalty or a unit root makes the forecaster biased, "
+            "and bands need not cover the response. For inference do without, as in "
+            "LinearAttentionVAR(n_layers=0, alpha=0).",
+            UserWarning,
+            stacklevel=3,
+        )
 
 
 def _check_share(name: str, value: float) -> None:

@@ -241,7 +241,7 @@ class SAMoVARForecaster(SAMoVARModel, TokenInspection, VARInspection, WindowFore
     learning_rate : float, default=3e-3
         Peak of the one-cycle schedule of AdamW.
     max_epochs : int, optional
-        Passes over the training windows, at most; by default as many as make 500
+        Passes over the training windows, at most; by default as many as make 300
         steps, but at least 2 and at most 20.
     batch_size : int, default=32
         Windows in a step.

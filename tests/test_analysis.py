@@ -201,7 +201,18 @@ def test_refits_have_the_covariance_of_the_model():
     standard_error = np.std(ratios) / np.sqrt(200)
     assert abs(np.mean(ratios) - 1) < 4 * standard_error < 0.05
     roots = [np.linalg.cholesky(one[2]).ravel() for one in recorder.estimates]
-    np.testing.assert_allclose(bands["upper"], np.quantile(roots, 0.95, axis=0))
+    bias = np.mean(roots, axis=0) - np.linalg.cholesky(theirs.sigma_u).ravel()
+    upper = np.quantile(roots, 0.95, axis=0) - 2 * bias
+    np.testing.assert_allclose(bands["upper"], upper, atol=1e-12)
+
+
+def test_bands_say_that_the_forecaster_is_biased(us_change):
+    bands = {"bands": 0.9, "n_boot": 40, "random_state": 0}
+    free = LinearAttentionVAR(2, n_layers=0, alpha=0).fit(us_change)
+    free.var_coefficients().irf(4, **bands)
+    shrunk = LinearAttentionVAR(2, n_layers=0, alpha=3).fit(us_change)
+    with pytest.warns(UserWarning, match=r"off by .* bands need not cover.*alpha=0"):
+        shrunk.var_coefficients().irf(4, **bands)
 
 
 def test_residuals_of_known_matrices_have_all_degrees_of_freedom(ols, us_change):

@@ -424,6 +424,7 @@ def test_refit_trains_on_all_rows_for_as_long(static_path, us_change):
         horizon=2,
         dropout=0.0,
         batch_size=1000,
+        d_model=16,
         static_path=static_path,
         alpha=0.1,
         max_epochs=60,
@@ -448,8 +449,8 @@ def test_refit_trains_on_all_rows_for_as_long(static_path, us_change):
     assert off < 0.1 * (forecasts(kept) - expected).std()
 
 
-@pytest.mark.parametrize(("n_rows", "epochs"), [(1000, 19), (60, 20), (20000, 2)])
-def test_default_epochs_make_500_steps(n_rows, epochs):
+@pytest.mark.parametrize(("n_rows", "epochs"), [(1000, 12), (60, 20), (20000, 2)])
+def test_default_epochs_make_300_steps(n_rows, epochs):
     forecaster = SAMoVARForecaster(4)
     # 27 batches of 32 windows make one epoch of 850.
     n_windows = round(0.85 * n_rows)
