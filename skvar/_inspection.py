@@ -84,6 +84,7 @@ class VARInspection:
             n_rows=len(self._history),
             scale=self.scaler_.scale_,
             refit=_Refit(self),
+            alpha=self.alpha_ or 0.0,
         )
 
     def compare_with_ols(self, Y=None) -> pd.DataFrame:

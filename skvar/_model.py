@@ -146,29 +146,26 @@ class WindowModel:
             "lags": 1,
             "n_layers": 0,
             "n_heads": 1,
-            "max_epochs": 0,
             "batch_size": 1,
             "n_iter_no_change": 1,
         }
         for name, least in at_least.items():
-            if name == "max_epochs" and self.max_epochs is None:
-                continue
             check_scalar(getattr(self, name), name, numbers.Integral, min_val=least)
         below = {
-            "alpha": math.inf,
             "learning_rate": math.inf,
             "weight_decay": math.inf,
             "dropout": 1,
             "validation_fraction": 1,
         }
+        if isinstance(self.alpha, str):
+            if self.alpha != "auto":
+                raise ValueError(
+                    f"alpha must be a number or 'auto', not {self.alpha!r}."
+                )
+        else:
+            below["alpha"] = math.inf
         for name, bound in below.items():
             value = getattr(self, name)
-            if name == "alpha" and isinstance(value, str):
-                if value != "auto":
-                    raise ValueError(
-                        f"alpha must be a number or 'auto', not {value!r}."
-                    )
-                continue
             check_scalar(value, name, numbers.Real)
             if not 0 <= value < bound:
                 raise ValueError(f"{name}={value} is not in the range [0, {bound}).")
@@ -360,6 +357,6 @@ def _load(network: nn.Module, weights: dict) -> None:
         raise ValueError(
             "Training goes on from the network of the last fit (warm_start=True, or "
             "update), but its sizes do not fit the present parameters or data; put "
-            "lags, horizon, n_layers, n_heads, d_model and the series back, or set "
-            "warm_start=False and fit anew."
+            "lags, horizon, token_length, n_layers, n_heads, d_model, static_path and "
+            "the series back, or set warm_start=False and fit anew."
         ) from error

@@ -3,6 +3,7 @@
 import copy
 import math
 import numbers
+from functools import partial
 
 import numpy as np
 import torch
@@ -48,6 +49,7 @@ class LinearAttentionVARModel(WindowModel):
         super()._check_parameters()
         check_scalar(self.d_model, "d_model", numbers.Integral, min_val=1)
         check_scalar(self.memory, "memory", numbers.Integral, min_val=0)
+        check_scalar(self.max_epochs, "max_epochs", numbers.Integral, min_val=0)
 
     @property
     def _window_rows(self):
@@ -92,14 +94,18 @@ class SAMoVARModel(WindowModel):
 
     def _check_parameters(self):
         super()._check_parameters()
-        for name in ("token_length", "d_model"):
+        check_scalar(self.d_model, "d_model", numbers.Integral, min_val=1)
+        for name in ("token_length", "max_epochs"):
             if getattr(self, name) is not None:
-                check_scalar(getattr(self, name), name, numbers.Integral, min_val=1)
+                least = int(name == "token_length")
+                check_scalar(getattr(self, name), name, numbers.Integral, min_val=least)
         if self.static_path not in ("auto", "ridge", "var", None):
             raise ValueError(
                 "static_path must be 'auto', 'ridge', 'var' or None, not "
                 f"{self.static_path!r}."
             )
+        for name in ("scaled", "refit"):
+            check_scalar(getattr(self, name), name, (bool, np.bool_))
         if self.centre not in ("auto", "token", "last"):
             raise ValueError(
                 f"centre must be 'auto', 'token' or 'last', not {self.centre!r}."
@@ -109,10 +115,11 @@ class SAMoVARModel(WindowModel):
                 "n_layers=0 leaves only the static path; set static_path='auto' or "
                 "n_layers of at least 1."
             )
-        if self.alpha == 0:
+        if self.alpha == 0 and self.static_path in ("auto", "ridge"):
             raise ValueError(
-                "alpha=0 must be positive: centred windows have one dimension less "
-                "than coefficients."
+                "alpha=0 must be positive: windows minus their last row have one "
+                "dimension less than coefficients. Pass static_path='var' for ordinary "
+                "least squares."
             )
 
     @property
@@ -166,8 +173,9 @@ class SAMoVARModel(WindowModel):
     def _estimate(self, network, rows, device, fresh):
         if rows.n_inputs is not None:
             return _estimate_under_ridge(self, network, rows, device, fresh)
+        self.alpha_ = None
         training, validation = self._split(rows, self.horizon_)
-        if fresh and self.n_layers:
+        if self.n_layers and (fresh or self.centre != "auto"):
             self._choose_centre(network, training)
         if self.static_path is None:
             return self._train_again(network, rows, training, validation, device)
@@ -177,6 +185,7 @@ class SAMoVARModel(WindowModel):
             self._solve_static(network, rows, alpha)
             return TrainingRecord()
         self._solve_static(network, training, alpha)
+        network.share.fill_(0.5)
         record = self._train_again(
             network.network, rows, training, validation, device, mix=network
         )
@@ -204,30 +213,29 @@ class SAMoVARModel(WindowModel):
             mix.to(device)
             windows = validation.windows(self.lags, self.horizon_)
             mix.fit_share(windows.to(device).batches(BATCH))
-        used = mix is None or (mix.share < 1).any()
+        used = mix is None or not mix.static_only
         if self.refit and used and record.best_epoch:
+            kept = copy.deepcopy(network.state_dict())
             network.load_state_dict(start)
-            self._train(network, rows, None, device, max_epochs=record.best_epoch)
+            again = self._train(
+                network, rows, None, device, max_epochs=record.best_epoch
+            )
+            if len(again.loss_curve) < record.best_epoch:
+                network.load_state_dict(kept)
         return record
 
     def _choose_centre(self, network: nn.Module, rows: Rows) -> None:
-        """Centre windows on their last row, if that is what the parameter or data say.
-
-        A new network centres on the last token, as the paper does.
-        """
+        """Centre windows on their last token or row, as the parameter or data say."""
         if isinstance(network, StaticPath):
             network = network.network
-        last = torch.zeros_like(network.centre)
+        token = torch.full_like(network.centre, 1 / len(network.centre))
+        last = torch.zeros_like(token)
         last[-1] = 1.0
         if self.centre == "auto":
-            errors = [
-                self._error_of_constant(rows, centre)
-                for centre in (network.centre, last)
-            ]
-            if errors[0] <= errors[1]:
-                return
-        if self.centre != "token":
-            network.centre.copy_(last)
+            best = min(token, last, key=partial(self._error_of_constant, rows))
+        else:
+            best = token if self.centre == "token" else last
+        network.centre.copy_(best)
 
     def _error_of_constant(self, rows: Rows, centre: Tensor) -> float:
         weight = np.zeros((self.horizon_, self.lags))
@@ -235,34 +243,63 @@ class SAMoVARModel(WindowModel):
         return direct_error(rows.segments, weight)
 
     def _choose_static(self, network: StaticPath, rows: Rows) -> float:
-        """Choose the kind of static path, if asked to, and return its penalty."""
-        sizes = rows.segments, self.lags, self.horizon_
-        given = None if self.alpha == "auto" else [self.alpha]
-        errors, alphas = {}, {}
+        """Choose the kind of static path, if asked to, and return its penalty.
+
+        By the error on blocks left out; the ridge where there are none.
+        """
+        alphas, errors = {}, {}
         if self.static_path != "var":
-            alphas["ridge"], errors["ridge"] = choose_direct_alpha(*sizes, given)
-        if self.static_path != "ridge":
-            alphas["var"] = _var_alpha(self, rows, network.var.lags)
+            given = None if self.alpha == "auto" else [self.alpha]
+            alphas["ridge"], errors["ridge"] = choose_direct_alpha(
+                rows.segments, self.lags, self.horizon_, given
+            )
+        if self.static_path == "var" or (
+            self.static_path == "auto" and network.var.n_series <= _VAR_INPUTS
+        ):
+            alphas["var"] = _var_alpha(
+                self, self._observed(rows, network.var.lags), network.var.lags
+            )
+        if len(alphas) == 2:
             errors["var"] = self._var_error(network.var, rows, alphas["var"])
-        kind = min(errors, key=errors.get)
+        kind = min(alphas, key=lambda kind: errors.get(kind, 0.0))
         network.by_var.fill_(kind == "var")
         return alphas[kind]
 
     def _var_error(self, var: nn.Module, rows: Rows, alpha: float) -> float:
-        """Mean squared error of a VAR on the blocks that the direct ridge sees."""
+        """Mean squared error of a VAR on the blocks that the direct ridge forecasts.
+
+        Infinite for an explosive one, and where there are no such blocks.
+        """
         var, errors = copy.deepcopy(var).double(), []
-        for training, held_out in leave_blocks_out(
-            rows.segments, self.lags, self.horizon_
-        ):
+        _solve_var(var, self._observed(rows, var.lags), alpha)
+        if not _is_stable(var.matrices.numpy()):
+            return math.inf
+        blocks = leave_blocks_out(
+            rows.segments, self.lags, self.horizon_, order=var.lags
+        )
+        for training, held_out in blocks:
             _solve_var(var, Rows(training), alpha)
             recent = [values[self.lags - var.lags :] for values in held_out]
             windows = Windows(recent, var.lags, self.horizon_)
             errors.append(squared_errors(var, windows).mean().item())
-        return np.mean(errors) if errors else 0.0
+        return np.mean(errors) if errors else math.inf
+
+    def _observed(self, rows: Rows, order: int) -> Rows:
+        """Rows without the copies of the first one that fill a short segment up.
+
+        They make a window of it, but are no data for a VAR of fewer lags.
+        """
+        segments = []
+        for values in rows.segments:
+            copies = 0
+            if len(values) == self.lags + 1:
+                copies = (values[1:] == values[0]).all(axis=1).cumprod().sum()
+            segments.append(values[min(copies, len(values) - order - 1) :])
+        return Rows(segments)
 
     def _solve_static(self, network: StaticPath, rows: Rows, alpha: float) -> None:
         if network.by_var:
-            _solve_var(network.var, rows, alpha)
+            _solve_var(network.var, self._observed(rows, network.var.lags), alpha)
         else:
             weight = ridge_direct(rows.segments, self.lags, self.horizon_, alpha)
             network.weight.copy_(_as(network.weight, weight))
@@ -305,6 +342,14 @@ def _solve_var(var: LinearAttentionVAR, rows: Rows, alpha: float) -> None:
     matrices, intercept = ridge_var(rows.segments, order, alpha, rows.n_inputs)
     var.matrices.copy_(_as(var.matrices, matrices))
     var.intercept.copy_(_as(var.intercept, intercept))
+
+
+def _is_stable(matrices: np.ndarray) -> bool:
+    """Whether forecasts of a VAR (p, C, C) stay bounded, up to rounding."""
+    order, n_series = matrices.shape[:2]
+    companion = np.eye(order * n_series, k=-n_series)
+    companion[:n_series] = np.hstack(matrices)
+    return np.abs(np.linalg.eigvals(companion)).max() < 1 + 1e-6
 
 
 def _as(like: Tensor, array: np.ndarray) -> Tensor:

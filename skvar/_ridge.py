@@ -14,8 +14,9 @@ Segments = Sequence[np.ndarray]
 
 _CHUNK = 8_192
 _N_BLOCKS = 5
-# In steps of half a decade.
-_ALPHAS = 10.0 ** np.arange(-3, 2.5, 0.5)
+_VAR_ALPHAS = np.logspace(-6, 3, 91)
+# In mean squares of the inputs.
+_ALPHAS = 10.0 ** np.arange(-4, 2.5, 0.5)
 
 
 def ridge_var(
@@ -91,9 +92,11 @@ def choose_direct_alpha(
 ) -> tuple[float, float]:
     """Penalty of `ridge_direct` with the least error on blocks left out.
 
-    Returned with this error, which is infinite where there are no such blocks.
+    Returned with this error; without such blocks the strongest penalty is, whose
+    forecast is about the last value, and an error of zero.
     """
-    alphas = _ALPHAS if alphas is None else alphas
+    if alphas is None:
+        alphas = _ALPHAS * _DirectProblem(segments, lags, horizon).size()
     errors = [
         [held_out.error(fitted.weight(alpha)) for alpha in alphas]
         for fitted, held_out in (
@@ -102,7 +105,7 @@ def choose_direct_alpha(
         )
     ]
     if not errors:
-        return float(np.median(alphas)), np.inf
+        return float(alphas[-1]), 0.0
     means = np.mean(errors, axis=0)
     return float(alphas[means.argmin()]), means.min()
 
@@ -114,29 +117,36 @@ def direct_error(segments: Segments, weight: np.ndarray) -> float:
 
 
 def leave_blocks_out(
-    segments: Segments, lags: int, horizon: int
+    segments: Segments, lags: int, horizon: int, order: int | None = None
 ) -> Iterator[tuple[list[np.ndarray], list[np.ndarray]]]:
     """Rows to estimate on, and rows whose windows forecast a block that was left out.
 
     Five blocks, or fewer if they would be shorter than two horizons; none where there
-    would be one. Training windows may look back into a block, but do not forecast it.
+    would be one. Training windows, of ``order`` rows if given, may look back into a
+    block, but do not forecast it.
     """
+    order = order or lags
     ends = np.cumsum([max(0, len(values) - lags) for values in segments])
     n_blocks = min(_N_BLOCKS, ends[-1] // (2 * horizon))
     edges = np.linspace(0, ends[-1], n_blocks + 1).round().astype(int)
     for begin, end in pairwise(edges) if n_blocks > 1 else ():
         training, held_out = [], []
         for values, last in zip(segments, ends, strict=True):
-            first = last - max(0, len(values) - lags)
-            start, stop = np.clip([begin, end], first, last) - first
-            training += [values[: lags + start], values[stop:]]
-            held_out.append(values[start : lags + stop])
-        if all(_n_windows(part, lags + horizon) for part in (training, held_out)):
+            n_futures = max(0, len(values) - lags)
+            start, stop = np.clip([begin, end], last - n_futures, last)
+            start, stop = (lags + edge - last + n_futures for edge in (start, stop))
+            if start == stop:
+                training.append(values)
+                continue
+            training += [values[:start], values[stop - order :]]
+            held_out.append(values[start - lags : stop])
+        width = order + horizon if order == lags else order + 1
+        if _n_windows(training, width) and _n_windows(held_out, lags + horizon):
             yield training, held_out
 
 
 class _VARProblem:
-    """Moments of a VAR's windows: its solution for any penalty, errors of any VAR."""
+    """Moments of a VAR's windows: the solution for any penalty, and how good it is."""
 
     def __init__(self, segments: Segments, order: int, n_inputs: int | None):
         n_columns = segments[0].shape[1]
@@ -153,46 +163,52 @@ class _VARProblem:
         outputs = n_columns * order + np.arange(last, n_columns)
         used = np.concatenate([inputs, outputs])
         self.mean = first[used] / count
-        self.second = second[np.ix_(used, used)] / count
+        second = second[np.ix_(used, used)] / count
+        self.covariance = second - np.outer(self.mean, self.mean)
         self.n_inputs, self.count = len(inputs), count
         self.penalty = np.repeat(np.arange(order, 0, -1.0) ** 2, n_inputs)
 
     def solve(self, alpha: float) -> np.ndarray:
         """Intercept and coefficients (n_targets, 1 + order * n_inputs)."""
         n = self.n_inputs
-        covariance = self.second - np.outer(self.mean, self.mean)
-        coef = _solve(covariance[:n, :n], covariance[:n, n:], alpha, self.penalty)
-        intercept = self.mean[n:] - coef @ self.mean[:n]
-        return np.column_stack([intercept, coef])
+        moments = self.covariance[:n, :n], self.covariance[:n, n:]
+        coef = _solve(*moments, alpha, self.penalty)
+        return np.column_stack([self.mean[n:] - coef @ self.mean[:n], coef])
 
     def schwarz(self, alphas: np.ndarray) -> np.ndarray:
         """Schwarz criterion of each penalty, the sum of those of the equations.
 
-        Coefficients count as ``tr(S (S + alpha P)^-1)``, S the moments and P the
-        penalty; no more than half as many as windows are allowed, where errors vanish.
+        No more than half as many coefficients as windows are allowed: where they are
+        as many, errors vanish. If no penalty is enough, the largest is best.
         """
-        n = self.n_inputs
-        covariance = self.second - np.outer(self.mean, self.mean)
-        weight = 1 / np.sqrt(self.penalty)
-        values, vectors = scipy.linalg.eigh(
-            covariance[:n, :n] * weight * weight[:, np.newaxis]
-        )
-        values = values.clip(0)
-        cross = np.square(vectors.T @ (weight[:, np.newaxis] * covariance[:n, n:]))
-        kept = 1 / (values + alphas[:, np.newaxis])
-        explained = (2 * kept - values * kept**2) @ cross
-        errors = np.diag(covariance)[n:] - explained
-        n_coef = (values * kept).sum(axis=1) + 1
-        # Not the logarithm of nothing but rounding.
-        least = np.finfo(float).eps * np.diag(covariance)[n:].clip(1e-100)
-        fit = self.count * np.log(np.maximum(errors, least)).sum(axis=1)
+        errors, n_coef = self._along(alphas)
+        fit = self.count * np.log(errors).sum(axis=1)
         criterion = fit + np.log(self.count) * n_coef * errors.shape[1]
         allowed = n_coef <= self.count / 2
         return np.where(allowed, criterion, np.inf) if allowed.any() else -alphas
 
+    def _along(self, alphas: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Errors (n_alphas, n_targets) and numbers of coefficients (n_alphas,).
+
+        Coefficients count as ``tr(S (S + alpha P)^-1)``, S the moments and P the
+        penalty, and one for the intercept.
+        """
+        n, variance = self.n_inputs, np.diag(self.covariance)[self.n_inputs :]
+        weight = 1 / np.sqrt(self.penalty)
+        values, vectors = scipy.linalg.eigh(
+            weight * self.covariance[:n, :n] * weight[:, np.newaxis]
+        )
+        values = values.clip(0)
+        weighted = weight[:, np.newaxis] * self.covariance[:n, n:]
+        kept = 1 / (values + alphas[:, np.newaxis])
+        explained = (2 * kept - values * kept**2) @ np.square(vectors.T @ weighted)
+        # Not less than rounding: its logarithm would mean nothing.
+        least = np.finfo(float).eps * variance.clip(1e-100)
+        return np.maximum(variance - explained, least), (values * kept).sum(axis=1) + 1
+
 
 class _DirectProblem:
-    """The same for direct regressions, on windows minus their last row."""
+    """Moments of windows minus their last row, for direct regressions."""
 
     def __init__(self, segments: Segments, lags: int, horizon: int):
         moments = [
@@ -201,10 +217,14 @@ class _DirectProblem:
             if len(values) >= lags + horizon
         ]
         second, _, count = (sum(parts) for parts in zip(*moments, strict=True))
-        # (I - 1 e') second (I - e 1') with e the last row of the past.
+        # (I - 1 e') second (I - 1 e')' with e the last row of the past.
         last = second[lags - 1]
-        second -= last + (last - last[lags - 1])[:, np.newaxis]
+        second = second - last - (last - last[lags - 1])[:, np.newaxis]
         self.second, self.lags = second / count, lags
+
+    def size(self) -> float:
+        """Mean square of what windows hold, the scale of penalties; 1 if that is 0."""
+        return np.diag(self.second)[: self.lags].mean() or 1.0
 
     def weight(self, alpha: float) -> np.ndarray:
         """Map (horizon, lags) of windows to forecasts."""

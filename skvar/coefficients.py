@@ -171,7 +171,7 @@ def _slope_by_autograd(network: nn.Module, window: Tensor, step: int):
 
 def _slope_of_mix(network: StaticPath, window: Tensor, step: int):
     slope, value = _slope_of_static(network, window, step)
-    if network.network is None:
+    if network.static_only:
         return slope, value
     learned, forecast = _slope(network.network, window, step)
     mix = (learned, slope), (forecast, value)

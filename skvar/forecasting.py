@@ -279,8 +279,8 @@ class SAMoVARForecaster(SAMoVARModel, TokenInspection, VARInspection, WindowFore
         Covariance of the one-step errors on these windows, in original units.
     horizon_ : int
         Steps forecast in one pass.
-    alpha_ : float
-        The penalty used.
+    alpha_ : float or None
+        The penalty used; None without a static path.
     loss_curve_ : list of float
         Mean training loss of each epoch: next-token plus forecast error.
     validation_scores_ : list of float
@@ -289,7 +289,9 @@ class SAMoVARForecaster(SAMoVARModel, TokenInspection, VARInspection, WindowFore
     n_epochs_ : int
         Epochs run.
     best_epoch_ : int
-        The epoch whose weights are kept; 0 is before training.
+        The epoch that forecast the held-out rows best; 0 is before training. With
+        ``refit`` the network is trained anew for so many, which the attributes above
+        do not show.
     network_ : torch.nn.Module
         A ``skvar.nn.SAMoVAR``, or a ``skvar.nn.StaticPath`` around one.
     scaler_ : StandardScaler

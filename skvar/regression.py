@@ -183,7 +183,8 @@ class SAMoVARRegressor(SAMoVARModel, WindowRegressor):
         sqrt(t)``, which keeps layers and long windows at one scale; the paper does not.
     centre : {"auto", "token", "last"}, default="auto"
         What windows are centred on: the mean of their last token, as in the paper, or
-        their last row. "auto" takes the one that is closer to what follows.
+        their last row. "auto" takes the one that is closer to what follows. With ``y``
+        always the token.
     predictor : {"linear_attention", "fixed_var"}, default="linear_attention"
         VAR matrices from the input, or fixed ones (the paper's "FixedVAR").
     static_path : {"auto", "ridge", "var", None}, default="auto"
@@ -192,7 +193,8 @@ class SAMoVARRegressor(SAMoVARModel, WindowRegressor):
     alpha : float or "auto", default="auto"
         Ridge penalty of the static path on standardised series, per window; that of a
         VAR is multiplied by the square of the lag. "auto" chooses it: for a VAR by the
-        information criterion of Schwarz, else on fifths of the rows left out in turn.
+        information criterion of Schwarz, as always with ``y``, else on fifths of the
+        rows left out in turn.
     learning_rate : float, default=3e-3
         Peak of the one-cycle schedule of AdamW.
     max_epochs : int, optional
@@ -208,7 +210,7 @@ class SAMoVARRegressor(SAMoVARModel, WindowRegressor):
         With too few rows to hold any out, the closed form is kept.
     refit : bool, default=True
         Whether to train the network anew on all rows for ``best_epoch_`` epochs, after
-        the held-out rows have done their service.
+        the held-out rows have done their service; only without ``y``.
     validation_fraction : float, default=0.15
         Share of the rows held out, the last ones.
     n_iter_no_change : int, default=4
@@ -231,8 +233,8 @@ class SAMoVARRegressor(SAMoVARModel, WindowRegressor):
         respond, columns cause.
     intercept_ : ndarray of shape (n_targets,)
         Averaged like ``coef_``.
-    alpha_ : float
-        The penalty used.
+    alpha_ : float or None
+        The penalty used; None without a static path.
     loss_curve_ : list of float
         Mean training loss of each epoch, in standardised units.
     validation_scores_ : list of float
@@ -241,7 +243,9 @@ class SAMoVARRegressor(SAMoVARModel, WindowRegressor):
     n_epochs_ : int
         Epochs run.
     best_epoch_ : int
-        The epoch whose weights are kept; 0 is before training.
+        The epoch that forecast the held-out rows best; 0 is before training. With
+        ``refit`` the network is trained anew for so many, which the attributes above
+        do not show.
     network_ : torch.nn.Module
         The trained network; works on standardised series.
     scaler_ : StandardScaler

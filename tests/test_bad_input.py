@@ -99,7 +99,10 @@ BAD_SAMOVAR_PARAMETERS = [
     ({"centre": "middle"}, "centre must be"),
     ({"predictor": "magic"}, "predictor must be"),
     ({"token_length": 0}, "token_length"),
-    ({"alpha": 0}, "alpha=0 must be positive"),
+    ({"alpha": 0}, "alpha=0 must be positive.*static_path='var'"),
+    ({"d_model": None}, "d_model"),
+    ({"refit": "no"}, "refit"),
+    ({"scaled": 1.0}, "scaled"),
 ]
 
 

@@ -7,14 +7,18 @@ import pandas as pd
 import pytest
 import sklearn
 import torch
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import Ridge
+from sklearn.preprocessing import StandardScaler
 from sktime.datasets import load_macroeconomic
 from sktime.forecasting.base import ForecastingHorizon
 from sktime.utils.estimator_checks import parametrize_with_checks
 from statsmodels.tsa.api import VAR
 
 from skvar import LinearAttentionVAR, SAMoVARForecaster, rolling_score
+from skvar._model import Rows
 from skvar.datasets import make_drifting_var, make_switching_var, make_var
-from skvar.nn import StaticPath
+from skvar.nn import SAMoVAR, StaticPath
 
 
 # sktime's own code meets this deprecation of pandas.
@@ -402,6 +406,82 @@ def test_static_path_suits_the_data(seed):
         forecaster.set_params(static_path=kind).fit(walks)
         assert forecaster.network_.by_var == (kind == "var")
     assert len(var.matrices) == 4
+
+
+@pytest.mark.parametrize("lags", [24, 48])
+def test_static_path_of_short_random_walks_is_the_ridge(lags):
+    chosen = [
+        SAMoVARForecaster(lags, horizon=4, n_layers=0)
+        .fit(np.random.default_rng(seed).normal(size=(114, 6)).cumsum(axis=0))
+        .network_.by_var.item()
+        for seed in range(10)
+    ]
+    assert sum(chosen) <= 2
+
+
+def test_error_of_a_var_is_that_of_explicit_windows(us_change):
+    forecaster = SAMoVARForecaster(10, horizon=3, n_layers=0).fit(us_change)
+    values = StandardScaler().fit_transform(us_change)
+    errors = []
+    for begin, end in [(10, 45), (45, 81), (81, 116), (116, 152), (152, 187)]:
+        # A window forecasts its last row; rows begin to end are forecast by none.
+        kept = [row for row in range(4, 187) if not begin <= row < end and row < 187]
+        lagged = np.array([values[row - np.arange(1, 5)].ravel() for row in kept])
+        weight = np.repeat(np.arange(1, 5), 5)
+        ridge = Ridge(alpha=0.2 * len(kept)).fit(lagged / weight, values[kept])
+        for first in range(begin, end - 2):
+            rows = list(values[first - 4 : first])
+            for _ in range(3):
+                past = np.concatenate(rows[:-5:-1]) / weight
+                rows.append(ridge.predict(past[np.newaxis])[0])
+            ahead = np.array(rows[4:])
+            errors.append((begin, np.square(ahead - values[first : first + 3]).mean()))
+    blocks = pd.DataFrame(errors).groupby(0).mean()
+    network, rows = forecaster.network_, Rows([values])
+    found = forecaster._var_error(network.var, rows, alpha=0.2)
+    assert found == pytest.approx(blocks[1].mean())
+
+
+def test_explosive_vars_and_tables_without_blocks_leave_the_ridge():
+    rows = np.arange(60.0)[:, np.newaxis]
+    explosive = 1.1**rows + 0.01 * np.random.default_rng(0).normal(size=(60, 1))
+    forecaster = SAMoVARForecaster(6, horizon=2, n_layers=0)
+    assert not forecaster.fit(explosive).network_.by_var
+    assert forecaster.set_params(static_path="var").fit(explosive).network_.by_var
+    short = np.random.default_rng(0).normal(size=(24, 4)).cumsum(axis=0)
+    forecaster = SAMoVARForecaster(8, horizon=8, n_layers=0)
+    assert not forecaster.fit(short).network_.by_var
+
+
+def test_a_refit_that_diverges_leaves_the_first_training(us_change, monkeypatch):
+    forecaster = SAMoVARForecaster(
+        6, horizon=2, static_path=None, max_epochs=3, random_state=0
+    )
+    expected = forecaster.clone().set_params(refit=False).fit(us_change).predict([1])
+    losses, calls = SAMoVAR.losses, []
+
+    def breaks(self, window, target):
+        calls.append(len(window))
+        found = losses(self, window, target)
+        steps = 3 * 5  # 154 training windows in batches of 32
+        return (
+            found if len(calls) <= steps else {"loss": found["loss_forecast"] * np.nan}
+        )
+
+    monkeypatch.setattr(SAMoVAR, "losses", breaks)
+    with pytest.warns(ConvergenceWarning, match="diverged"):
+        forecaster.fit(us_change)
+    assert len(calls) > 15
+    pd.testing.assert_frame_equal(forecaster.predict([1]), expected)
+
+
+def test_warm_start_obeys_centre_and_share(us_change):
+    forecaster = SAMoVARForecaster(
+        6, horizon=3, max_epochs=1, warm_start=True, centre="token", random_state=0
+    ).fit(us_change)
+    forecaster.set_params(centre="last", early_stopping=False).fit(us_change)
+    assert forecaster.network_.network.centre[-1] == 1.0
+    assert forecaster.network_.share == 0.5
 
 
 def test_windows_are_centred_where_the_future_is():

@@ -4,9 +4,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import scipy.stats
 import torch
 
 from skvar._networks.samovar import _reference_name, _used_positions
+from skvar._networks.static_path import _sure_part
 from skvar.coefficients import dynamic_var, local_var
 from skvar.nn import LinearAttentionVAR, SAMoVAR, StaticPath, linear_attention
 
@@ -224,12 +226,28 @@ def test_share_of_an_unsure_network_is_shrunk():
     square = np.square(excess).mean(axis=(1, 2))
     part = cross.sum() / square.sum()
     scores = (cross - part * square).reshape(30, 2).mean(axis=1)
-    standard_error = scores.std(ddof=1) / np.sqrt(30) / square.mean()
+    standard_error = scores.std(ddof=1) * np.sqrt(1.5 / 30) / square.mean()
     # 84.13 % of Student's distribution with 29 degrees of freedom lie below 1.0176.
     expected = part * (1 - (1.0176 * standard_error / part) ** 2)
     assert 0.01 < expected < 0.95 * part < 1
     mix.fit_share([(past.float(), torch.from_numpy(target).float())])
     assert mix.share.item() == pytest.approx(1 - expected, abs=1e-4)
+
+
+def test_standard_error_allows_for_overlapping_forecasts():
+    # Errors of h steps are sums of h shocks; the true part is zero.
+    rng, horizon, parts, errors = np.random.default_rng(0), 8, [], []
+    for _ in range(400):
+        shocks = rng.normal(size=407)
+        cross = np.convolve(shocks, np.ones(horizon), "valid")
+        square = np.ones_like(cross)
+        part = cross.mean()
+        parts.append(part)
+        # Where the part is 1, t = 1 / (q * standard error) gives the error away.
+        kept = _sure_part(1 + cross - part, square, horizon)
+        quantile = scipy.stats.t.isf(scipy.stats.norm.sf(1), 49)
+        errors.append(np.sqrt(1 - kept) / quantile)
+    assert np.mean(errors) == pytest.approx(np.std(parts), rel=0.1)
 
 
 def test_share_without_evidence_is_the_static_path():

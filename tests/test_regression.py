@@ -561,3 +561,13 @@ def test_memory_in_a_regressor_of_a_target():
     stream = regressor.stream()
     pushed = [stream.push(row) for row in X[:80]]
     np.testing.assert_allclose(pushed, predicted[:80], atol=1e-5)
+
+
+@pytest.mark.parametrize("lags", [4, 24])
+def test_short_segments_are_not_filled_up_for_a_var(lags):
+    rng = np.random.default_rng(0)
+    noise, segments = rng.normal(size=(400, 2)), np.repeat(np.arange(50), 8)
+    regressor = SAMoVARRegressor(lags, n_layers=0, static_path="var")
+    coef = regressor.fit(noise, segments=segments).coef_
+    # White noise: copies of rows would look like persistence.
+    assert np.abs(coef[0]).max() < 0.1

@@ -40,11 +40,11 @@ def split_heads(x: Tensor, n_heads: int) -> Tensor:
 
 def roll_out(network: nn.Module, window: Tensor, steps: int) -> Tensor:
     """Forecast (B, steps, C) after windows, fed back beyond the network's horizon."""
-    ahead = network(window)
-    while ahead.shape[1] < steps:
-        seen = torch.cat([window, ahead], dim=1)[:, -window.shape[1] :]
-        ahead = torch.cat([ahead, network(seen)], dim=1)
-    return ahead[:, :steps]
+    ahead = [network(window)]
+    while len(ahead) * ahead[0].shape[1] < steps:
+        window = torch.cat([window, ahead[-1]], dim=1)[:, -window.shape[1] :]
+        ahead.append(network(window))
+    return torch.cat(ahead, dim=1)[:, :steps]
 
 
 def check_heads(n_heads: int, d_model: int) -> None:

@@ -38,8 +38,9 @@ class SAMoVAR(nn.Module):
     dropout : float
         Share of activations dropped in training.
     scaled : bool
-        Whether token t of a layer divides its sum by ``width * sqrt(t)``, so that the
-        layers neither grow with the sequence nor with depth; the paper does not.
+        Whether the sum of a token, the t-th with context and main tokens counted, is
+        divided by ``width * sqrt(t)``, so that layers neither grow with the sequence
+        nor with depth; the paper does not.
     predictor : {"linear_attention", "fixed_var"}
         Queries and values computed from the tokens, or free parameters of each
         series, position and head (the paper's "FixedVAR" ablation).
@@ -294,10 +295,9 @@ class VARStage(nn.Module):
         super().__init__()
         width = d_model // n_heads
         self.n_heads = n_heads
-        scale = torch.ones(n_tokens, 1, 1)
-        if scaled:
-            scale = 1 / (width * torch.arange(1.0, n_tokens + 1).sqrt())
-        self.register_buffer("scale", scale.reshape(-1, 1, 1), persistent=False)
+        count = torch.arange(1.0, n_tokens + 1).reshape(-1, 1, 1)
+        scale = 1 / (width * count.sqrt()) if scaled else torch.ones_like(count)
+        self.register_buffer("scale", scale, persistent=False)
         self.mlps = nn.ModuleList(
             ResidualMLP(d_model, 4 * d_model, dropout) for _ in range(n_layers)
         )

@@ -53,9 +53,14 @@ class StaticPath(nn.Module):
 
     def forward(self, window: Tensor) -> Tensor:
         """Forecast (B, horizon, C) from a window (B, lags, C)."""
-        if self.network is None or self.share == 1:
+        if self.static_only:
             return self.static(window)
         return torch.lerp(self.network(window), self.static(window), self.share)
+
+    @property
+    def static_only(self) -> bool:
+        """Whether the network has no part in the forecast."""
+        return self.network is None or bool(self.share == 1)
 
     def static(self, window: Tensor) -> Tensor:
         """The static path alone."""
@@ -68,10 +73,9 @@ class StaticPath(nn.Module):
         """Set the share from (window, target) pairs in the order of time.
 
         The network's part in the least squared error, shrunk by how sure it is: by
-        ``1 - (q / t)^2``, as James and Stein (1961) do, with t the part's ratio to its
-        standard error over stretches of one horizon, whose forecasts do not overlap,
-        and q the bound of one standard error in Student's distribution. Too few pairs
-        for two stretches leave the static path alone.
+        ``1 - (q / t)^2``, as in the garrote of Breiman (1995), with t the part's ratio
+        to its standard error and q the bound of one standard error in Student's
+        distribution. Pairs of fewer than two horizons leave the static path alone.
         """
         products = []
         for window, target in batches:
@@ -84,13 +88,18 @@ class StaticPath(nn.Module):
 
 
 def _sure_part(cross: np.ndarray, square: np.ndarray, stretch: int) -> float:
-    """Shrunk coefficient of a regression through zero, from products of windows."""
+    """Shrunk coefficient of a regression through zero, from products of windows.
+
+    Its standard error comes from means over stretches of one horizon.
+    """
     n_stretches = len(cross) // stretch
     if n_stretches < 2 or not cross.mean() > 0:
         return 0.0
     part = cross.mean() / square.mean()
     scores = cross - part * square
     means = np.array([some.mean() for some in np.array_split(scores, n_stretches)])
-    error = means.std(ddof=1) / np.sqrt(n_stretches) / square.mean()
+    # Forecasts of neighbouring stretches overlap: errors of h steps, as moving sums of
+    # h shocks, give a mean of h of them 2/3 of the variance that it would need.
+    error = means.std(ddof=1) * np.sqrt(1.5 / n_stretches) / square.mean()
     bound = scipy.stats.t.isf(_ONE_SIDED, n_stretches - 1) * error
     return float(np.clip(part * (1 - min(1, bound / part) ** 2), 0, 1))
