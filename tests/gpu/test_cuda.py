@@ -1,0 +1,53 @@
+"""The same results on a CUDA device as on the CPU; runs where there is one."""
+
+import joblib
+import numpy as np
+import pytest
+import torch
+
+from skvar import LinearAttentionVAR, SAMoVARForecaster
+from skvar.nn import linear_attention
+
+pytestmark = pytest.mark.skipif(
+    not torch.cuda.is_available(), reason="there is no CUDA device"
+)
+FORECASTERS = {
+    "linear attention": LinearAttentionVAR(3, memory=8, horizon=4, max_epochs=2),
+    "samovar": SAMoVARForecaster(12, horizon=4, max_epochs=2),
+    "paper": SAMoVARForecaster(12, horizon=4, max_epochs=2, static_path=None),
+}
+
+
+@pytest.mark.parametrize("form", ["materialised", "parallel", "chunked", "recurrent"])
+def test_attention_is_that_of_the_cpu(form):
+    tokens = [torch.randn(2, 150, 3, 8).double() for _ in range(3)]
+    here, state = linear_attention(*tokens, form=form)
+    there, state_there = linear_attention(*(x.cuda() for x in tokens), form=form)
+    torch.testing.assert_close(there.cpu(), here)
+    torch.testing.assert_close(state_there.cpu(), state)
+
+
+@pytest.mark.parametrize("name", FORECASTERS)
+def test_fit_predict_and_save(name, us_change, tmp_path):
+    forecaster = FORECASTERS[name].clone().set_params(device="cuda", random_state=0)
+    forecaster.fit(us_change)
+    assert forecaster.device_.type == "cuda"
+    again = forecaster.clone().fit(us_change)
+    expected = forecaster.predict([1, 2, 9])
+    np.testing.assert_allclose(again.predict([1, 2, 9]), expected, rtol=1e-3)
+    matrices, intercepts = forecaster.var_matrices(us_change, return_intercept=True)
+    newest_first = us_change.to_numpy()[: -matrices.shape[1] - 1 : -1]
+    rebuilt = intercepts[-1] + np.einsum("loi,li->o", matrices[-1], newest_first)
+    np.testing.assert_allclose(rebuilt, expected.iloc[0], rtol=1e-3, atol=1e-3)
+    joblib.dump(forecaster, tmp_path / "saved")
+    loaded = joblib.load(tmp_path / "saved")
+    assert loaded.device_.type == "cpu"
+    np.testing.assert_allclose(
+        loaded.predict([1, 2, 9]), expected, rtol=1e-3, atol=1e-3
+    )
+
+
+def test_random_state_of_the_device_is_left_as_found(us_change):
+    before = torch.cuda.get_rng_state()
+    FORECASTERS["samovar"].clone().set_params(device="cuda").fit(us_change)
+    assert torch.equal(torch.cuda.get_rng_state(), before)
