@@ -247,6 +247,9 @@ class SAMoVARModel(WindowModel):
 
         By the error on blocks left out; the ridge where there are none.
         """
+        if self.static_path == "ridge" and self.alpha != "auto":
+            network.by_var.fill_(False)
+            return self.alpha
         alphas, errors = {}, {}
         if self.static_path != "var":
             given = None if self.alpha == "auto" else [self.alpha]
