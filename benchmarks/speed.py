@@ -235,7 +235,7 @@ def draw(table: pd.DataFrame, path: str) -> None:
 
     figure, axes = plt.subplots(1, 2, figsize=(11, 4), layout="constrained")
     pattern = r"(?P<kind>attention|step), (?P<size>\d+) (?P<unit>\w+)"
-    parts = table.join(table["what"].str.extract(pattern)).dropna()
+    parts = table.join(table["what"].str.extract(pattern)).dropna(subset=["kind"])
     parts = parts.assign(size=parts["size"].astype(int))
     for form, rows in parts[parts["kind"] == "attention"].groupby("of", sort=False):
         style = {"color": "black", "ls": ":"} if form == "auto" else {}
