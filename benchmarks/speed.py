@@ -23,6 +23,8 @@ import numpy as np
 import pandas as pd
 import small_data
 import torch
+from accuracy import MONTH, read
+from accuracy import PAPER as PUBLISHED
 
 import skvar._networks.samovar as samovar_module
 from skvar import LinearAttentionVAR, SAMoVARForecaster
@@ -30,9 +32,8 @@ from skvar._inference import forecast
 from skvar._networks.layers import roll_out
 from skvar.nn import SAMoVAR, linear_attention
 
-MONTH = 30 * 24
 # The published network and training on ETTh1: batches of 32, its best epoch the fifth.
-PAPER = {"n_layers": 3, "n_heads": 8, "d_model": 64}
+PAPER = {name: PUBLISHED[name] for name in ("n_layers", "n_heads", "d_model")}
 PAPER_EPOCHS = 5
 SLOWEST = 3.0
 
@@ -218,10 +219,7 @@ PARTS = {
 def measure(path: str, parts: list[str]) -> pd.DataFrame:
     torch.set_num_threads(1)
     torch.manual_seed(0)
-    values = pd.read_csv(path, index_col="date").to_numpy()[: 20 * MONTH]
-    values = (values - values[: 12 * MONTH].mean(axis=0)) / values[: 12 * MONTH].std(
-        axis=0
-    )
+    values = read(path)[0]
     rows = []
     for part in parts:
         for row in PARTS[part](values):

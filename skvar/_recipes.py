@@ -3,7 +3,6 @@
 import copy
 import math
 import numbers
-from functools import partial
 
 import numpy as np
 import torch
@@ -20,12 +19,13 @@ from ._networks.static_path import StaticPath
 from ._ridge import (
     choose_direct_alpha,
     choose_var_alpha,
-    direct_error,
+    direct_errors,
     leave_blocks_out,
     ridge_direct,
     ridge_var,
 )
 from ._training import TrainingRecord
+from ._var_algebra import roots
 from ._windows import Windows
 
 # Standard errors by which training must gain on a closed form to be kept: a rule of
@@ -95,9 +95,8 @@ class SAMoVARModel(WindowModel):
     def _check_parameters(self):
         super()._check_parameters()
         check_scalar(self.d_model, "d_model", numbers.Integral, min_val=1)
-        for name in ("token_length", "max_epochs"):
+        for name, least in (("token_length", 1), ("max_epochs", 0)):
             if getattr(self, name) is not None:
-                least = int(name == "token_length")
                 check_scalar(getattr(self, name), name, numbers.Integral, min_val=least)
         if self.static_path not in ("auto", "ridge", "var", None):
             raise ValueError(
@@ -231,16 +230,14 @@ class SAMoVARModel(WindowModel):
         token = torch.full_like(network.centre, 1 / len(network.centre))
         last = torch.zeros_like(token)
         last[-1] = 1.0
+        by_last = self.centre == "last"
         if self.centre == "auto":
-            best = min(token, last, key=partial(self._error_of_constant, rows))
-        else:
-            best = token if self.centre == "token" else last
-        network.centre.copy_(best)
-
-    def _error_of_constant(self, rows: Rows, centre: Tensor) -> float:
-        weight = np.zeros((self.horizon_, self.lags))
-        weight[:, -len(centre) :] = centre.numpy()
-        return direct_error(rows.segments, weight)
+            weights = [np.zeros((self.horizon_, self.lags)) for _ in range(2)]
+            for weight, centre in zip(weights, (token, last), strict=True):
+                weight[:, -len(centre) :] = centre.numpy()
+            of_token, of_last = direct_errors(rows.segments, weights)
+            by_last = of_last < of_token
+        network.centre.copy_(last if by_last else token)
 
     def _choose_static(self, network: StaticPath, rows: Rows) -> float:
         """Choose the kind of static path, if asked to, and return its penalty.
@@ -259,9 +256,8 @@ class SAMoVARModel(WindowModel):
         if self.static_path == "var" or (
             self.static_path == "auto" and network.var.n_series <= _VAR_INPUTS
         ):
-            alphas["var"] = _var_alpha(
-                self, self._observed(rows, network.var.lags), network.var.lags
-            )
+            order = network.var.lags
+            alphas["var"] = _var_alpha(self, self._observed(rows, order), order)
         if len(alphas) == 2:
             errors["var"] = self._var_error(network.var, rows, alphas["var"])
         kind = min(alphas, key=lambda kind: errors.get(kind, 0.0))
@@ -275,7 +271,8 @@ class SAMoVARModel(WindowModel):
         """
         var, errors = copy.deepcopy(var).double(), []
         _solve_var(var, self._observed(rows, var.lags), alpha)
-        if not _is_stable(var.matrices.numpy()):
+        # Up to rounding, a unit root does not explode.
+        if np.abs(roots(var.matrices.numpy())[-1]) <= 1 / (1 + 1e-6):
             return math.inf
         blocks = leave_blocks_out(
             rows.segments, self.lags, self.horizon_, order=var.lags
@@ -345,14 +342,6 @@ def _solve_var(var: LinearAttentionVAR, rows: Rows, alpha: float) -> None:
     matrices, intercept = ridge_var(rows.segments, order, alpha, rows.n_inputs)
     var.matrices.copy_(_as(var.matrices, matrices))
     var.intercept.copy_(_as(var.intercept, intercept))
-
-
-def _is_stable(matrices: np.ndarray) -> bool:
-    """Whether forecasts of a VAR (p, C, C) stay bounded, up to rounding."""
-    order, n_series = matrices.shape[:2]
-    companion = np.eye(order * n_series, k=-n_series)
-    companion[:n_series] = np.hstack(matrices)
-    return np.abs(np.linalg.eigvals(companion)).max() < 1 + 1e-6
 
 
 def _as(like: Tensor, array: np.ndarray) -> Tensor:

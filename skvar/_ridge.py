@@ -78,10 +78,8 @@ def choose_var_alpha(
     segments: Segments, order: int, n_inputs: int | None = None
 ) -> float:
     """Penalty of `ridge_var` with the least information criterion of Schwarz (1978)."""
-    alphas = np.logspace(-6, 3, 91)
-    return float(
-        alphas[_VARProblem(segments, order, n_inputs).schwarz(alphas).argmin()]
-    )
+    criteria = _VARProblem(segments, order, n_inputs).schwarz(_VAR_ALPHAS)
+    return float(_VAR_ALPHAS[criteria.argmin()])
 
 
 def choose_direct_alpha(
@@ -110,10 +108,11 @@ def choose_direct_alpha(
     return float(alphas[means.argmin()]), means.min()
 
 
-def direct_error(segments: Segments, weight: np.ndarray) -> float:
-    """Mean squared error of a map (horizon, lags) whose rows sum to one."""
-    horizon, lags = weight.shape
-    return _DirectProblem(segments, lags, horizon).error(weight)
+def direct_errors(segments: Segments, weights: Sequence[np.ndarray]) -> list[float]:
+    """Mean squared errors of maps (horizon, lags) whose rows sum to one."""
+    horizon, lags = weights[0].shape
+    problem = _DirectProblem(segments, lags, horizon)
+    return [problem.error(weight) for weight in weights]
 
 
 def leave_blocks_out(
@@ -151,12 +150,8 @@ class _VARProblem:
     def __init__(self, segments: Segments, order: int, n_inputs: int | None):
         n_columns = segments[0].shape[1]
         n_inputs = n_inputs or n_columns
-        moments = [
-            window_moments(values[:, np.newaxis], order + 1)
-            for values in segments
-            if len(values) > order
-        ]
-        second, first, count = (sum(parts) for parts in zip(*moments, strict=True))
+        tables = [values[:, np.newaxis] for values in segments]
+        second, first, count = _pooled_moments(tables, order + 1)
         rows = n_columns * np.arange(order)[:, np.newaxis]
         inputs = (rows + np.arange(n_inputs)).ravel()
         last = n_inputs if n_inputs < n_columns else 0
@@ -211,12 +206,8 @@ class _DirectProblem:
     """Moments of windows minus their last row, for direct regressions."""
 
     def __init__(self, segments: Segments, lags: int, horizon: int):
-        moments = [
-            window_moments(values[..., np.newaxis], lags + horizon)
-            for values in segments
-            if len(values) >= lags + horizon
-        ]
-        second, _, count = (sum(parts) for parts in zip(*moments, strict=True))
+        tables = [values[..., np.newaxis] for values in segments]
+        second, _, count = _pooled_moments(tables, lags + horizon)
         # (I - 1 e') second (I - 1 e')' with e the last row of the past.
         last = second[lags - 1]
         second = second - last - (last - last[lags - 1])[:, np.newaxis]
@@ -241,6 +232,14 @@ class _DirectProblem:
 
 def _n_windows(segments: Segments, width: int) -> int:
     return sum(max(0, len(values) - width + 1) for values in segments)
+
+
+def _pooled_moments(
+    tables: Sequence[np.ndarray], width: int
+) -> tuple[np.ndarray, np.ndarray, int]:
+    """Sums of `window_moments` over the tables that hold a window."""
+    moments = [window_moments(table, width) for table in tables if len(table) >= width]
+    return tuple(sum(parts) for parts in zip(*moments, strict=True))
 
 
 def window_moments(

@@ -182,10 +182,8 @@ def _slope_of_static(network: StaticPath, window: Tensor, step: int):
     if network.by_var:
         recent = window[:, -network.var.lags :]
         matrices, offset = dynamic_var(network.var, recent, step)
-        slope, value = (
-            matrices.flip(1),
-            offset + _apply(matrices.flip(1), recent).sum(1),
-        )
+        slope = matrices.flip(1)
+        value = offset + _apply(slope, recent).sum(dim=1)
         return F.pad(slope, (0, 0, 0, 0, network.lags - slope.shape[1], 0)), value
     weight = network.weight[step - 1]
     slope = weight.reshape(-1, 1, 1) * torch.eye(window.shape[2]).to(weight)

@@ -40,6 +40,7 @@ MAY_IMPORT = {
         "_networks",
         "_ridge",
         "_training",
+        "_var_algebra",
         "_windows",
         "coefficients",
     },

@@ -11,7 +11,7 @@ from skvar._ridge import (
     _ALPHAS,
     choose_direct_alpha,
     choose_var_alpha,
-    direct_error,
+    direct_errors,
     leave_blocks_out,
     ridge_direct,
     ridge_var,
@@ -102,7 +102,7 @@ def test_ridge_direct_is_sklearns_on_centred_windows():
     np.testing.assert_allclose(ours, sklearns_direct([values], 10, 3, 0.1), atol=1e-9)
     table = window_table(values[..., np.newaxis], 13)
     error = np.square(table[:, :10] @ ours.T - table[:, 10:]).mean()
-    assert direct_error([values], ours) == pytest.approx(error)
+    assert direct_errors([values], [ours]) == [pytest.approx(error)]
 
 
 @given(

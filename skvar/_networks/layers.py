@@ -38,9 +38,17 @@ def split_heads(x: Tensor, n_heads: int) -> Tensor:
     return x.unflatten(-1, (n_heads, -1))
 
 
-def roll_out(network: nn.Module, window: Tensor, steps: int) -> Tensor:
-    """Forecast (B, steps, C) after windows, fed back beyond the network's horizon."""
-    ahead = [network(window)]
+def roll_out(
+    network: Callable[[Tensor], Tensor],
+    window: Tensor,
+    steps: int,
+    first: Tensor | None = None,
+) -> Tensor:
+    """Forecast (B, steps, C) after windows, fed back beyond the network's horizon.
+
+    ``first`` is what the network forecasts after the window, where that is known.
+    """
+    ahead = [network(window) if first is None else first]
     while len(ahead) * ahead[0].shape[1] < steps:
         window = torch.cat([window, ahead[-1]], dim=1)[:, -window.shape[1] :]
         ahead.append(network(window))

@@ -14,7 +14,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .._attention import linear_attention
-from .layers import HeadNorm, ResidualMLP, check_heads, load_renamed, split_heads
+from .layers import (
+    HeadNorm,
+    ResidualMLP,
+    check_heads,
+    load_renamed,
+    roll_out,
+    split_heads,
+)
 
 
 class SAMoVAR(nn.Module):
@@ -112,7 +119,7 @@ class SAMoVAR(nn.Module):
 
     def forward(self, window: Tensor) -> Tensor:
         """Forecast (B, horizon, n_targets) from a window (B, lags, n_series)."""
-        return self._to_horizon(window, self._next_tokens(window)[2])
+        return roll_out(self._next_token, window, self.horizon)
 
     def losses(self, window: Tensor, target: Tensor) -> dict[str, Tensor]:
         """Mean squared errors of every next segment (normalised) and the forecast."""
@@ -120,18 +127,15 @@ class SAMoVAR(nn.Module):
         next_token = predicted.new_zeros(())
         if segments.shape[1] > 1:
             next_token = F.mse_loss(predicted[:, :-1], segments[:, 1:])
-        forecast = self._to_horizon(window, forecast)
+        forecast = roll_out(self._next_token, window, self.horizon, first=forecast)
         return {
             "loss_next_token": next_token,
             "loss_forecast": F.mse_loss(forecast, target),
         }
 
-    def _to_horizon(self, window: Tensor, forecast: Tensor) -> Tensor:
-        """Cut a forecast of one token, or extend it by feeding it back."""
-        while forecast.shape[1] < self.horizon:
-            seen = torch.cat([window, forecast], dim=1)[:, -self.lags :]
-            forecast = torch.cat([forecast, self._next_tokens(seen)[2]], dim=1)
-        return forecast[:, : self.horizon]
+    def _next_token(self, window: Tensor) -> Tensor:
+        """The forecast of one token."""
+        return self._next_tokens(window)[2]
 
     def _next_tokens(self, window: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Each target's segments, the segment predicted after each, the forecast.
