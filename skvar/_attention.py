@@ -1,11 +1,18 @@
-"""Causal linear attention in four forms that agree.
+"""Causal attention whose past is a state of constant size, in forms that agree.
 
-Every form computes ``o_t = sum_{i <= t} (q_t . k_i) v_i``: with the observation as
-key, ``v_i q_t^T`` is the matrix of a vector autoregression at lag ``t - i`` (Lu &
+Linear attention computes ``o_t = sum_{i <= t} (q_t . k_i) v_i``: with the observation
+as key, ``v_i q_t^T`` is the matrix of a vector autoregression at lag ``t - i`` (Lu &
 Yang 2025, arXiv:2502.07244, section 3). The sums over the past are carried by the
 state ``S_t = sum_{i <= t} k_i v_i^T``, so that ``o_t = q_t S_t`` (row vectors).
+
+Softmax attention has such a state if its query is the same at every token: ``o_t =
+sum_{i <= t} e^{s_i} v_i / sum_{i <= t} e^{s_i}`` with ``s_i = q . k_i`` (Feng et al.
+2024, arXiv:2405.13956, section 3). It is a prefix scan over the triples (m, u, w) of
+the greatest score and both sums, taken relative to it.
 """
 
+import itertools
+import math
 from collections.abc import Callable
 
 import torch
@@ -13,6 +20,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 CHUNK = 64
+
+# Greatest score m (B, H), sum of weights u (B, H) and weighted sum of values
+# w (B, H, d), both relative to e^m.
+AarenState = tuple[Tensor, Tensor, Tensor]
 
 
 def linear_attention(
@@ -60,8 +71,7 @@ def linear_attention(
     """
     if form == "auto":
         form = "parallel" if q.shape[1] <= 2 * CHUNK else "chunked"
-    if form not in _FORMS:
-        raise ValueError(f"form must be 'auto' or one of {list(_FORMS)}, not {form!r}.")
+    _check_form(form, _FORMS)
     q, k, v = (x.transpose(1, 2) for x in (q, k, v))
     final_state = k.mT @ v
     if initial_state is not None:
@@ -110,3 +120,177 @@ _FORMS: dict[str, Callable] = {
     "chunked": _chunked,
     "recurrent": _recurrent,
 }
+
+
+def aaren_attention(
+    scores: Tensor,
+    v: Tensor,
+    *,
+    mask: Tensor | None = None,
+    initial_state: AarenState | None = None,
+    form: str = "auto",
+) -> tuple[Tensor, AarenState]:
+    """Causal softmax attention of a query that is the same at every token.
+
+    Parameters
+    ----------
+    scores : Tensor of shape (B, N, H)
+        Products of query and keys of N tokens and H heads; N may be 0. Tokens with a
+        score of -inf are left out.
+    v : Tensor of shape (B, N, H, d)
+        Values.
+    mask : Tensor of bool of shape (B, N), optional
+        False leaves a token out.
+    initial_state : tuple of Tensors of shapes (B, H), (B, H), (B, H, d), optional
+        The state (m, u, w) after the tokens that came before: the greatest score, and
+        the sums of ``exp(score - m)`` and of ``exp(score - m) * v``. None stands for
+        (-inf, 0, 0).
+    form : {"auto", "materialised", "parallel", "chunked", "recurrent"}
+        How to compute it. "materialised" keeps the weights of all pairs of tokens (the
+        plain definition), "parallel" is a prefix scan in log2(N) steps, "chunked" is
+        materialised inside chunks and a scan over these (linear in N), "recurrent"
+        takes one token at a time. "auto" picks "recurrent" for one token, else
+        "chunked".
+
+    Returns
+    -------
+    out : Tensor of shape (B, N, H, d)
+        Zeros where no token has been seen.
+    final_state : tuple of Tensors
+        Like ``initial_state``; m is finite where no token has been seen.
+
+    References
+    ----------
+    .. [1] Feng, L. et al. (2024). Attention as an RNN. arXiv:2405.13956.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skvar.nn import aaren_attention
+    >>> scores, v = torch.randn(1, 100, 2), torch.randn(1, 100, 2, 4)
+    >>> out, _ = aaren_attention(scores, v)
+    >>> _, state = aaren_attention(scores[:, :60], v[:, :60])
+    >>> tail, _ = aaren_attention(scores[:, 60:], v[:, 60:], initial_state=state)
+    >>> torch.allclose(out[:, 60:], tail, atol=1e-5)
+    True
+    """
+    if form == "auto":
+        form = "recurrent" if scores.shape[1] == 1 else "chunked"
+    _check_form(form, _SCANS)
+    seen = scores != -math.inf
+    if mask is not None:
+        seen = seen & mask.unsqueeze(-1)
+    tokens = _leaf(
+        torch.where(seen, scores, _least(scores)),
+        seen.to(v.dtype),
+        torch.where(seen.unsqueeze(-1), v, 0.0),
+    )
+    top, sums = tokens[0].transpose(1, 2), tokens[1].transpose(1, 2)
+    if initial_state is not None:
+        before = _leaf(*initial_state)
+        top = torch.cat([before[0].unsqueeze(2), top], dim=2)
+        sums = torch.cat([before[1].unsqueeze(2), sums], dim=2)
+    elif scores.shape[1] == 0:
+        m = scores.new_full((len(scores), scores.shape[2]), _least(scores))
+        return v, (m, torch.zeros_like(m), v.sum(dim=1))
+    top, sums = _SCANS[form](top, sums)
+    final_state = _state(top[:, :, -1], sums[:, :, -1])
+    if initial_state is not None:
+        sums = sums[:, :, 1:]
+    u, w = sums[..., -1:], sums[..., :-1]
+    return (w / torch.where(u == 0, 1.0, u)).transpose(1, 2), final_state
+
+
+def merge_states(first: AarenState, second: AarenState) -> AarenState:
+    """The state of `aaren_attention` after two runs of tokens, from that after each.
+
+    Parameters
+    ----------
+    first, second : tuple of Tensors of shapes (B, H), (B, H), (B, H, d)
+        States (m, u, w). The operation is associative and (-inf, 0, 0) its identity.
+
+    Returns
+    -------
+    tuple of Tensors
+    """
+    return _state(*_merge(_leaf(*first), _leaf(*second)))
+
+
+def _least(scores: Tensor) -> float:
+    """A score so low that it has no weight, whose differences are no NaN."""
+    return torch.finfo(scores.dtype).min / 2
+
+
+def _leaf(m: Tensor, u: Tensor, w: Tensor) -> tuple[Tensor, Tensor]:
+    """The greatest score without gradient, and the sums [w, u], which carry it.
+
+    ``exp(m - top)`` is one, with the derivative in m of the sums: the scans need none
+    through their weights.
+    """
+    top = m.detach().clamp(min=_least(m))
+    sums = torch.cat([w, u.unsqueeze(-1)], dim=-1)
+    return top, sums * (m.clamp(min=_least(m)) - top).exp().unsqueeze(-1)
+
+
+def _state(top: Tensor, sums: Tensor) -> AarenState:
+    return top, sums[..., -1], sums[..., :-1]
+
+
+def _merge(a: tuple[Tensor, Tensor], b: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+    top = torch.maximum(a[0], b[0])
+    weights = ((part[0] - top).exp().unsqueeze(-1) for part in (a, b))
+    return top, sum(w * part[1] for w, part in zip(weights, (a, b), strict=True))
+
+
+def _scan_materialised(top: Tensor, sums: Tensor) -> tuple[Tensor, Tensor]:
+    n, greatest = top.shape[-1], top.cummax(dim=-1).values
+    later = torch.ones(n, n, dtype=torch.bool, device=top.device).triu(1)
+    exponents = top.unsqueeze(-2) - greatest.unsqueeze(-1)
+    return greatest, exponents.masked_fill_(later, -math.inf).exp_() @ sums
+
+
+def _scan_parallel(top: Tensor, sums: Tensor) -> tuple[Tensor, Tensor]:
+    # Hillis & Steele (1986): after the step of width 2^k every entry covers 2^(k+1).
+    width = 1
+    while width < top.shape[-1]:
+        earlier = top[..., :-width], sums[..., :-width, :]
+        merged = _merge(earlier, (top[..., width:], sums[..., width:, :]))
+        top = torch.cat([top[..., :width], merged[0]], dim=-1)
+        sums = torch.cat([sums[..., :width, :], merged[1]], dim=-2)
+        width *= 2
+    return top, sums
+
+
+def _scan_chunked(top: Tensor, sums: Tensor) -> tuple[Tensor, Tensor]:
+    n = top.shape[-1]
+    if n <= CHUNK:
+        return _scan_materialised(top, sums)
+    top = F.pad(top, (0, -n % CHUNK), value=_least(top)).unflatten(-1, (-1, CHUNK))
+    sums = F.pad(sums, (0, 0, 0, -n % CHUNK)).unflatten(-2, (-1, CHUNK))
+    top, sums = _scan_materialised(top, sums)
+    before = _scan_chunked(top[..., :-1, -1], sums[..., :-1, -1, :])
+    before = before[0].unsqueeze(-1), before[1].unsqueeze(-2)
+    rest = _merge(before, (top[..., 1:, :], sums[..., 1:, :, :]))
+    top = torch.cat([top[..., :1, :], rest[0]], dim=-2).flatten(-2)
+    sums = torch.cat([sums[..., :1, :, :], rest[1]], dim=-3).flatten(-3, -2)
+    return top[..., :n], sums[..., :n, :]
+
+
+def _scan_recurrent(top: Tensor, sums: Tensor) -> tuple[Tensor, Tensor]:
+    tokens = list(zip(top.unbind(-1), sums.unbind(-2), strict=True))
+    states = list(itertools.accumulate(tokens, _merge))
+    tops, all_sums = zip(*states, strict=True)
+    return torch.stack(tops, dim=-1), torch.stack(all_sums, dim=-2)
+
+
+_SCANS: dict[str, Callable] = {
+    "materialised": _scan_materialised,
+    "parallel": _scan_parallel,
+    "chunked": _scan_chunked,
+    "recurrent": _scan_recurrent,
+}
+
+
+def _check_form(form: str, forms: dict[str, Callable]) -> None:
+    if form not in forms:
+        raise ValueError(f"form must be 'auto' or one of {list(forms)}, not {form!r}.")

@@ -8,11 +8,16 @@ from torch import Tensor, nn
 
 
 class ResidualMLP(nn.Module):
-    """``u + MLP(RMSNorm(u))`` with GELU, the feed-forward block of the papers."""
+    """``u + MLP(norm(u))`` with GELU, the feed-forward block of the papers.
 
-    def __init__(self, width: int, hidden: int, dropout: float):
+    The norm is RMSNorm where none is given.
+    """
+
+    def __init__(
+        self, width: int, hidden: int, dropout: float, norm: nn.Module | None = None
+    ):
         super().__init__()
-        self.norm = nn.RMSNorm(width, eps=1e-5)
+        self.norm = nn.RMSNorm(width, eps=1e-5) if norm is None else norm
         self.expand = nn.Linear(width, hidden)
         self.contract = nn.Linear(hidden, width)
         self.dropout = nn.Dropout(dropout)
