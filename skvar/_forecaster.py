@@ -10,7 +10,6 @@ import torch
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import InputTags, Tags, TargetTags, check_scalar
 from sktime.forecasting.base import BaseForecaster, ForecastingHorizon
-from torch import Tensor
 
 from ._model import BATCH, Rows, WindowModel
 from ._stream import Stream
@@ -269,12 +268,17 @@ class WindowForecaster(WindowModel, BaseForecaster):
         """
         self._check_fitted()
         n_known = self._index.get_indexer(self.cutoff)[0] + 1
-        recent = self._history[max(0, n_known - self.network_.lags) : n_known]
-        return Stream(self, recent * self.scaler_.scale_ + self.scaler_.mean_)
+        return Stream(self, self._state_after(self._history[:n_known]))
+
+    def _state_after(self, values: np.ndarray):
+        """The state of `_push` after standardised rows."""
+        last = np.array([len(values) - 1])
+        return windows_ending_at(values, last, self.network_.lags)[0]
 
     def _rolling(self, Y) -> Iterator[np.ndarray]:
-        for past, _ in self._windows(Y, "Y").batches(BATCH):
-            yield self._forecast(past, self.horizon_)
+        windows = self._windows(Y, "Y")
+        ends = np.arange(windows.lags - 1, len(windows.values))
+        return self._forecasts(windows.values.numpy(), ends, self.horizon_)
 
     def _predict(self, fh, X=None):
         steps = fh.to_relative(self.cutoff).to_numpy().astype(int)
@@ -285,35 +289,34 @@ class WindowForecaster(WindowModel, BaseForecaster):
                 "history; forecasts begin at that row."
             )
         values = np.empty((len(steps), self.n_features_in_))
-        ahead = steps > 0
+        ahead, now = steps > 0, position - steps
         if not ahead.all():
-            values[~ahead] = self._one_step_before(position[~ahead])
+            before = position[~ahead] - 1
+            parts = list(self._forecasts(self._history, before, 1))
+            values[~ahead] = np.concatenate(parts)[:, 0]
         if ahead.any():
-            now = position - steps + 1
-            path = self._forecast(self._past(now[:1]), steps.max())[0]
-            values[ahead] = path[steps[ahead] - 1]
+            [path] = self._forecasts(self._history, now[:1], steps.max())
+            values[ahead] = path[0, steps[ahead] - 1]
         index = fh.to_absolute_index(self.cutoff)
         return pd.DataFrame(values, index, self.feature_names_in_)
 
-    def _one_step_before(self, positions: np.ndarray) -> np.ndarray:
-        """One-step forecasts of rows of the history from what came before them."""
-        parts = np.array_split(positions, math.ceil(len(positions) / BATCH))
-        return np.concatenate([self._forecast(self._past(p), 1)[:, 0] for p in parts])
+    def _forecasts(
+        self, values: np.ndarray, ends: np.ndarray, steps: int
+    ) -> Iterator[np.ndarray]:
+        """Forecasts (n, steps, C) in original units after rows of standardised values.
 
-    def _past(self, positions: np.ndarray) -> Tensor:
-        """Windows (B, lags, C) of what came before rows of the history.
-
-        Before its first row the history is taken as constant, and for the first row,
-        which has no past, as the mean of the series.
+        Batch by batch, in the order of ``ends``, which rise. Before its first row the
+        history is taken as constant, and at -1, where it has no past, as the mean of
+        the series.
         """
-        past = windows_ending_at(self._history, positions - 1, self.network_.lags)
-        past[positions == 0] = 0.0
-        return torch.from_numpy(past)
+        for some in np.array_split(ends, math.ceil(len(ends) / BATCH)):
+            past = windows_ending_at(values, some, self.network_.lags)
+            past[some < 0] = 0.0
+            yield self._forecast(torch.from_numpy(past), steps)
 
     def _predict_after(self, history):
-        past = self._windows(history, "the history passed to predict").values
-        last = past[-self.network_.lags :].unsqueeze(0)
-        values = self._forecast(last, self.horizon_)[0]
+        past = self._windows(history, "the history passed to predict").values.numpy()
+        [[values]] = self._forecasts(past, np.array([len(past) - 1]), self.horizon_)
         if isinstance(history, np.ndarray):
             return values
         index = continue_index(history.index, self._step, self.horizon_)
@@ -359,8 +362,7 @@ class WindowForecaster(WindowModel, BaseForecaster):
         return super()._split(rows, horizon)
 
     def _after(self, window: np.ndarray) -> np.ndarray:
-        past = torch.from_numpy(self._standardised(window)).unsqueeze(0)
-        return self._forecast(past, self.horizon_)[0]
+        return self._forecast(torch.from_numpy(window).unsqueeze(0), self.horizon_)[0]
 
     def _check_fitted(self) -> None:
         self.check_is_fitted()

@@ -55,7 +55,7 @@ class WindowModel:
         raise NotImplementedError
 
     def _after(self, window: np.ndarray) -> np.ndarray:
-        """What ``predict`` returns after a window (lags, C) in original units."""
+        """What ``predict`` returns after a standardised window (lags, C)."""
         raise NotImplementedError
 
     def _check_fitted(self) -> None:
@@ -185,6 +185,18 @@ class WindowModel:
         """Forecasts (B, steps, C) in original units after standardised windows."""
         values = forecast(self.network_, past, steps).cpu().double().numpy()
         return values * self._target_scaler.scale_ + self._target_scaler.mean_
+
+    def _push(self, state, row: np.ndarray):
+        """What a stream keeps after a new row in original units, and its forecast.
+
+        Here the state is the standardised window. Before its first row the history is
+        taken as constant.
+        """
+        row = self._standardised(row[np.newaxis])
+        before = np.repeat(row, self.network_.lags, axis=0) if state is None else state
+        # A new array: copies of a stream go their own ways.
+        window = np.concatenate([before[1:], row])
+        return window, self._after(window)
 
     def _var_of(
         self, windows: Windows, used: Tensor, step: int = 1

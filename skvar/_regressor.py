@@ -185,7 +185,7 @@ class WindowRegressor(WindowModel, MultiOutputMixin, RegressorMixin, BaseEstimat
             rows pushed so far, in constant time and memory.
         """
         check_is_fitted(self)
-        return Stream(self, np.empty((0, self.n_features_in_)))
+        return Stream(self, None)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -288,8 +288,7 @@ class WindowRegressor(WindowModel, MultiOutputMixin, RegressorMixin, BaseEstimat
         return Windows([self._standardised(table)], lags, 0)
 
     def _after(self, window: np.ndarray) -> np.ndarray:
-        past = torch.from_numpy(self._standardised(window)).unsqueeze(0)
-        target = self._forecast(past, 1)[0, 0]
+        target = self._forecast(torch.from_numpy(window).unsqueeze(0), 1)[0, 0]
         return target[0] if self._flat_target else target
 
 

@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike
 
 
 class Stream:
-    """Forecasts after each new row, from the last rows alone.
+    """Forecasts after each new row, from a state of constant size.
 
     Made by the ``stream`` method of a fitted estimator, whose network it uses. Time and
     memory of a push do not depend on how many rows were pushed.
@@ -17,16 +17,13 @@ class Stream:
     ----------
     model : estimator
         Fitted. The stream keeps what the model is now, whatever is fitted later.
-    past : ndarray of shape (n_rows, n_series)
-        Rows that came before, in original units; there may be none.
+    state : object
+        What the model's ``_push`` returned for the rows that came before; None if there
+        were none.
     """
 
-    def __init__(self, model, past: np.ndarray):
-        self._model = copy.copy(model)
-        self._lags, self._n_series = model.network_.lags, past.shape[1]
-        self._window = None
-        for row in past[-self._lags :]:
-            self._append(row)
+    def __init__(self, model, state):
+        self._model, self._state = copy.copy(model), state
 
     def push(self, row: ArrayLike) -> np.ndarray:
         """Take the next observation and forecast what follows it.
@@ -51,15 +48,16 @@ class Stream:
         row = np.asarray(row)
         if row.dtype.kind not in "biuf":
             raise ValueError(f"row is not numeric: it is of dtype {row.dtype}.")
-        if row.shape != (self._n_series,):
+        n_series = self._model.n_features_in_
+        if row.shape != (n_series,):
             raise ValueError(
-                f"row has shape {row.shape}; pass one observation of the "
-                f"{self._n_series} series, of shape ({self._n_series},)."
+                f"row has shape {row.shape}; pass one observation of the {n_series} "
+                f"series, of shape ({n_series},)."
             )
         if not np.isfinite(row).all():
             raise ValueError("row holds NaN or inf; fill these values first.")
-        self._append(row)
-        return self._model._after(self._window)
+        self._state, predicted = self._model._push(self._state, row)
+        return predicted
 
     def _check_names(self, row) -> None:
         names = getattr(self._model, "feature_names_in_", None)
@@ -73,11 +71,3 @@ class Stream:
                 f"row names {list(row.index)}, but the series are {list(names)}; put "
                 "them in this order."
             )
-
-    def _append(self, row: np.ndarray) -> None:
-        # Before the first row the history is taken as constant.
-        before = self._window
-        if before is None:
-            before = np.tile(row, (self._lags, 1))
-        # A new array: copies of a stream go their own ways.
-        self._window = np.concatenate([before[1:], [row]])

@@ -1,11 +1,11 @@
-"""Every form of linear attention against its definition, outputs and gradients."""
+"""Every form of every attention against its definition, outputs and gradients."""
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from skvar.nn import linear_attention
+from skvar.nn import aaren_attention, linear_attention, merge_states
 
 FORMS = ["materialised", "parallel", "chunked", "recurrent", "auto"]
 
@@ -102,3 +102,174 @@ def test_unknown_form():
     q, k, v, _ = draw(3)
     with pytest.raises(ValueError, match="form must be"):
         linear_attention(q, k, v, form="fast")
+    with pytest.raises(ValueError, match="form must be"):
+        aaren_attention(q[..., 0], v, form="fast")
+
+
+def draw_scored(n, *, batch=2, heads=3, d=4, scale=1.0, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+
+    def normal(*shape):
+        return torch.randn(*shape, generator=generator, dtype=torch.float64)
+
+    scores, v = scale * normal(batch, n, heads), normal(batch, n, heads, d)
+    return scores.requires_grad_(), v.requires_grad_()
+
+
+def softmax_attention(scores, v, mask=None):
+    """torch's own attention: the one query expanded to every token, keys its scores."""
+    n = scores.shape[1]
+    keys = scores.transpose(1, 2).unsqueeze(-1)
+    seen = torch.ones(n, n, dtype=torch.bool).tril()
+    if mask is not None:
+        seen = seen & mask[:, None, None, :]
+    out = torch.nn.functional.scaled_dot_product_attention(
+        torch.ones_like(keys), keys, v.transpose(1, 2), attn_mask=seen, scale=1.0
+    )
+    return out.transpose(1, 2)
+
+
+def with_gradients(out, inputs):
+    weight = torch.linspace(-1, 1, out.numel(), dtype=out.dtype).view_as(out)
+    return out, *torch.autograd.grad((out * weight).sum(), inputs)
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("n", [1, 2, 7, 63, 64, 65, 130, 64 * 65 + 3])
+def test_aaren_is_softmax_attention_with_one_query(form, n):
+    inputs = draw_scored(n, batch=1)
+    expected = with_gradients(softmax_attention(*inputs), inputs)
+    ours = with_gradients(aaren_attention(*inputs, form=form)[0], inputs)
+    for a, b in zip(ours, expected, strict=True):
+        assert torch.allclose(a, b, rtol=0, atol=1e-10)
+    single = [x.detach().float().requires_grad_() for x in inputs]
+    ours = with_gradients(aaren_attention(*single, form=form)[0], single)
+    assert {x.dtype for x in ours} == {torch.float32}
+    for a, b in zip(ours, expected, strict=True):
+        # Gradients are sums over tokens: relative to the largest.
+        assert (a - b).abs().max() < 1e-5 * max(1, b.abs().max())
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_aaren_second_derivatives(form):
+    inputs = draw_scored(5, batch=1, heads=1, d=2)
+    assert torch.autograd.gradgradcheck(
+        lambda scores, v: aaren_attention(scores, v, form=form)[0], inputs
+    )
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("as_scores", [False, True])
+def test_aaren_leaves_masked_tokens_out(form, as_scores):
+    scores, v = draw_scored(130)
+    mask = torch.rand(2, 130, generator=torch.Generator().manual_seed(1)) < 0.5
+    mask[0, :70], mask[1, 0] = False, True
+    hidden = v.detach().masked_fill(~mask[..., None, None], float("nan"))
+    hidden.requires_grad_()
+    if as_scores:
+        given = scores.masked_fill(~mask.unsqueeze(-1), -float("inf"))
+        out, final = aaren_attention(given, hidden, form=form)
+    else:
+        out, final = aaren_attention(scores, hidden, mask=mask, form=form)
+    assert (out[0, :70] == 0).all()
+    first = int(mask[0].int().argmax())
+    expected = softmax_attention(scores, v, mask)
+    assert torch.allclose(out[0, first:], expected[0, first:], rtol=0, atol=1e-10)
+    assert torch.allclose(out[1], expected[1], rtol=0, atol=1e-10)
+    ours = torch.autograd.grad(out.square().sum(), [scores, hidden])
+    loss = expected[0, first:].square().sum() + expected[1].square().sum()
+    for a, b in zip(ours, torch.autograd.grad(loss, [scores, v]), strict=True):
+        assert torch.allclose(a, b, rtol=0, atol=1e-10)
+    assert all(torch.isfinite(part).all() for part in final)
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("kind", ["wild", "rising", "falling", "steps", "all masked"])
+def test_aaren_is_finite_at_extremes(form, dtype, kind):
+    n = 200
+    scores, v = (x.detach() for x in draw_scored(n, scale=1000.0))
+    ramp = torch.linspace(-1000, 1000, n, dtype=torch.float64)[:, None].expand(2, n, 3)
+    scores = {
+        "wild": scores.clamp(-1000, 1000),
+        "rising": ramp,
+        "falling": ramp.flip(1),
+        "steps": 1000 * torch.sign(scores),
+        "all masked": torch.full_like(scores, -float("inf")),
+    }[kind]
+    expected = softmax_attention(scores, v).nan_to_num(0)
+    inputs = [x.to(dtype).requires_grad_() for x in (scores, v)]
+    out, final = aaren_attention(*inputs, form=form)
+    # A score of 1000 is rounded by 2^-15, its weight by as much.
+    assert (out - expected).abs().max() < (1e-10 if dtype == torch.float64 else 3e-4)
+    gradients = torch.autograd.grad(out.square().sum(), inputs)
+    assert all(torch.isfinite(x).all() for x in (*final, *gradients))
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_aaren_takes_no_tokens(form):
+    scores, v = draw_scored(9)
+    _, state = aaren_attention(scores, v)
+    out, same = aaren_attention(scores[:, :0], v[:, :0], initial_state=state, form=form)
+    assert out.shape == (2, 0, 3, 4)
+    for a, b in zip(same, state, strict=True):
+        assert torch.equal(a, b)
+    out, nothing = aaren_attention(scores[:, :0], v[:, :0], form=form)
+    assert out.shape == (2, 0, 3, 4)
+    for a, b in zip(merge_states(nothing, state), state, strict=True):
+        assert torch.equal(a, b)
+
+
+@pytest.mark.parametrize("form", FORMS)
+@given(n=st.integers(1, 150), data=st.data())
+@settings(max_examples=20, deadline=None)
+def test_aaren_goes_on_from_a_state(form, n, data):
+    cut = data.draw(st.integers(0, n))
+    scores, v = draw_scored(n, batch=1, heads=2, d=2, scale=data.draw(st.floats(0, 50)))
+    whole, end = aaren_attention(scores, v, form=form)
+    head, middle = aaren_attention(scores[:, :cut], v[:, :cut], form=form)
+    tail, final = aaren_attention(
+        scores[:, cut:], v[:, cut:], initial_state=middle, form=form
+    )
+    _, other = aaren_attention(scores[:, cut:], v[:, cut:], form=form)
+    joined = torch.cat([head, tail], dim=1)
+    ours, expected = (with_gradients(x, [scores, v]) for x in (joined, whole))
+    for a, b in zip(ours, expected, strict=True):
+        assert torch.allclose(a, b, rtol=0, atol=1e-10)
+    for state in (final, merge_states(middle, other)):
+        assert [x.shape for x in state] == [(1, 2), (1, 2), (1, 2, 2)]
+        for a, b in zip(state, end, strict=True):
+            assert torch.allclose(a, b, rtol=1e-12, atol=1e-10)
+
+
+@given(
+    tops=st.lists(st.floats(-1000, 1000), min_size=3, max_size=3),
+    seed=st.integers(0, 99),
+)
+@settings(deadline=None)
+def test_merging_is_associative_with_an_identity(tops, seed):
+    generator = torch.Generator().manual_seed(seed)
+    a, b, c = (
+        (
+            torch.full((1, 1), top, dtype=torch.float64),
+            torch.rand(1, 1, generator=generator, dtype=torch.float64),
+            torch.randn(1, 1, 2, generator=generator, dtype=torch.float64),
+        )
+        for top in tops
+    )
+    left = merge_states(merge_states(a, b), c)
+    right = merge_states(a, merge_states(b, c))
+    for x, y in zip(left, right, strict=True):
+        assert torch.allclose(x, y, rtol=1e-12, atol=1e-12)
+    zero = torch.zeros(1, 1, dtype=torch.float64)
+    identity = (zero - float("inf"), zero, torch.zeros_like(a[2]))
+    for merged in (merge_states(identity, a), merge_states(a, identity)):
+        assert all(torch.equal(x, y) for x, y in zip(merged, a, strict=True))
+
+
+def test_a_learned_state_gets_its_gradient():
+    scores, v = draw_scored(6, batch=1, heads=2, d=2)
+    state = [x.detach().requires_grad_() for x in aaren_attention(scores, v)[1]]
+    assert torch.autograd.gradcheck(
+        lambda *state: aaren_attention(scores, v, initial_state=state)[0], state
+    )

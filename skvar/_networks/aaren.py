@@ -134,7 +134,7 @@ class AarenLayer(nn.Module):
         u = self.norm(x)
         scores, v = self.scores(u), split_heads(self.value(u), self.n_heads)
         if self.log_rate is not None:
-            scores, state = self._aged(scores, state)
+            scores, state = aged(scores, state, self.log_rate.exp())
         out, state = aaren_attention(scores, v, mask=mask, initial_state=state)
         x = x + self.dropout(self.out(out.flatten(-2)))
         return self.feed_forward(x), state
@@ -151,17 +151,18 @@ class AarenLayer(nn.Module):
         bias = (self.key.bias.unflatten(0, (self.n_heads, -1)) * q).sum(-1)
         return u @ torch.einsum("hd,hdi->ih", q, weight) + bias
 
-    def _aged(
-        self, scores: Tensor, state: AarenState | None
-    ) -> tuple[Tensor, AarenState | None]:
-        """Scores as they stand at the last token, when all before it have aged.
 
-        Softmax sees differences alone, so ages may be counted from any token; from the
-        last, what is carried on stays bounded.
-        """
-        rate = self.log_rate.exp()
-        n = scores.shape[1]
-        age = torch.arange(n - 1, -1, -1, device=scores.device).to(scores.dtype)
-        if state is not None:
-            state = state[0] - n * rate, *state[1:]
-        return scores - age.unsqueeze(-1) * rate, state
+def aged(
+    scores: Tensor, state: AarenState | None, rate: Tensor | float
+) -> tuple[Tensor, AarenState | None]:
+    """Scores (B, N, H), and those in a state, as they stand at the last token.
+
+    A score falls by ``rate`` with each token after its own. Softmax sees differences
+    alone, so ages may be counted from any token; counted from the last, what is carried
+    on stays bounded.
+    """
+    n = scores.shape[1]
+    age = torch.arange(n - 1, -1, -1, device=scores.device).to(scores.dtype)
+    if state is not None:
+        state = state[0] - n * rate, *state[1:]
+    return scores - age.unsqueeze(-1) * rate, state
