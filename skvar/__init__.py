@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from . import datasets, nn, plots
     from .analysis import VARCoefficients
-    from .forecasting import LinearAttentionVAR, SAMoVARForecaster
+    from .forecasting import AarenForecaster, LinearAttentionVAR, SAMoVARForecaster
     from .regression import LinearAttentionVARRegressor, SAMoVARRegressor
     from .scoring import rolling_score
 
 __version__ = "0.1.0"
 __all__ = [
+    "AarenForecaster",
     "LinearAttentionVAR",
     "LinearAttentionVARRegressor",
     "SAMoVARForecaster",
@@ -24,6 +25,7 @@ __all__ = [
 ]
 
 _HOME = {
+    "AarenForecaster": "forecasting",
     "LinearAttentionVAR": "forecasting",
     "LinearAttentionVARRegressor": "regression",
     "SAMoVARForecaster": "forecasting",

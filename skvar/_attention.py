@@ -194,7 +194,8 @@ def aaren_attention(
         m = scores.new_full((len(scores), scores.shape[2]), _least(scores))
         return v, (m, torch.zeros_like(m), v.sum(dim=1))
     top, sums = _SCANS[form](top, sums)
-    final_state = _state(top[:, :, -1], sums[:, :, -1])
+    # Copies: views would keep the whole sequence in memory.
+    final_state = _state(top[:, :, -1].clone(), sums[:, :, -1].clone())
     if initial_state is not None:
         sums = sums[:, :, 1:]
     u, w = sums[..., -1:], sums[..., :-1]

@@ -1,6 +1,5 @@
 """sktime's protocol, and scikit-learn's, around a network that reads windows."""
 
-import math
 import numbers
 from collections.abc import Iterator
 
@@ -11,7 +10,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils import InputTags, Tags, TargetTags, check_scalar
 from sktime.forecasting.base import BaseForecaster, ForecastingHorizon
 
-from ._model import BATCH, Rows, WindowModel
+from ._model import Rows, WindowModel
 from ._stream import Stream
 from ._tables import (
     as_frame,
@@ -20,7 +19,7 @@ from ._tables import (
     is_table,
     regular_step,
 )
-from ._windows import Windows, validation_rows, windows_ending_at
+from ._windows import Windows, validation_rows
 
 # What scikit-learn's meta-estimators leave on a step before they call its fit.
 _SKLEARN_STATE = (
@@ -270,11 +269,6 @@ class WindowForecaster(WindowModel, BaseForecaster):
         n_known = self._index.get_indexer(self.cutoff)[0] + 1
         return Stream(self, self._state_after(self._history[:n_known]))
 
-    def _state_after(self, values: np.ndarray):
-        """The state of `_push` after standardised rows."""
-        last = np.array([len(values) - 1])
-        return windows_ending_at(values, last, self.network_.lags)[0]
-
     def _rolling(self, Y) -> Iterator[np.ndarray]:
         windows = self._windows(Y, "Y")
         ends = np.arange(windows.lags - 1, len(windows.values))
@@ -299,20 +293,6 @@ class WindowForecaster(WindowModel, BaseForecaster):
             values[ahead] = path[0, steps[ahead] - 1]
         index = fh.to_absolute_index(self.cutoff)
         return pd.DataFrame(values, index, self.feature_names_in_)
-
-    def _forecasts(
-        self, values: np.ndarray, ends: np.ndarray, steps: int
-    ) -> Iterator[np.ndarray]:
-        """Forecasts (n, steps, C) in original units after rows of standardised values.
-
-        Batch by batch, in the order of ``ends``, which rise. Before its first row the
-        history is taken as constant, and at -1, where it has no past, as the mean of
-        the series.
-        """
-        for some in np.array_split(ends, math.ceil(len(ends) / BATCH)):
-            past = windows_ending_at(values, some, self.network_.lags)
-            past[some < 0] = 0.0
-            yield self._forecast(torch.from_numpy(past), steps)
 
     def _predict_after(self, history):
         past = self._windows(history, "the history passed to predict").values.numpy()

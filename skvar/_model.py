@@ -16,9 +16,10 @@ from torch import Tensor, nn
 from . import coefficients
 from ._inference import forecast, like
 from ._training import TrainingOptions, TrainingRecord, resolve_device, seeded, train
-from ._windows import Windows, split_by_time
+from ._windows import Windows, split_by_time, windows_ending_at
 
-BATCH = 256
+# Windows, and rows of a sequence, that go through a network at once.
+BATCH, _BLOCK = 256, 1024
 
 
 class WindowModel:
@@ -183,8 +184,30 @@ class WindowModel:
 
     def _forecast(self, past: Tensor, steps: int) -> np.ndarray:
         """Forecasts (B, steps, C) in original units after standardised windows."""
-        values = forecast(self.network_, past, steps).cpu().double().numpy()
+        return self._in_units(forecast(self.network_, past, steps))
+
+    def _in_units(self, forecasts: Tensor) -> np.ndarray:
+        values = forecasts.cpu().double().numpy()
         return values * self._target_scaler.scale_ + self._target_scaler.mean_
+
+    def _forecasts(
+        self, values: np.ndarray, ends: np.ndarray, steps: int
+    ) -> Iterator[np.ndarray]:
+        """Forecasts (n, steps, C) in original units after rows of standardised values.
+
+        Batch by batch, in the order of ``ends``, which rise. Before its first row the
+        history is taken as constant, and at -1, where it has no past, as the mean of
+        the series.
+        """
+        for some in np.array_split(ends, math.ceil(len(ends) / BATCH)):
+            past = windows_ending_at(values, some, self.network_.lags)
+            past[some < 0] = 0.0
+            yield self._forecast(torch.from_numpy(past), steps)
+
+    def _state_after(self, values: np.ndarray):
+        """The state of `_push` after standardised rows."""
+        last = np.array([len(values) - 1])
+        return windows_ending_at(values, last, self.network_.lags)[0]
 
     def _push(self, state, row: np.ndarray):
         """What a stream keeps after a new row in original units, and its forecast.
@@ -328,6 +351,52 @@ class WindowModel:
         if "network_" in state and like(state["network_"]).device.type != "cpu":
             state["network_"] = copy.deepcopy(state["network_"]).cpu()
         return state
+
+
+class RecurrentModel(WindowModel):
+    """A model whose network carries a state, and so sees all rows of a history."""
+
+    def _forecasts(self, values, ends, steps):
+        if ends[0] < 0:
+            yield self._extend(np.zeros((1, values.shape[1])), steps=steps)[0]
+        ends, state = ends[ends >= 0], None
+        for start in range(0, ends.max(initial=-1) + 1, _BLOCK):
+            rows = values[start : min(start + _BLOCK, ends[-1] + 1)]
+            wanted = ends[(ends >= start) & (ends < start + len(rows))] - start
+            n_last = len(rows) - wanted.min(initial=len(rows))
+            forecasts, state = self._extend(rows, state, n_last, steps)
+            if len(wanted):
+                yield forecasts[wanted - wanted[0]]
+
+    def _state_after(self, values):
+        state = None
+        for start in range(0, len(values), _BLOCK):
+            _, state = self._extend(values[start : start + _BLOCK], state, 0)
+        return state
+
+    def _push(self, state, row):
+        row = self._standardised(row[np.newaxis])
+        [forecast], state = self._extend(row, state)
+        return state, forecast
+
+    def _extend(
+        self, rows: np.ndarray, state=None, n_last: int = 1, steps: int | None = None
+    ):
+        """Forecasts (n_last, steps, C) in original units, and the state after the rows.
+
+        Beyond the network's horizon, forecasts are fed back after one row alone.
+        """
+        to, network = like(self.network_), self.network_.eval()
+        rows = torch.from_numpy(np.require(rows, requirements=["C", "W"])).to(to)
+        with torch.inference_mode():
+            ahead, state = network.extend(rows.unsqueeze(0), state, n_last=n_last)
+            ahead, later = ahead[0], state
+            while n_last == 1 and ahead.shape[1] < (steps or 0):
+                more, later = network.extend(
+                    ahead[:, -network.horizon :], later, n_last=1
+                )
+                ahead = torch.cat([ahead, more[0]], dim=1)
+        return self._in_units(ahead[:, :steps]), state
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 
 from . import coefficients
 from ._inference import squared_errors
-from ._model import BATCH, Rows, WindowModel
+from ._model import BATCH, RecurrentModel, Rows, WindowModel
+from ._networks.aaren_forecasting import AarenForForecasting
 from ._networks.linear_attention_var import LinearAttentionVAR
 from ._networks.readout import Readout
 from ._networks.samovar import SAMoVAR
@@ -32,14 +33,14 @@ from ._windows import Windows
 # thumb, as gains of neighbouring windows may depend on each other.
 _REQUIRED_GAIN = 3.0
 
-# The VAR that SAMoVAR's static path may be: lags, and inputs that they may add up to.
+# The VAR that a static path may be: lags, and inputs that they may add up to.
 _VAR_LAGS, _VAR_INPUTS = 4, 512
 
-# Steps that SAMoVAR is trained for by default, and epochs that make them of few rows.
+# Steps of training by default, and epochs that make them of few rows.
 _STEPS, _MOST_EPOCHS = 300, 20
 
-# Tokens that a window has at least, by default.
-_LEAST_TOKENS = 4
+# By default, tokens that a window has at least, and rows in one of Aaren's at most.
+_LEAST_TOKENS, _ROWS_IN_TOKEN = 4, 24
 
 
 class LinearAttentionVARModel(WindowModel):
@@ -87,10 +88,20 @@ class LinearAttentionVARModel(WindowModel):
         return coefficients.dynamic_var(self.network_, past, step)
 
 
-class SAMoVARModel(WindowModel):
-    """SAMoVAR beside a regression in closed form."""
+class StaticPathModel(WindowModel):
+    """A network beside a regression in closed form.
+
+    A recipe fills in `_network`, and `_prepare` where there is more to estimate.
+    """
 
     _max_windows_in_average = 1024
+
+    def _network(self, n_series: int) -> nn.Module:
+        """The network, untrained."""
+        raise NotImplementedError
+
+    def _prepare(self, network: nn.Module, training: Rows, fresh: bool) -> None:
+        """Estimate what is not trained, before training."""
 
     def _check_parameters(self):
         super()._check_parameters()
@@ -103,12 +114,7 @@ class SAMoVARModel(WindowModel):
                 "static_path must be 'auto', 'ridge', 'var' or None, not "
                 f"{self.static_path!r}."
             )
-        for name in ("scaled", "refit"):
-            check_scalar(getattr(self, name), name, (bool, np.bool_))
-        if self.centre not in ("auto", "token", "last"):
-            raise ValueError(
-                f"centre must be 'auto', 'token' or 'last', not {self.centre!r}."
-            )
+        check_scalar(self.refit, "refit", (bool, np.bool_))
         if not self.n_layers and self.static_path is None:
             raise ValueError(
                 "n_layers=0 leaves only the static path; set static_path='auto' or "
@@ -121,10 +127,6 @@ class SAMoVARModel(WindowModel):
                 "least squares."
             )
 
-    @property
-    def _token_length(self):
-        return min(self.horizon_, max(1, self.lags // _LEAST_TOKENS))
-
     def _epochs(self, n_windows):
         if self.max_epochs is not None:
             return self.max_epochs
@@ -132,32 +134,7 @@ class SAMoVARModel(WindowModel):
         return min(max(2, math.ceil(_STEPS / steps)), _MOST_EPOCHS)
 
     def _build(self, n_series, n_targets):
-        if n_targets and not self.n_layers:
-            return LinearAttentionVAR(
-                lags=self.lags, n_series=n_series, n_targets=n_targets, n_layers=0
-            )
-        network = None
-        if self.n_layers:
-            network = SAMoVAR(
-                lags=self.lags,
-                horizon=self.horizon_,
-                n_series=n_series,
-                token_length=self.token_length or self._token_length,
-                n_layers=self.n_layers,
-                n_heads=self.n_heads,
-                d_model=self.d_model,
-                dropout=self.dropout,
-                scaled=self.scaled,
-                predictor=self.predictor,
-            )
-        if n_targets:
-            return Readout(
-                network,
-                lags=self.lags,
-                n_series=n_series,
-                n_targets=n_targets,
-                start_at_zero=True,
-            )
+        network = self._network(n_series) if self.n_layers else None
         if self.static_path is None:
             return network
         order = max(1, min(_VAR_LAGS, self.lags, _VAR_INPUTS // n_series))
@@ -170,12 +147,11 @@ class SAMoVARModel(WindowModel):
         )
 
     def _estimate(self, network, rows, device, fresh):
-        if rows.n_inputs is not None:
-            return _estimate_under_ridge(self, network, rows, device, fresh)
         self.alpha_ = None
         training, validation = self._split(rows, self.horizon_)
-        if self.n_layers and (fresh or self.centre != "auto"):
-            self._choose_centre(network, training)
+        learned = network if self.static_path is None else network.network
+        if self.n_layers:
+            self._prepare(learned, training, fresh)
         if self.static_path is None:
             return self._train_again(network, rows, training, validation, device)
         alpha = self.alpha_ = self._choose_static(network, training)
@@ -186,7 +162,7 @@ class SAMoVARModel(WindowModel):
         self._solve_static(network, training, alpha)
         network.share.fill_(0.5)
         record = self._train_again(
-            network.network, rows, training, validation, device, mix=network
+            learned, rows, training, validation, device, mix=network
         )
         self._solve_static(network, rows, alpha)
         return record
@@ -222,22 +198,6 @@ class SAMoVARModel(WindowModel):
             if len(again.loss_curve) < record.best_epoch:
                 network.load_state_dict(kept)
         return record
-
-    def _choose_centre(self, network: nn.Module, rows: Rows) -> None:
-        """Centre windows on their last token or row, as the parameter or data say."""
-        if isinstance(network, StaticPath):
-            network = network.network
-        token = torch.full_like(network.centre, 1 / len(network.centre))
-        last = torch.zeros_like(token)
-        last[-1] = 1.0
-        by_last = self.centre == "last"
-        if self.centre == "auto":
-            weights = [np.zeros((self.horizon_, self.lags)) for _ in range(2)]
-            for weight, centre in zip(weights, (token, last), strict=True):
-                weight[:, -len(centre) :] = centre.numpy()
-            of_token, of_last = direct_errors(rows.segments, weights)
-            by_last = of_last < of_token
-        network.centre.copy_(last if by_last else token)
 
     def _choose_static(self, network: StaticPath, rows: Rows) -> float:
         """Choose the kind of static path, if asked to, and return its penalty.
@@ -306,6 +266,92 @@ class SAMoVARModel(WindowModel):
 
     def _var(self, past, step):
         return coefficients.local_var(self.network_, past, step)
+
+
+class SAMoVARModel(StaticPathModel):
+    """SAMoVAR beside a regression in closed form."""
+
+    def _check_parameters(self):
+        super()._check_parameters()
+        check_scalar(self.scaled, "scaled", (bool, np.bool_))
+        if self.centre not in ("auto", "token", "last"):
+            raise ValueError(
+                f"centre must be 'auto', 'token' or 'last', not {self.centre!r}."
+            )
+
+    @property
+    def _token_length(self):
+        return min(self.horizon_, max(1, self.lags // _LEAST_TOKENS))
+
+    def _network(self, n_series):
+        return SAMoVAR(
+            lags=self.lags,
+            horizon=self.horizon_,
+            n_series=n_series,
+            token_length=self.token_length or self._token_length,
+            n_layers=self.n_layers,
+            n_heads=self.n_heads,
+            d_model=self.d_model,
+            dropout=self.dropout,
+            scaled=self.scaled,
+            predictor=self.predictor,
+        )
+
+    def _build(self, n_series, n_targets):
+        if n_targets is None:
+            return super()._build(n_series, n_targets)
+        if not self.n_layers:
+            return LinearAttentionVAR(
+                lags=self.lags, n_series=n_series, n_targets=n_targets, n_layers=0
+            )
+        return Readout(
+            self._network(n_series),
+            lags=self.lags,
+            n_series=n_series,
+            n_targets=n_targets,
+            start_at_zero=True,
+        )
+
+    def _estimate(self, network, rows, device, fresh):
+        if rows.n_inputs is not None:
+            return _estimate_under_ridge(self, network, rows, device, fresh)
+        return super()._estimate(network, rows, device, fresh)
+
+    def _prepare(self, network, training, fresh):
+        """Centre windows on their last token or row, as the parameter or data say."""
+        if not fresh and self.centre == "auto":
+            return
+        token = torch.full_like(network.centre, 1 / len(network.centre))
+        last = torch.zeros_like(token)
+        last[-1] = 1.0
+        by_last = self.centre == "last"
+        if self.centre == "auto":
+            weights = [np.zeros((self.horizon_, self.lags)) for _ in range(2)]
+            for weight, centre in zip(weights, (token, last), strict=True):
+                weight[:, -len(centre) :] = centre.numpy()
+            of_token, of_last = direct_errors(training.segments, weights)
+            by_last = of_last < of_token
+        network.centre.copy_(last if by_last else token)
+
+
+class AarenModel(RecurrentModel, StaticPathModel):
+    """Aaren beside a regression in closed form."""
+
+    @property
+    def _token_length(self):
+        return min(_ROWS_IN_TOKEN, max(1, self.lags // _LEAST_TOKENS))
+
+    def _network(self, n_series):
+        return AarenForForecasting(
+            lags=self.lags,
+            horizon=self.horizon_,
+            n_series=n_series,
+            token_length=self.token_length or self._token_length,
+            n_layers=self.n_layers,
+            n_heads=self.n_heads,
+            d_model=self.d_model,
+            dropout=self.dropout,
+        )
 
 
 def _estimate_under_ridge(

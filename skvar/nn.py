@@ -2,6 +2,7 @@
 
 from ._attention import aaren_attention, linear_attention, merge_states
 from ._networks.aaren import Aaren
+from ._networks.aaren_forecasting import AarenForForecasting
 from ._networks.linear_attention_var import LinearAttentionVAR
 from ._networks.readout import Readout
 from ._networks.samovar import SAMoVAR
@@ -9,6 +10,7 @@ from ._networks.static_path import StaticPath
 
 __all__ = [
     "Aaren",
+    "AarenForForecasting",
     "LinearAttentionVAR",
     "Readout",
     "SAMoVAR",

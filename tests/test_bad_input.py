@@ -5,10 +5,11 @@ import pandas as pd
 import pytest
 
 import skvar
-from skvar import LinearAttentionVAR, SAMoVARForecaster
+from skvar import AarenForecaster, LinearAttentionVAR, SAMoVARForecaster
 
 LINEAR = LinearAttentionVAR(2, horizon=4, max_epochs=1, d_model=8, random_state=0)
 SAMOVAR = SAMoVARForecaster(8, horizon=4, n_layers=1, max_epochs=1, random_state=0)
+AAREN = AarenForecaster(8, horizon=4, n_layers=1, max_epochs=1, random_state=0)
 
 
 def with_value(table, value):
@@ -59,7 +60,7 @@ BAD_TABLES = {
 
 
 @pytest.mark.parametrize("case", BAD_TABLES)
-@pytest.mark.parametrize("forecaster", [LINEAR, SAMOVAR])
+@pytest.mark.parametrize("forecaster", [LINEAR, SAMOVAR, AAREN])
 def test_bad_tables_in_fit(forecaster, case, us_change):
     make, error, message = BAD_TABLES[case]
     fitted = forecaster.clone().fit(us_change)
@@ -92,23 +93,26 @@ BAD_PARAMETERS = [
     ({"device": "abacus"}, "device='abacus' is not available here; use 'auto'"),
     ({"random_state": "seed"}, "seed"),
 ]
-BAD_SAMOVAR_PARAMETERS = [
+BAD_NETWORK_PARAMETERS = [
     ({"n_heads": 3, "d_model": 32}, "n_heads=3 does not divide d_model=32"),
     ({"static_path": "linear"}, "static_path must be 'auto', 'ridge', 'var' or None"),
     ({"n_layers": 0, "static_path": None}, "n_layers=0 leaves only the static path"),
-    ({"centre": "middle"}, "centre must be"),
-    ({"predictor": "magic"}, "predictor must be"),
     ({"token_length": 0}, "token_length"),
     ({"alpha": 0}, "alpha=0 must be positive.*static_path='var'"),
     ({"d_model": None}, "d_model"),
     ({"refit": "no"}, "refit"),
+]
+BAD_SAMOVAR_PARAMETERS = [
+    ({"centre": "middle"}, "centre must be"),
+    ({"predictor": "magic"}, "predictor must be"),
     ({"scaled": 1.0}, "scaled"),
 ]
 
 
 @pytest.mark.parametrize(
     ("forecaster", "parameters", "message"),
-    [(f, *case) for f in (LINEAR, SAMOVAR) for case in BAD_PARAMETERS]
+    [(f, *case) for f in (LINEAR, SAMOVAR, AAREN) for case in BAD_PARAMETERS]
+    + [(f, *case) for f in (SAMOVAR, AAREN) for case in BAD_NETWORK_PARAMETERS]
     + [(SAMOVAR, *case) for case in BAD_SAMOVAR_PARAMETERS],
 )
 def test_bad_parameters(forecaster, parameters, message, us_change):
@@ -121,7 +125,9 @@ def test_bad_parameters(forecaster, parameters, message, us_change):
     pd.testing.assert_frame_equal(fitted.predict([1, 2]), before, check_exact=True)
 
 
-@pytest.fixture(scope="module", params=[LINEAR, SAMOVAR], ids=["linear", "samovar"])
+@pytest.fixture(
+    scope="module", params=[LINEAR, SAMOVAR, AAREN], ids=["linear", "samovar", "aaren"]
+)
 def fitted(request, us_change):
     return request.param.clone().fit(us_change)
 
@@ -171,7 +177,7 @@ def test_gap_in_update(fitted, us_change):
 
 
 def test_unfitted(us_change):
-    for forecaster in (LINEAR.clone(), SAMOVAR.clone()):
+    for forecaster in (LINEAR.clone(), SAMOVAR.clone(), AAREN.clone()):
         with pytest.raises(ValueError, match="fitted"):
             forecaster.predict(us_change)
         assert not hasattr(forecaster, "coef_")

@@ -27,7 +27,7 @@ from sktime.split import ExpandingWindowSplitter, SlidingWindowSplitter
 from sktime.transformations.series.detrend import Detrender
 
 import skvar
-from skvar import LinearAttentionVAR, SAMoVARForecaster
+from skvar import AarenForecaster, LinearAttentionVAR, SAMoVARForecaster
 
 # sktime's own composites warn of a coming default that ours already have.
 pytestmark = pytest.mark.filterwarnings(
@@ -39,6 +39,9 @@ FORECASTERS = {
         2, horizon=4, max_epochs=2, d_model=8, random_state=0
     ),
     "samovar": SAMoVARForecaster(
+        8, horizon=4, n_layers=1, d_model=8, max_epochs=2, random_state=0
+    ),
+    "aaren": AarenForecaster(
         8, horizon=4, n_layers=1, d_model=8, max_epochs=2, random_state=0
     ),
 }

@@ -11,7 +11,7 @@ import torch
 from sklearn.exceptions import ConvergenceWarning
 from torch import nn
 
-from skvar import LinearAttentionVAR, SAMoVARForecaster
+from skvar import AarenForecaster, LinearAttentionVAR, SAMoVARForecaster
 from skvar._inference import forecast, squared_errors
 from skvar._training import TrainingOptions, resolve_device, seeded, train
 from skvar._windows import Windows, split_by_time
@@ -214,6 +214,7 @@ def test_seeds():
 FORECASTERS = [
     LinearAttentionVAR(lags=3, max_epochs=3, dropout=0.1, random_state=7),
     SAMoVARForecaster(lags=12, horizon=4, max_epochs=2, n_layers=2, random_state=7),
+    AarenForecaster(lags=12, horizon=4, max_epochs=2, random_state=7),
 ]
 
 

@@ -57,6 +57,25 @@ class StaticPath(nn.Module):
             return self.static(window)
         return torch.lerp(self.network(window), self.static(window), self.share)
 
+    def extend(
+        self, rows: Tensor, state: tuple | None = None, *, n_last: int | None = None
+    ) -> tuple[Tensor, tuple]:
+        """Forecasts (B, n_last, horizon, C) after rows (B, n, C), and the state.
+
+        For a network that has an `extend`. The static path sees the last ``lags`` rows;
+        what a history lacks of them is its first row.
+        """
+        n = rows.shape[1]
+        n_last = n if n_last is None else n_last
+        recent, carried = state or (rows[:, :1].expand(-1, self.lags, -1), None)
+        longer = torch.cat([recent, rows], dim=1)
+        windows = longer[:, 1 + n - n_last :].unfold(1, self.lags, 1).mT
+        forecasts = self.static(windows.flatten(0, 1)).unflatten(0, (-1, n_last))
+        if not self.static_only:
+            dynamic, carried = self.network.extend(rows, carried, n_last=n_last)
+            forecasts = torch.lerp(dynamic, forecasts, self.share)
+        return forecasts, (longer[:, n:].clone(), carried)
+
     @property
     def static_only(self) -> bool:
         """Whether the network has no part in the forecast."""
