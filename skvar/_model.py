@@ -1,10 +1,8 @@
 """Rows to a trained network, and on to forecasts and matrices in original units."""
 
-import copy
 import math
 import numbers
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,16 +12,17 @@ from sklearn.utils import check_scalar
 from torch import Tensor, nn
 
 from . import coefficients
+from ._estimator import NetworkEstimator
 from ._inference import forecast, like
-from ._training import TrainingOptions, TrainingRecord, resolve_device, seeded, train
+from ._training import TrainingRecord, train
 from ._windows import Windows, split_by_time, windows_ending_at
 
 # Windows, and rows of a sequence, that go through a network at once.
 BATCH, _BLOCK = 256, 1024
 
 
-class WindowModel:
-    """What the estimators share: a network over windows of standardised series.
+class WindowModel(NetworkEstimator):
+    """A network over windows of standardised series.
 
     A recipe fills in `_build`, `_estimate` and `_var`, a protocol the hooks after
     them; an estimator, which is both, holds the hyper-parameters. Fitted are
@@ -59,10 +58,6 @@ class WindowModel:
         """What ``predict`` returns after a standardised window (lags, C)."""
         raise NotImplementedError
 
-    def _check_fitted(self) -> None:
-        """Raise scikit-learn's or sktime's NotFittedError before a fit."""
-        raise NotImplementedError
-
     @property
     def _window_rows(self) -> int:
         """Rows of history that the network sees."""
@@ -72,23 +67,14 @@ class WindowModel:
 
     def _learn(self, rows: "Rows", weights: dict | None) -> None:
         """Estimate a network on standardised rows, from given weights or from none."""
-        device = resolve_device(self.device)
-        with (
-            seeded(self.random_state, device),
-            torch.inference_mode(False),
-            torch.enable_grad(),
-        ):
+        with self._estimation() as device:
             # Closed forms alone are exact and fast in float64 on the CPU.
             network = self._build(*rows.sizes())
             network = network.float() if self.n_layers else network.double()
             if weights is not None:
                 _load(network, weights)
             record = self._estimate(network, rows, device, weights is None)
-        self.network_ = network
-        self.loss_curve_ = record.loss_curve
-        self.validation_scores_ = record.validation_scores
-        self.n_epochs_ = len(record.loss_curve)
-        self.best_epoch_ = record.best_epoch
+        self._keep(network, record)
         self._computed = {}
 
     def _split(self, rows: "Rows", horizon: int) -> tuple["Rows", "Rows | None"]:
@@ -125,16 +111,8 @@ class WindowModel:
             None if rows is None else rows.windows(network.lags, network.horizon)
             for rows in (training, validation)
         )
-        options = TrainingOptions(
-            learning_rate=self.learning_rate,
-            max_epochs=max_epochs or self._epochs(len(training)),
-            batch_size=self.batch_size,
-            weight_decay=self.weight_decay,
-            n_iter_no_change=self.n_iter_no_change,
-            required_gain=required_gain,
-            device=device,
-            verbose=self.verbose,
-        )
+        max_epochs = max_epochs or self._epochs(len(training))
+        options = self._options(device, max_epochs, required_gain)
         return train(network, training, validation, options)
 
     def _epochs(self, n_windows: int) -> int:
@@ -142,34 +120,13 @@ class WindowModel:
         return self.max_epochs
 
     def _check_parameters(self) -> None:
-        """Raise ValueError or TypeError that names a parameter out of its range."""
-        at_least = {
-            "lags": 1,
-            "n_layers": 0,
-            "n_heads": 1,
-            "batch_size": 1,
-            "n_iter_no_change": 1,
-        }
-        for name, least in at_least.items():
+        super()._check_parameters()
+        for name, least in (("lags", 1), ("n_layers", 0)):
             check_scalar(getattr(self, name), name, numbers.Integral, min_val=least)
-        below = {
-            "learning_rate": math.inf,
-            "weight_decay": math.inf,
-            "dropout": 1,
-            "validation_fraction": 1,
-        }
-        if isinstance(self.alpha, str):
-            if self.alpha != "auto":
-                raise ValueError(
-                    f"alpha must be a number or 'auto', not {self.alpha!r}."
-                )
-        else:
-            below["alpha"] = math.inf
-        for name, bound in below.items():
-            value = getattr(self, name)
-            check_scalar(value, name, numbers.Real)
-            if not 0 <= value < bound:
-                raise ValueError(f"{name}={value} is not in the range [0, {bound}).")
+        if not isinstance(self.alpha, str):
+            self._check_below("alpha", math.inf)
+        elif self.alpha != "auto":
+            raise ValueError(f"alpha must be a number or 'auto', not {self.alpha!r}.")
 
     # forecasts and matrices
 
@@ -251,12 +208,6 @@ class WindowModel:
         """VAR intercept (n_targets,) in original units, averaged like ``coef_``."""
         return self._average_var()[1]
 
-    @property
-    def device_(self) -> torch.device:
-        """The device that holds the network."""
-        self._check_fitted()
-        return like(self.network_).device
-
     def var_matrices(self, Y, *, step: int = 1, return_intercept: bool = False):
         """VAR matrices of every window of a table.
 
@@ -329,28 +280,6 @@ class WindowModel:
         return torch.from_numpy(
             np.linspace(0, n_windows - 1, n_used).round().astype(int)
         )
-
-    @contextmanager
-    def _all_or_nothing(self) -> Iterator[None]:
-        """Put every attribute back if the block fails."""
-        before = {
-            name: copy.copy(value) if isinstance(value, dict) else value
-            for name, value in self.__dict__.items()
-        }
-        try:
-            yield
-        except BaseException:
-            self.__dict__.clear()
-            self.__dict__.update(before)
-            raise
-
-    def __getstate__(self):
-        # Copies and saved models live on the CPU: they must load where no GPU is.
-        parent = getattr(super(), "__getstate__", None)  # not in Python 3.10
-        state = dict(parent() if parent else self.__dict__)
-        if "network_" in state and like(state["network_"]).device.type != "cpu":
-            state["network_"] = copy.deepcopy(state["network_"]).cpu()
-        return state
 
 
 class RecurrentModel(WindowModel):

@@ -4,10 +4,9 @@ import copy
 import math
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import partial
 
 import numpy as np
 import torch
@@ -15,11 +14,10 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from skorch import NeuralNet
 from skorch.callbacks import Callback, GradientNormClipping, LRScheduler
-from torch import nn
+from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from ._inference import squared_errors
-from ._windows import Windows
 
 _GENERATORS = threading.RLock()
 
@@ -28,8 +26,8 @@ _GENERATORS = threading.RLock()
 class TrainingOptions:
     """How to train: the estimators' parameters of the same names.
 
-    ``required_gain`` is the gain on the start, in its standard errors over validation
-    windows, below which the start is kept.
+    ``required_gain`` is the gain on the start, in its standard errors over what is held
+    out, below which the start is kept.
     """
 
     learning_rate: float
@@ -56,28 +54,31 @@ class TrainingRecord:
 
 def train(
     network: nn.Module,
-    windows: Windows,
-    validation: Windows | None,
+    examples,
+    validation,
     options: TrainingOptions,
+    errors: Callable[[nn.Module, object], Tensor] = squared_errors,
 ) -> TrainingRecord:
     """Train ``network`` in place with AdamW, one linear cycle and clipped gradients.
 
-    With validation windows the weights of the best epoch are kept, the state before
-    the first epoch being one candidate, and training ends after ``n_iter_no_change``
-    epochs without improvement; a best epoch that does not beat the start by the
-    required gain is given up for it. Scores are minus mean squared errors.
+    Examples, like `Windows`, have a length, go ``to`` a device and come in ``batches``
+    of what ``network.losses`` takes; ``errors(network, validation)`` has a number for
+    each. With validation the weights of the best epoch are kept, the state before the
+    first epoch being one candidate, and training ends after ``n_iter_no_change`` epochs
+    without improvement; a best epoch that does not beat the start by the required gain
+    is given up for it. Scores are minus mean errors.
     """
     network.to(options.device)
-    windows = windows.to(options.device)
+    examples = examples.to(options.device)
     if validation is not None:
         validation = validation.to(options.device)
     record = TrainingRecord()
-    best = _BestWeights(network, validation, record.validation_scores)
-    steps = options.max_epochs * math.ceil(len(windows) / options.batch_size)
+    best = _BestWeights(network, validation, errors, record.validation_scores)
+    steps = options.max_epochs * math.ceil(len(examples) / options.batch_size)
     with tqdm(total=steps, desc="fit", disable=not options.verbose) as bar:
         net = _engine(network, steps, options, bar)
         for epoch in range(1, options.max_epochs + 1):
-            net.fit_loop(windows, epochs=1)
+            net.fit_loop(examples, epochs=1)
             loss = net.history[-1, "train_loss"]
             if not math.isfinite(loss):
                 best.diverged(epoch)
@@ -93,8 +94,9 @@ def train(
 class _BestWeights:
     """The weights of the best epoch by validation score; 0 is before training."""
 
-    def __init__(self, network: nn.Module, validation: Windows | None, scores: list):
-        self.network, self.validation, self.scores = network, validation, scores
+    def __init__(self, network: nn.Module, validation, measure: Callable, scores: list):
+        self.network, self.validation, self.measure = network, validation, measure
+        self.scores = scores
         self.epoch, self.weights, self.errors = 0, None, None
         self.see(0)
         self.start = self.weights, self.errors
@@ -103,7 +105,7 @@ class _BestWeights:
         """Score the network after ``epoch``; without validation the last is best."""
         errors = None
         if self.validation is not None:
-            errors = squared_errors(self.network, self.validation)
+            errors = self.measure(self.network, self.validation)
             self.scores.append(-errors.mean().item())
             if self.weights is not None and not self.scores[-1] > max(self.scores[:-1]):
                 return epoch
@@ -154,7 +156,7 @@ def _engine(
         optimizer__weight_decay=options.weight_decay,
         optimizer__fused=options.device.type in ("cpu", "cuda"),
         batch_size=options.batch_size,
-        iterator_train=partial(Windows.batches, shuffle=True),
+        iterator_train=_shuffled,
         train_split=None,
         device=options.device,
         verbose=0,
@@ -180,6 +182,10 @@ def _engine(
     net.initialize()
     net.notify("on_train_begin", X=None, y=None)
     return net
+
+
+def _shuffled(examples, batch_size: int) -> Iterator:
+    return examples.batches(batch_size, shuffle=True)
 
 
 class _Progress(Callback):

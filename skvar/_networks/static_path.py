@@ -69,8 +69,8 @@ class StaticPath(nn.Module):
         n_last = n if n_last is None else n_last
         recent, carried = state or (rows[:, :1].expand(-1, self.lags, -1), None)
         longer = torch.cat([recent, rows], dim=1)
-        windows = longer[:, 1 + n - n_last :].unfold(1, self.lags, 1).mT
-        forecasts = self.static(windows.flatten(0, 1)).unflatten(0, (-1, n_last))
+        windows = longer[:, 1:].unfold(1, self.lags, 1)[:, n - n_last :].mT
+        forecasts = self.static(windows.flatten(0, 1)).unflatten(0, (len(rows), n_last))
         if not self.static_only:
             dynamic, carried = self.network.extend(rows, carried, n_last=n_last)
             forecasts = torch.lerp(dynamic, forecasts, self.share)
