@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from . import datasets, nn, plots
     from .analysis import VARCoefficients
+    from .classification import AarenClassifier
     from .forecasting import AarenForecaster, LinearAttentionVAR, SAMoVARForecaster
     from .regression import LinearAttentionVARRegressor, SAMoVARRegressor
     from .scoring import rolling_score
 
 __version__ = "0.1.0"
 __all__ = [
+    "AarenClassifier",
     "AarenForecaster",
     "LinearAttentionVAR",
     "LinearAttentionVARRegressor",
@@ -25,6 +27,7 @@ __all__ = [
 ]
 
 _HOME = {
+    "AarenClassifier": "classification",
     "AarenForecaster": "forecasting",
     "LinearAttentionVAR": "forecasting",
     "LinearAttentionVARRegressor": "regression",

@@ -127,6 +127,7 @@ def aaren_attention(
     v: Tensor,
     *,
     mask: Tensor | None = None,
+    decay: Tensor | float = 0.0,
     initial_state: AarenState | None = None,
     form: str = "auto",
 ) -> tuple[Tensor, AarenState]:
@@ -140,7 +141,10 @@ def aaren_attention(
     v : Tensor of shape (B, N, H, d)
         Values.
     mask : Tensor of bool of shape (B, N), optional
-        False leaves a token out.
+        False leaves a token out; those before it age nevertheless.
+    decay : float or Tensor of shape (H,), default=0.0
+        What a score loses with each token after its own: at token t, ``score_i - decay
+        * (t - i)`` stands for ``score_i``, in the state as well. 0 is the paper's.
     initial_state : tuple of Tensors of shapes (B, H), (B, H), (B, H, d), optional
         The state (m, u, w) after the tokens that came before: the greatest score, and
         the sums of ``exp(score - m)`` and of ``exp(score - m) * v``. None stands for
@@ -179,21 +183,18 @@ def aaren_attention(
     _check_form(form, _SCANS)
     seen = scores != -math.inf
     if mask is not None:
-        seen = seen & mask.unsqueeze(-1)
-    tokens = _leaf(
-        torch.where(seen, scores, _least(scores)),
-        seen.to(v.dtype),
-        torch.where(seen.unsqueeze(-1), v, 0.0),
-    )
-    top, sums = tokens[0].transpose(1, 2), tokens[1].transpose(1, 2)
+        seen = seen & mask.bool().unsqueeze(-1)
+    m = torch.where(seen, scores, _least(scores))
+    u, w = seen.to(v.dtype), torch.where(seen.unsqueeze(-1), v, 0.0)
     if initial_state is not None:
-        before = _leaf(*initial_state)
-        top = torch.cat([before[0].unsqueeze(2), top], dim=2)
-        sums = torch.cat([before[1].unsqueeze(2), sums], dim=2)
+        before = (x.unsqueeze(1) for x in initial_state)
+        m, u, w = (torch.cat(x, 1) for x in zip(before, (m, u, w), strict=True))
     elif scores.shape[1] == 0:
         m = scores.new_full((len(scores), scores.shape[2]), _least(scores))
         return v, (m, torch.zeros_like(m), v.sum(dim=1))
-    top, sums = _SCANS[form](top, sums)
+    decay = torch.as_tensor(decay, dtype=m.dtype, device=m.device).expand(m.shape[2])
+    top, sums = (x.transpose(1, 2) for x in _leaf(m, u, w, decay))
+    top, sums = _SCANS[form](top, sums, decay.detach().unsqueeze(-1))
     # Copies: views would keep the whole sequence in memory.
     final_state = _state(top[:, :, -1].clone(), sums[:, :, -1].clone())
     if initial_state is not None:
@@ -222,15 +223,24 @@ def _least(scores: Tensor) -> float:
     return torch.finfo(scores.dtype).min / 2
 
 
-def _leaf(m: Tensor, u: Tensor, w: Tensor) -> tuple[Tensor, Tensor]:
+def _leaf(
+    m: Tensor, u: Tensor, w: Tensor, decay: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
     """The greatest score without gradient, and the sums [w, u], which carry it.
 
-    ``exp(m - top)`` is one, with the derivative in m of the sums: the scans need none
-    through their weights.
+    They are multiplied by ``exp(m - top)``, which is one and has the derivative in m
+    of the sums: the scans need no gradient through their weights. Likewise for the
+    decay of tokens (B, N, H) up to the last of them; at an earlier one, a factor that
+    all of its past has in common cancels from the output.
     """
-    top = m.detach().clamp(min=_least(m))
-    sums = torch.cat([w, u.unsqueeze(-1)], dim=-1)
-    return top, sums * (m.clamp(min=_least(m)) - top).exp().unsqueeze(-1)
+    m = m.clamp(min=_least(m))
+    top = m.detach()
+    one = (m - top).exp()
+    if decay is not None and decay.requires_grad:
+        n = m.shape[1]
+        age = torch.arange(n - 1, -1, -1, device=m.device).to(m.dtype)
+        one = one * (age.unsqueeze(-1) * (decay.detach() - decay)).exp()
+    return top, torch.cat([w, u.unsqueeze(-1)], dim=-1) * one.unsqueeze(-1)
 
 
 def _state(top: Tensor, sums: Tensor) -> AarenState:
@@ -243,18 +253,24 @@ def _merge(a: tuple[Tensor, Tensor], b: tuple[Tensor, Tensor]) -> tuple[Tensor, 
     return top, sum(w * part[1] for w, part in zip(weights, (a, b), strict=True))
 
 
-def _scan_materialised(top: Tensor, sums: Tensor) -> tuple[Tensor, Tensor]:
-    n, greatest = top.shape[-1], top.cummax(dim=-1).values
-    later = torch.ones(n, n, dtype=torch.bool, device=top.device).triu(1)
-    exponents = top.unsqueeze(-2) - greatest.unsqueeze(-1)
-    return greatest, exponents.masked_fill_(later, -math.inf).exp_() @ sums
+# Scans over the last axis of ``top`` (..., N), the last but one of ``sums``
+# (..., N, d + 1); ``decay`` (..., 1) is that of one place.
 
 
-def _scan_parallel(top: Tensor, sums: Tensor) -> tuple[Tensor, Tensor]:
+def _scan_materialised(top: Tensor, sums: Tensor, decay: Tensor):
+    place = torch.arange(top.shape[-1], device=top.device)
+    age = place.unsqueeze(-1) - place
+    exponents = top.unsqueeze(-2) - age * decay.unsqueeze(-1)
+    exponents = exponents.masked_fill_(age < 0, -math.inf)
+    greatest = exponents.amax(dim=-1)
+    return greatest, exponents.sub_(greatest.unsqueeze(-1)).exp_() @ sums
+
+
+def _scan_parallel(top: Tensor, sums: Tensor, decay: Tensor):
     # Hillis & Steele (1986): after the step of width 2^k every entry covers 2^(k+1).
     width = 1
     while width < top.shape[-1]:
-        earlier = top[..., :-width], sums[..., :-width, :]
+        earlier = top[..., :-width] - width * decay, sums[..., :-width, :]
         merged = _merge(earlier, (top[..., width:], sums[..., width:, :]))
         top = torch.cat([top[..., :width], merged[0]], dim=-1)
         sums = torch.cat([sums[..., :width, :], merged[1]], dim=-2)
@@ -262,24 +278,33 @@ def _scan_parallel(top: Tensor, sums: Tensor) -> tuple[Tensor, Tensor]:
     return top, sums
 
 
-def _scan_chunked(top: Tensor, sums: Tensor) -> tuple[Tensor, Tensor]:
+def _scan_chunked(top: Tensor, sums: Tensor, decay: Tensor):
     n = top.shape[-1]
     if n <= CHUNK:
-        return _scan_materialised(top, sums)
+        return _scan_materialised(top, sums, decay)
     top = F.pad(top, (0, -n % CHUNK), value=_least(top)).unflatten(-1, (-1, CHUNK))
     sums = F.pad(sums, (0, 0, 0, -n % CHUNK)).unflatten(-2, (-1, CHUNK))
-    top, sums = _scan_materialised(top, sums)
-    before = _scan_chunked(top[..., :-1, -1], sums[..., :-1, -1, :])
-    before = before[0].unsqueeze(-1), before[1].unsqueeze(-2)
+    top, sums = _scan_materialised(top, sums, decay.unsqueeze(-1))
+    # What came before a chunk is a scan over the ends of chunks.
+    ends = top[..., :-1, -1], sums[..., :-1, -1, :]
+    before = _scan_chunked(*ends, CHUNK * decay)
+    age = torch.arange(1, CHUNK + 1, device=top.device)
+    before = (
+        before[0].unsqueeze(-1) - age * decay.unsqueeze(-1),
+        before[1].unsqueeze(-2),
+    )
     rest = _merge(before, (top[..., 1:, :], sums[..., 1:, :, :]))
     top = torch.cat([top[..., :1, :], rest[0]], dim=-2).flatten(-2)
     sums = torch.cat([sums[..., :1, :, :], rest[1]], dim=-3).flatten(-3, -2)
     return top[..., :n], sums[..., :n, :]
 
 
-def _scan_recurrent(top: Tensor, sums: Tensor) -> tuple[Tensor, Tensor]:
-    tokens = list(zip(top.unbind(-1), sums.unbind(-2), strict=True))
-    states = list(itertools.accumulate(tokens, _merge))
+def _scan_recurrent(top: Tensor, sums: Tensor, decay: Tensor):
+    def step(state, token):
+        return _merge((state[0] - decay.squeeze(-1), state[1]), token)
+
+    tokens = zip(top.unbind(-1), sums.unbind(-2), strict=True)
+    states = itertools.accumulate(tokens, step)
     tops, all_sums = zip(*states, strict=True)
     return torch.stack(tops, dim=-1), torch.stack(all_sums, dim=-2)
 

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from . import coefficients
 from ._estimator import NetworkEstimator
 from ._inference import forecast, like
+from ._tables import standardise
 from ._training import TrainingRecord, train
 from ._windows import Windows, split_by_time, windows_ending_at
 
@@ -351,13 +352,6 @@ class Rows:
         return Windows(
             self.segments, lags, horizon, n_inputs=self.n_inputs, dtype=torch.float32
         )
-
-
-def standardise(values: np.ndarray, scaler: StandardScaler) -> np.ndarray:
-    """What ``scaler.transform`` computes, as a new array whatever set_config says."""
-    values = np.subtract(values, scaler.mean_, dtype=float, order="C")
-    values /= scaler.scale_
-    return values
 
 
 def _load(network: nn.Module, weights: dict) -> None:

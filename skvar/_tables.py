@@ -2,6 +2,7 @@
 
 import numpy as np
 import pandas as pd
+from sklearn.preprocessing import StandardScaler
 
 
 def is_table(data) -> bool:
@@ -167,3 +168,10 @@ def _kind(index: pd.Index) -> str:
     if isinstance(index, pd.DatetimeIndex):
         return f"timestamps in time zone {index.tz}" if index.tz else "timestamps"
     return "integers"
+
+
+def standardise(values: np.ndarray, scaler: StandardScaler) -> np.ndarray:
+    """What ``scaler.transform`` computes, as a new array whatever set_config says."""
+    values = np.subtract(values, scaler.mean_, dtype=float, order="C")
+    values /= scaler.scale_
+    return values

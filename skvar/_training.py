@@ -15,6 +15,7 @@ from sklearn.utils import check_random_state
 from skorch import NeuralNet
 from skorch.callbacks import Callback, GradientNormClipping, LRScheduler
 from torch import Tensor, nn
+from torch.utils.data import Dataset
 from tqdm.auto import tqdm
 
 from ._inference import squared_errors
@@ -54,10 +55,10 @@ class TrainingRecord:
 
 def train(
     network: nn.Module,
-    examples,
-    validation,
+    examples: Dataset,
+    validation: Dataset | None,
     options: TrainingOptions,
-    errors: Callable[[nn.Module, object], Tensor] = squared_errors,
+    errors: Callable[[nn.Module, Dataset], Tensor] = squared_errors,
 ) -> TrainingRecord:
     """Train ``network`` in place with AdamW, one linear cycle and clipped gradients.
 
@@ -94,7 +95,13 @@ def train(
 class _BestWeights:
     """The weights of the best epoch by validation score; 0 is before training."""
 
-    def __init__(self, network: nn.Module, validation, measure: Callable, scores: list):
+    def __init__(
+        self,
+        network: nn.Module,
+        validation: Dataset | None,
+        measure: Callable,
+        scores: list,
+    ):
         self.network, self.validation, self.measure = network, validation, measure
         self.scores = scores
         self.epoch, self.weights, self.errors = 0, None, None

@@ -2,6 +2,7 @@
 
 from ._attention import aaren_attention, linear_attention, merge_states
 from ._networks.aaren import Aaren
+from ._networks.aaren_classification import AarenForClassification
 from ._networks.aaren_forecasting import AarenForForecasting
 from ._networks.linear_attention_var import LinearAttentionVAR
 from ._networks.readout import Readout
@@ -10,6 +11,7 @@ from ._networks.static_path import StaticPath
 
 __all__ = [
     "Aaren",
+    "AarenForClassification",
     "AarenForForecasting",
     "LinearAttentionVAR",
     "Readout",

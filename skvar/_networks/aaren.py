@@ -30,10 +30,19 @@ class Aaren(nn.Module):
     dropout : float, default=0.0
         Share of activations dropped in training.
     timescale : float, optional
-        With a number, the weight of a token decays exponentially with its age, at a
-        learned rate for each head, on the time scales from 1 to ``timescale`` tokens at
-        first: order then matters within the past, and long sequences are forgotten.
-        None is the paper's attention, blind to order.
+        With a number, the weight of a token falls to 1 / e within so many tokens after
+        it, and faster for all heads but the last: the order of the past then matters,
+        and the past is forgotten. Each head learns its rate from there; those at first
+        are a geometric sequence. None is the paper's attention, blind to order.
+
+    Raises
+    ------
+    ValueError
+        If a size does not fit, or ``timescale`` is not above 1.
+
+    Notes
+    -----
+    The outputs are those of the last residual, without a norm: put one before a head.
 
     References
     ----------
@@ -63,6 +72,14 @@ class Aaren(nn.Module):
     ):
         super().__init__()
         check_heads(n_heads, d_model)
+        if n_layers < 1:
+            raise ValueError(f"n_layers={n_layers} must be at least 1.")
+        if timescale is not None and not timescale > 1:
+            raise ValueError(
+                f"timescale={timescale} must be more than one token; None leaves the "
+                "decay out."
+            )
+        self.d_model = d_model
         self.layers = nn.ModuleList(
             AarenLayer(d_model, n_heads, d_ff or 4 * d_model, dropout, timescale)
             for _ in range(n_layers)
@@ -85,18 +102,29 @@ class Aaren(nn.Module):
             As returned for the tokens before these; one triple of tensors (B, n_heads),
             (B, n_heads) and (B, n_heads, d_model / n_heads) for each layer.
         mask : Tensor of bool of shape (B, N), optional
-            False hides a token from those after it, and from itself.
+            False hides a token from those after it, and from itself; the tokens before
+            it age nevertheless.
 
         Returns
         -------
         outputs : Tensor of shape (B, N, d_model)
             Each depends on the tokens up to its own.
         state : tuple
+
+        Raises
+        ------
+        ValueError
+            If the sequence has other axes.
         """
+        if sequence.ndim != 3 or sequence.shape[2] != self.d_model:
+            raise ValueError(
+                f"sequence has the shape {tuple(sequence.shape)}, not (B, N, d_model) "
+                f"with d_model={self.d_model}."
+            )
         states = []
-        for layer, before in zip(
-            self.layers, state or [None] * len(self.layers), strict=True
-        ):
+        if state is None:
+            state = [None] * len(self.layers)
+        for layer, before in zip(self.layers, state, strict=True):
             sequence, after = layer(sequence, before, mask)
             states.append(after)
         return sequence, tuple(states)
@@ -123,19 +151,20 @@ class AarenLayer(nn.Module):
         self.out = nn.Linear(d_model, d_model)
         self.dropout = nn.Dropout(dropout)
         self.feed_forward = ResidualMLP(d_model, d_ff, dropout, nn.LayerNorm(d_model))
-        self.log_rate = None
+        self.log_decay = None
         if timescale is not None:
-            scales = torch.linspace(0, math.log(timescale), n_heads)
-            self.log_rate = nn.Parameter(-scales)
+            share = torch.arange(1, n_heads + 1) / n_heads
+            self.log_decay = nn.Parameter(-math.log(timescale) * share)
 
     def forward(
         self, x: Tensor, state: AarenState | None, mask: Tensor | None
     ) -> tuple[Tensor, AarenState]:
         u = self.norm(x)
         scores, v = self.scores(u), split_heads(self.value(u), self.n_heads)
-        if self.log_rate is not None:
-            scores, state = aged(scores, state, self.log_rate.exp())
-        out, state = aaren_attention(scores, v, mask=mask, initial_state=state)
+        decay = 0.0 if self.log_decay is None else self.log_decay.exp()
+        out, state = aaren_attention(
+            scores, v, mask=mask, decay=decay, initial_state=state
+        )
         x = x + self.dropout(self.out(out.flatten(-2)))
         return self.feed_forward(x), state
 
@@ -150,19 +179,3 @@ class AarenLayer(nn.Module):
         weight = self.key.weight.unflatten(0, (self.n_heads, -1))
         bias = (self.key.bias.unflatten(0, (self.n_heads, -1)) * q).sum(-1)
         return u @ torch.einsum("hd,hdi->ih", q, weight) + bias
-
-
-def aged(
-    scores: Tensor, state: AarenState | None, rate: Tensor | float
-) -> tuple[Tensor, AarenState | None]:
-    """Scores (B, N, H), and those in a state, as they stand at the last token.
-
-    A score falls by ``rate`` with each token after its own. Softmax sees differences
-    alone, so ages may be counted from any token; counted from the last, what is carried
-    on stays bounded.
-    """
-    n = scores.shape[1]
-    age = torch.arange(n - 1, -1, -1, device=scores.device).to(scores.dtype)
-    if state is not None:
-        state = state[0] - n * rate, *state[1:]
-    return scores - age.unsqueeze(-1) * rate, state

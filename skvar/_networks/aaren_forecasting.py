@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from .._attention import AarenState, aaren_attention
-from .aaren import Aaren, aged
+from .aaren import Aaren
 
 
 class AarenForForecasting(nn.Module):
@@ -63,7 +63,7 @@ class AarenForForecasting(nn.Module):
         self.series = nn.Parameter(0.02 * torch.randn(n_series, d_model))
         self.dropout = nn.Dropout(dropout)
         self.aaren = Aaren(
-            d_model, n_heads, n_layers=n_layers, dropout=dropout, timescale=n_tokens
+            d_model, n_heads, n_layers=n_layers, dropout=dropout, timescale=n_tokens + 1
         )
         self.head_norm = nn.LayerNorm(d_model)
         self.head = nn.Linear(d_model, horizon)
@@ -195,7 +195,7 @@ class StreamingNorm(nn.Module):
 
     def __init__(self, n_tokens: int):
         super().__init__()
-        self.rate = 1 / n_tokens
+        self.decay = 1 / n_tokens
 
     def forward(self, tokens: Tensor, state: tuple | None = None):
         """Last value, mean and scale (B, N, C) at each token (B, N, C, s), and a state.
@@ -213,8 +213,9 @@ class StreamingNorm(nn.Module):
 
     def _running(self, x: Tensor, state: AarenState | None):
         """Weighted means (B, N, C): the attention of a query to which all are equal."""
-        scores, state = aged(torch.zeros_like(x), state, self.rate)
-        means, state = aaren_attention(scores, x.unsqueeze(-1), initial_state=state)
+        means, state = aaren_attention(
+            torch.zeros_like(x), x.unsqueeze(-1), decay=self.decay, initial_state=state
+        )
         return means.squeeze(-1), state
 
 

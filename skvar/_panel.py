@@ -1,0 +1,59 @@
+"""Labelled series of unequal lengths as padded batches."""
+
+import copy
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+from torch.utils.data import Dataset
+
+
+class Panel(Dataset):
+    """Series with the numbers of their classes, batch by batch.
+
+    Parameters
+    ----------
+    series : sequence of ndarray of shape (n_rows, n_series)
+        Each with at least one row.
+    labels : ndarray of int of shape (len(series),), optional
+        Numbers of their classes; zeros by default.
+    """
+
+    def __init__(self, series: Sequence[np.ndarray], labels: np.ndarray | None = None):
+        self.series = [torch.tensor(x, dtype=torch.float32) for x in series]
+        self.lengths = torch.tensor([len(x) for x in series])
+        self.labels = torch.as_tensor(
+            np.zeros(len(series), int) if labels is None else labels
+        )
+
+    def __len__(self) -> int:
+        return len(self.series)
+
+    def __getitem__(self, index: np.ndarray) -> "Panel":
+        """Some of the series."""
+        part = copy.copy(self)
+        part.series = [self.series[i] for i in index]
+        part.lengths, part.labels = self.lengths[index], self.labels[index]
+        return part
+
+    def batches(
+        self, batch_size: int, *, shuffle: bool = False
+    ) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+        """Every series once: rows (B, longest, n_series), lengths and labels (B,).
+
+        In order, or in one drawn from torch's generator.
+        """
+        permute = torch.randperm if shuffle else torch.arange
+        for index in permute(len(self)).split(batch_size):
+            rows = pad_sequence([self.series[i] for i in index], batch_first=True)
+            on = index.to(rows.device)
+            yield rows, self.lengths[on], self.labels[on]
+
+    def to(self, device: torch.device) -> "Panel":
+        """The same series on a device."""
+        moved = copy.copy(self)
+        moved.series = [x.to(device) for x in self.series]
+        moved.lengths, moved.labels = self.lengths.to(device), self.labels.to(device)
+        return moved

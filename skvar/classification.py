@@ -1,0 +1,378 @@
+"""The public classifier."""
+
+import math
+import numbers
+
+import numpy as np
+import torch
+from sklearn.model_selection import train_test_split
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils import check_scalar
+from sktime.classification.base import BaseClassifier
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ._estimator import NetworkEstimator
+from ._inference import like
+from ._networks.aaren_classification import AarenForClassification
+from ._panel import Panel
+from ._stream import Stream
+from ._tables import standardise
+from ._training import train
+
+_BATCH = 64
+
+# Steps of training by default.
+_STEPS = 500
+
+
+class AarenClassifier(NetworkEstimator, BaseClassifier):
+    """Classification of time series by attention as a recurrent neural network.
+
+    Softmax attention with a learned query is trained in parallel, as a Transformer, and
+    updated with each new observation in constant time and memory, as a recurrent
+    network [1]_. Classes are learned from every beginning of a series as well as from
+    the whole, so that there are probabilities after each row: `rolling_predict_proba`
+    for a panel, `stream` for one series as it comes in.
+
+    Parameters
+    ----------
+    token_length : int, default=8
+        Rows in a token; one token ends at each row.
+    n_layers : int, default=2
+        Depth.
+    n_heads : int, default=4
+        Heads; a divisor of ``d_model``.
+    d_model : int, default=32
+        Width.
+    dropout : float, default=0.2
+        Share of activations dropped in training.
+    learning_rate : float, default=3e-3
+        Peak of the one-cycle schedule of AdamW.
+    max_epochs : int, optional
+        Passes over the training series, at most; by default as many as make 500 steps.
+    batch_size : int, default=32
+        Series in a step.
+    weight_decay : float, default=0.1
+        Of AdamW.
+    early_stopping : bool, default=False
+        Whether to hold out series of every class, keep the epoch that classifies them
+        best and stop when nothing improves.
+    validation_fraction : float, default=0.15
+        Share of the series held out, drawn at random.
+    n_iter_no_change : int, default=10
+        Epochs without improvement before training stops.
+    device : str, default="auto"
+        "auto" takes CUDA, then MPS, then the CPU; or the name of a torch device.
+    random_state : int, RandomState or None, default=None
+        Seed of initial weights, batches, dropout and the series held out.
+    verbose : int, default=0
+        Whether to show a progress bar.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        The labels, in the order of the probabilities.
+    loss_curve_ : list of float
+        Mean training loss of each epoch: cross-entropy after the whole series plus that
+        after each row on average.
+    validation_scores_ : list of float
+        Minus the mean cross-entropy on the held-out series, before training and after
+        each epoch.
+    n_epochs_ : int
+        Epochs run.
+    best_epoch_ : int
+        The epoch whose weights are kept; 0 is before training.
+    network_ : skvar.nn.AarenForClassification
+        The trained network; works on standardised rows.
+    scaler_ : StandardScaler
+        Of the columns, fitted on the rows of all series.
+    device_ : torch.device
+        Where the network is.
+    n_features_in_ : int
+        Number of columns of a series.
+
+    Notes
+    -----
+    Series may have unequal lengths, in training and after. Nothing is fitted where all
+    labels are the same.
+
+    References
+    ----------
+    .. [1] Feng, L. et al. (2024). Attention as an RNN. arXiv:2405.13956.
+
+    Examples
+    --------
+    >>> from sktime.datasets import load_unit_test
+    >>> from skvar import AarenClassifier
+    >>> X, y = load_unit_test(split="train", return_X_y=True)
+    >>> classifier = AarenClassifier(max_epochs=20, random_state=0).fit(X, y)
+    >>> classifier.predict_proba(X).shape
+    (20, 2)
+    >>> classifier.rolling_predict_proba(X).shape  # 24 rows in each series
+    (20, 24, 2)
+    """
+
+    _tags = {
+        "authors": "skvar developers",
+        "maintainers": "skvar developers",
+        "python_dependencies": ["torch", "skorch"],
+        "X_inner_mtype": "df-list",
+        "capability:multivariate": True,
+        "capability:unequal_length": True,
+        "capability:predict_proba": True,
+        "capability:categorical_in_X": False,
+        "capability:random_state": True,
+        "property:randomness": "derandomized",
+    }
+
+    def __init__(
+        self,
+        token_length=8,
+        *,
+        n_layers=2,
+        n_heads=4,
+        d_model=32,
+        dropout=0.2,
+        learning_rate=3e-3,
+        max_epochs=None,
+        batch_size=32,
+        weight_decay=0.1,
+        early_stopping=False,
+        validation_fraction=0.15,
+        n_iter_no_change=10,
+        device="auto",
+        random_state=None,
+        verbose=0,
+    ):
+        self.token_length = token_length
+        self.n_layers = n_layers
+        self.n_heads = n_heads
+        self.d_model = d_model
+        self.dropout = dropout
+        self.learning_rate = learning_rate
+        self.max_epochs = max_epochs
+        self.batch_size = batch_size
+        self.weight_decay = weight_decay
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.device = device
+        self.random_state = random_state
+        self.verbose = verbose
+        super().__init__()
+
+    def fit(self, X, y):
+        """Fit to series and their labels.
+
+        Parameters
+        ----------
+        X : sktime panel
+            Such as an array (n_series, n_columns, n_rows), a DataFrame with a
+            MultiIndex, or a list of DataFrames, whose lengths may differ.
+        y : array-like of shape (n_series,)
+            Labels.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            If ``X`` holds inf, NaN or an empty series, if a class is too small for
+            ``early_stopping``, or a parameter is out of range. The classifier then
+            stays as it was before the call.
+        """
+        with self._all_or_nothing():
+            return super().fit(X, y)
+
+    def rolling_predict_proba(self, X):
+        """Class probabilities after every row of every series.
+
+        Parameters
+        ----------
+        X : sktime panel
+            As in ``fit``.
+
+        Returns
+        -------
+        ndarray of shape (n_series, longest, n_classes)
+            Entry (i, t) has seen the rows up to t of series i; NaN where it has fewer.
+
+        Raises
+        ------
+        ValueError
+            If ``X`` is not a panel like that of ``fit``.
+        NotFittedError
+            Before ``fit``.
+        """
+        self._check_fitted()
+        panel = self._panel(self._check_convert_X_for_predict(X))
+        longest = int(panel.lengths.max())
+        probabilities = np.full((len(panel), longest, self.n_classes_), np.nan)
+        done = 0
+        for rows, lengths, _ in panel.batches(_BATCH):
+            part = probabilities[done : done + len(rows), : rows.shape[1]]
+            part[:] = self._probabilities(rows)[0]
+            part[np.arange(rows.shape[1]) >= lengths.numpy()[:, np.newaxis]] = np.nan
+            done += len(rows)
+        return probabilities
+
+    def stream(self):
+        """Classify a series as it comes in.
+
+        Returns
+        -------
+        Stream
+            Its ``push(row)`` takes the next row of n_columns numbers and returns the
+            probabilities (n_classes,) on all rows so far, in constant time and memory.
+
+        Raises
+        ------
+        NotFittedError
+            Before ``fit``.
+        """
+        self._check_fitted()
+        return Stream(self, None)
+
+    def _fit(self, X, y):
+        self._check_parameters()
+        values = _values(X)
+        self.n_features_in_ = values[0].shape[1]
+        self.scaler_ = StandardScaler().fit(np.concatenate(values))
+        panel = self._panel(X, np.searchsorted(self.classes_, y))
+        with self._estimation() as device:
+            training, validation = self._split(panel)
+            network = self._network(longest=int(panel.lengths.max()))
+            options = self._options(device, self._epochs(len(training)))
+            record = train(network, training, validation, options, _cross_entropies)
+        self._keep(network, record)
+        return self
+
+    def _network(self, longest: int) -> AarenForClassification:
+        return AarenForClassification(
+            longest=longest,
+            n_series=self.n_features_in_,
+            n_classes=self.n_classes_,
+            token_length=self.token_length,
+            n_layers=self.n_layers,
+            n_heads=self.n_heads,
+            d_model=self.d_model,
+            dropout=self.dropout,
+        )
+
+    def _predict_proba(self, X):
+        panel = self._panel(X)
+        parts = []
+        for rows, lengths, _ in panel.batches(_BATCH):
+            after_each, _ = self._probabilities(rows)
+            parts.append(after_each[np.arange(len(rows)), lengths.numpy() - 1])
+        return np.concatenate(parts)
+
+    def _push(self, state, row: np.ndarray):
+        """What a stream keeps after a row, and the probabilities after it."""
+        rows = torch.from_numpy(standardise(row[np.newaxis], self.scaler_))
+        probabilities, state = self._probabilities(rows.unsqueeze(0), state)
+        return state, probabilities[0, 0]
+
+    def _probabilities(self, rows: Tensor, state=None):
+        """Probabilities (B, n, n_classes) after standardised rows, and the state."""
+        network = self.network_.eval()
+        with torch.inference_mode():
+            scores, state = network.extend(rows.to(like(network)), state)
+        return scores.cpu().double().softmax(dim=-1).numpy(), state
+
+    def _panel(self, X, labels: np.ndarray | None = None) -> Panel:
+        """The series, standardised."""
+        values = _values(X)
+        if values[0].shape[1] != self.n_features_in_:
+            raise ValueError(
+                f"X has {values[0].shape[1]} column(s), but {self.n_features_in_} in "
+                "fit; pass the same columns."
+            )
+        return Panel([standardise(x, self.scaler_) for x in values], labels)
+
+    def _split(self, panel: Panel) -> tuple[Panel, Panel | None]:
+        if not self.early_stopping:
+            return panel, None
+        seed = torch.randint(2**31, ()).item()
+        try:
+            parts = train_test_split(
+                np.arange(len(panel)),
+                test_size=self.validation_fraction,
+                stratify=panel.labels,
+                random_state=seed,
+            )
+        except ValueError as error:
+            raise ValueError(
+                f"validation_fraction={self.validation_fraction} cannot hold series of "
+                f"every class out: {error} Pass more series, or set "
+                "early_stopping=False."
+            ) from error
+        return panel[parts[0]], panel[parts[1]]
+
+    def _epochs(self, n_series: int) -> int:
+        if self.max_epochs is not None:
+            return self.max_epochs
+        return max(2, math.ceil(_STEPS / math.ceil(n_series / self.batch_size)))
+
+    def _check_parameters(self):
+        super()._check_parameters()
+        for name in ("token_length", "n_layers", "d_model"):
+            check_scalar(getattr(self, name), name, numbers.Integral, min_val=1)
+        if self.max_epochs is not None:
+            check_scalar(self.max_epochs, "max_epochs", numbers.Integral, min_val=0)
+
+    def _check_fitted(self) -> None:
+        self.check_is_fitted()
+        if self.n_classes_ == 1:
+            raise ValueError(
+                f"All labels in fit were {self.classes_[0]!r}: there is no network. "
+                "Fit series of two classes."
+            )
+
+    @classmethod
+    def get_test_params(cls, parameter_set="default"):
+        """Small settings for sktime's test suite.
+
+        Parameters
+        ----------
+        parameter_set : str
+            Ignored.
+
+        Returns
+        -------
+        list of dict
+        """
+        small = {"n_heads": 2, "d_model": 4, "max_epochs": 2, "random_state": 0}
+        return [
+            {**small, "token_length": 3},
+            {
+                **small,
+                "n_layers": 1,
+                "early_stopping": True,
+                "validation_fraction": 0.4,
+            },
+        ]
+
+
+def _values(X) -> list[np.ndarray]:
+    """The numbers of a list of tables, checked."""
+    values = [table.to_numpy(dtype=float) for table in X]
+    if not all(len(x) for x in values):
+        raise ValueError("X holds a series without rows; leave it out.")
+    if not all(np.isfinite(x).all() for x in values):
+        raise ValueError("X holds NaN or inf; fill these values first.")
+    return values
+
+
+def _cross_entropies(network: nn.Module, panel: Panel) -> Tensor:
+    """Cross-entropy of each series, after its last row."""
+    network.eval()
+    with torch.inference_mode():
+        errors = [
+            F.cross_entropy(network(rows, lengths), labels, reduction="none")
+            for rows, lengths, labels in panel.batches(_BATCH)
+        ]
+    return torch.cat(errors).cpu().double()
