@@ -116,13 +116,16 @@ def draw_scored(n, *, batch=2, heads=3, d=4, scale=1.0, seed=0):
     return scores.requires_grad_(), v.requires_grad_()
 
 
-def softmax_attention(scores, v, mask=None):
-    """torch's own attention: the one query expanded to every token, keys its scores."""
+def softmax_attention(scores, v, mask=None, decay=0.0):
+    """Attention by torch: the one query expanded to every token, its scores as keys."""
     n = scores.shape[1]
     keys = scores.transpose(1, 2).unsqueeze(-1)
     seen = torch.ones(n, n, dtype=torch.bool).tril()
     if mask is not None:
         seen = seen & mask[:, None, None, :]
+    age = torch.arange(n)[:, None] - torch.arange(n)
+    bias = -age * torch.as_tensor(decay).reshape(-1, 1, 1)
+    seen = bias.to(v.dtype).masked_fill(~seen, -float("inf"))
     out = torch.nn.functional.scaled_dot_product_attention(
         torch.ones_like(keys), keys, v.transpose(1, 2), attn_mask=seen, scale=1.0
     )
@@ -267,9 +270,44 @@ def test_merging_is_associative_with_an_identity(tops, seed):
         assert all(torch.equal(x, y) for x, y in zip(merged, a, strict=True))
 
 
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("n", [1, 7, 64, 65, 130, 64 * 64 + 70])
+def test_aaren_forgets_at_the_rate_of_its_decay(form, n):
+    scores, v = draw_scored(n, batch=1)
+    decay = torch.tensor([0.0, 0.01, 2.0], dtype=torch.float64, requires_grad=True)
+    inputs = [scores, v, decay]
+    expected = with_gradients(softmax_attention(scores, v, decay=decay), inputs)
+    out, _ = aaren_attention(scores, v, decay=decay, form=form)
+    for a, b in zip(with_gradients(out, inputs), expected, strict=True):
+        assert torch.allclose(a, b, rtol=0, atol=1e-9)
+    cut = n // 3
+    head, state = aaren_attention(scores[:, :cut], v[:, :cut], decay=decay, form=form)
+    tail, _ = aaren_attention(
+        scores[:, cut:], v[:, cut:], decay=decay, initial_state=state, form=form
+    )
+    joined = torch.cat([head, tail], dim=1)
+    for a, b in zip(with_gradients(joined, inputs), expected, strict=True):
+        assert torch.allclose(a, b, rtol=0, atol=1e-9)
+
+
+def test_aaren_keeps_its_digits_in_long_sequences():
+    scores, v = (x.detach() for x in draw_scored(20_000, batch=1))
+    decay = torch.tensor([0.0, 0.1, 1.0])
+    exact, _ = aaren_attention(scores, v, decay=decay)
+    out, _ = aaren_attention(scores.float(), v.float(), decay=decay)
+    assert (out - exact).abs().max() < 1e-5
+
+
 def test_a_learned_state_gets_its_gradient():
     scores, v = draw_scored(6, batch=1, heads=2, d=2)
     state = [x.detach().requires_grad_() for x in aaren_attention(scores, v)[1]]
-    assert torch.autograd.gradcheck(
-        lambda *state: aaren_attention(scores, v, initial_state=state)[0], state
-    )
+    decay = torch.tensor([0.3, 0.7], dtype=torch.float64, requires_grad=True)
+
+    def outputs_and_sums(m, u, w, decay):
+        out, (m, u, w) = aaren_attention(
+            scores, v, initial_state=(m, u, w), decay=decay
+        )
+        # What the sums stand for, whatever they are relative to.
+        return out, m.exp() * u, m.exp().unsqueeze(-1) * w
+
+    assert torch.autograd.gradcheck(outputs_and_sums, (*state, decay))

@@ -1,5 +1,6 @@
 """What the forecasters compute, on real and simulated data."""
 
+import pickle
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -573,14 +574,19 @@ def test_flat_series_keep_coef_bounded():
     assert np.abs(matrices[flat]).max() < 10
 
 
-def test_etth1_closed_form_reaches_the_reference(reference_dir):
+@pytest.fixture
+def etth1(reference_dir):
+    """20 months of 30 days, standardised by the first 12; the last 4 are for tests."""
     table = pd.read_csv(reference_dir / "data" / "ETTh1.csv", index_col=0)
-    values = table.to_numpy()
+    values = table.to_numpy()[: 20 * 720]
     train = values[: 12 * 720]
-    values = (values - train.mean(axis=0)) / train.std(axis=0)
+    return (values - train.mean(axis=0)) / train.std(axis=0)
+
+
+def test_etth1_closed_form_reaches_the_reference(etth1):
     forecaster = SAMoVARForecaster(720, horizon=96, n_layers=0, alpha=0.1)
-    forecaster.fit(values[: 12 * 720])
-    score = rolling_score(forecaster, values[16 * 720 - 720 : 20 * 720])
+    forecaster.fit(etth1[: 12 * 720])
+    score = rolling_score(forecaster, etth1[16 * 720 - 720 :])
     # 0.3705 with every second training window, centred on their means.
     assert -score == pytest.approx(0.3705, abs=0.003)
 
@@ -665,3 +671,68 @@ def test_threads_do_not_mix_their_seeds(us_change):
     assert torch.equal(torch.get_rng_state(), before)
     for other in others:
         pd.testing.assert_frame_equal(other, first, check_exact=True)
+
+
+AARENS = [SMALL["aaren"], SMALL["mixed aaren"]]
+
+
+@pytest.mark.parametrize("forecaster", AARENS, ids=["alone", "mixed"])
+def test_aaren_streams_what_it_predicts(forecaster, us_change):
+    forecaster = forecaster.clone().fit(us_change[:100])
+    stream = forecaster.stream()
+    for t in range(100, 160):
+        pushed = stream.push(us_change.iloc[t])
+        if t in (100, 101, 130, 159):
+            expected = forecaster.predict(us_change[: t + 1])
+            np.testing.assert_allclose(pushed, expected, rtol=1e-4, atol=1e-5)
+    # The first row of the history still counts: the state is not a window of rows.
+    moved = us_change.copy()
+    moved.iloc[0] += 10 * us_change.std()
+    ahead = forecaster.predict(moved[:20])
+    assert not np.allclose(ahead, forecaster.predict(us_change[:20]), rtol=1e-3)
+    with pytest.raises(ValueError, match="windows of 8; pass at least 8 rows"):
+        forecaster.predict(us_change[:7])
+
+
+@pytest.mark.parametrize("forecaster", AARENS, ids=["alone", "mixed"])
+def test_aarens_stream_keeps_a_constant_state(forecaster, us_change):
+    forecaster = forecaster.clone().fit(us_change)
+    stream, rng = forecaster.stream(), np.random.default_rng(0)
+    sizes = set()
+    for t in range(2000):
+        stream.push(rng.normal(size=5))
+        if t % 100 == 50:
+            sizes.add(len(pickle.dumps(stream._state)))
+    assert len(sizes) == 1
+
+
+def test_aaren_sees_a_long_history_block_by_block():
+    values = random_walks(3000, 0)
+    forecaster = SMALL["mixed aaren"].clone().fit(values[:500])
+    network, scaler = forecaster.network_, forecaster.scaler_
+    rows = torch.from_numpy(scaler.transform(values)).float()
+    rolled = forecaster.rolling_forecast(values)
+    assert rolled.shape == (2993, 4, 3)
+    with torch.no_grad():
+        for end in (8, 1024, 1025, 2100, 3000):
+            window = rows[end - 8 : end].unsqueeze(0)
+            expected = torch.lerp(
+                network.network(rows[:end].unsqueeze(0)),
+                network.static(window),
+                network.share,
+            )
+            expected = scaler.inverse_transform(expected[0].double())
+            np.testing.assert_allclose(rolled[end - 8], expected, atol=1e-4)
+    ahead = forecaster.predict(values)
+    np.testing.assert_allclose(ahead, rolled[-1], atol=1e-4)
+
+
+def test_aaren_needs_no_static_path_on_etth1(etth1):
+    forecaster = AarenForecaster(
+        512, horizon=336, static_path=None, refit=False, max_epochs=2, random_state=0
+    ).fit(etth1[: 12 * 720])
+    test = etth1[16 * 720 - 512 :]
+    truth = np.lib.stride_tricks.sliding_window_view(test[512:], 336, axis=0)
+    errors = forecaster.rolling_forecast(test[:-336]) - truth.swapaxes(1, 2)
+    assert np.square(errors).mean() <= 0.50
+    assert np.abs(errors).mean() <= 0.48

@@ -3,14 +3,24 @@
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import scipy.stats
 import torch
+from torch.nn import functional as F
 
+from skvar._networks.aaren_forecasting import StreamingNorm
 from skvar._networks.samovar import _reference_name, _used_positions
 from skvar._networks.static_path import _sure_part
 from skvar.coefficients import dynamic_var, local_var
-from skvar.nn import LinearAttentionVAR, SAMoVAR, StaticPath, linear_attention
+from skvar.nn import (
+    Aaren,
+    AarenForForecasting,
+    LinearAttentionVAR,
+    SAMoVAR,
+    StaticPath,
+    linear_attention,
+)
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -284,3 +294,175 @@ def test_scaled_attention_divides_each_sum():
         divisor = 4 * torch.arange(1, 7, dtype=torch.float64).sqrt()
         torch.testing.assert_close(q / divisor.reshape(-1, 1, 1), q_scaled)
         torch.testing.assert_close(v, v_scaled)
+
+
+def in_pieces(call, sequence, sizes):
+    """Outputs of a recurrent call on consecutive pieces, and its last state."""
+    parts, state = [], None
+    for piece in sequence.split(sizes, dim=1):
+        out, state = call(piece, state)
+        parts.append(out)
+    return torch.cat(parts, dim=1), state
+
+
+def storage(state):
+    if torch.is_tensor(state):
+        return state.untyped_storage().nbytes()
+    return sum(map(storage, state))
+
+
+@pytest.mark.parametrize("n_layers", [1, 3])
+def test_aaren_has_a_transformers_parameters_and_a_query(n_layers):
+    transformer = torch.nn.TransformerEncoderLayer(32, 4, 128, norm_first=True)
+    ours, theirs = (
+        sum(p.numel() for p in network.parameters())
+        for network in (Aaren(32, 4, n_layers=n_layers), transformer)
+    )
+    assert ours == n_layers * (theirs + 32)
+
+
+@pytest.mark.parametrize("timescale", [None, 10.0])
+def test_aaren_is_a_transformer_with_one_query(timescale):
+    torch.manual_seed(0)
+    network = Aaren(12, 3, n_layers=2, timescale=timescale).double()
+    tokens = torch.randn(2, 40, 12, dtype=torch.float64)
+    mask = torch.rand(2, 40) < 0.8
+    mask[:, 0] = True
+    age = torch.arange(40)[:, None] - torch.arange(40)
+    x = tokens
+    for layer in network.layers:
+        u = layer.norm(x)
+        heads = [
+            part.unflatten(-1, (3, 4)).transpose(1, 2)
+            for part in (
+                layer.query(layer.token).expand(2, 40, 12),
+                layer.key(u),
+                layer.value(u),
+            )
+        ]
+        decay = 0.0 if timescale is None else layer.log_decay.exp()[:, None, None]
+        bias = torch.zeros(2, 3, 40, 40).double() - age * decay
+        bias = bias.masked_fill((age < 0) | ~mask[:, None, None], -torch.inf)
+        out = F.scaled_dot_product_attention(*heads, attn_mask=bias)
+        x = x + layer.out(out.transpose(1, 2).flatten(2))
+        x = layer.feed_forward(x)
+    out, _ = network(tokens, mask=mask)
+    assert torch.allclose(out, x, rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize("timescale", [None, 10.0])
+def test_aaren_streams_from_a_state_of_constant_size(timescale):
+    torch.manual_seed(0)
+    network = Aaren(12, 3, n_layers=2, timescale=timescale).double()
+    tokens = torch.randn(2, 300, 12, dtype=torch.float64)
+    with torch.no_grad():
+        whole, state = network(tokens)
+        _, early = network(tokens[:, :7])
+        for sizes in (1, 77, [0, 299, 1]):
+            parts, after = in_pieces(network, tokens, sizes)
+            assert torch.allclose(parts, whole, rtol=0, atol=1e-12)
+            assert storage(after) == storage(state) == storage(early)
+
+
+def test_aaren_names_what_does_not_fit():
+    with pytest.raises(ValueError, match="n_heads=5 does not divide d_model=12"):
+        Aaren(12, 5)
+    with pytest.raises(ValueError, match="timescale=1 must be more than one token"):
+        Aaren(12, 3, timescale=1)
+    with pytest.raises(ValueError, match="n_layers=0"):
+        Aaren(12, 3, n_layers=0)
+    with pytest.raises(ValueError, match=r"not \(B, N, d_model\) with d_model=12"):
+        Aaren(12, 3)(torch.randn(5, 12))
+
+
+def aaren_for_forecasting(token_length, **sizes):
+    torch.manual_seed(0)
+    sizes = {"lags": 24, "horizon": 5, "n_series": 2, **sizes}
+    network = AarenForForecasting(token_length=token_length, **sizes).double().eval()
+    torch.nn.init.normal_(network.head.weight, std=0.3)
+    return network
+
+
+@pytest.mark.parametrize("token_length", [1, 3, 8])
+@torch.no_grad()
+def test_a_forecast_from_the_state_is_that_of_all_rows(token_length):
+    network = aaren_for_forecasting(token_length)
+    rows = torch.randn(3, 70, 2, dtype=torch.float64).cumsum(dim=1)
+    expected = torch.stack([network(rows[:, : t + 1]) for t in range(70)], dim=1)
+    sizes = None
+    for pieces in (70, 1, [1, 1, 9, 3, 24, 1, 2, 29]):
+        out, state = in_pieces(network.extend, rows, pieces)
+        assert torch.allclose(out, expected, rtol=0, atol=1e-10)
+        assert storage(state) == (sizes or storage(state))
+        sizes = storage(state)
+    for n_last in (0, 2):
+        last, _ = network.extend(rows, n_last=n_last)
+        assert torch.allclose(last, expected[:, 70 - n_last :], rtol=0, atol=1e-10)
+
+
+@torch.no_grad()
+def test_losses_of_aaren_are_the_errors_after_every_token():
+    network = aaren_for_forecasting(7)
+    window, target = torch.randn(2, 3, 24, 2, dtype=torch.float64)
+    target = target[:, :5]
+    rows = torch.cat([window, target], dim=1)
+    # Tokens end 7 rows apart; the first reaches back beyond the first row.
+    padded = torch.cat([rows[:, :1].expand(-1, 4, -1), rows], dim=1)
+    errors = [
+        (network(padded[:, :end]) - padded[:, end : end + 5]).square().mean()
+        for end in (7, 14, 21, 28)
+    ]
+    losses = network.losses(window, target)
+    assert torch.isclose(losses["loss_forecast"], errors[-1])
+    assert torch.isclose(losses["loss_earlier"], sum(errors[:-1]) / 3)
+
+
+@torch.no_grad()
+def test_aaren_forecasts_in_the_units_of_the_window():
+    network = aaren_for_forecasting(4)
+    window = torch.randn(3, 24, 2, dtype=torch.float64)
+    forecast, moved = network(window), network(100 - 7 * window)
+    # Signs do not commute with the network, so the slope of the move must be positive.
+    assert not torch.allclose(moved, 100 - 7 * forecast)
+    moved = network(100 + 7 * window)
+    assert torch.allclose(moved, 100 + 7 * forecast, rtol=0, atol=1e-9)
+    flat = torch.full_like(window, 3.0).requires_grad_()
+    with torch.enable_grad():
+        out = network(flat)
+        (slope,) = torch.autograd.grad(out.sum(), flat)
+    assert torch.isfinite(out).all()
+    assert torch.isfinite(slope).all()
+
+
+def test_streaming_norm_is_exponential_smoothing():
+    norm = StreamingNorm(8)
+    tokens = torch.randn(1, 40, 2, 5, dtype=torch.float64).cumsum(dim=1)
+    last, mean, scale, _ = norm(tokens)
+    # Weights of 1, e^(-1/8), e^(-2/8), ... by pandas.
+    smoothing = {"alpha": 1 - np.exp(-1 / 8), "adjust": True}
+    means = pd.DataFrame(tokens[0].mean(-1)).ewm(**smoothing).mean()
+    squares = (tokens[0] - torch.tensor(means.to_numpy())[..., None]).square().mean(-1)
+    variances = pd.DataFrame(squares).ewm(**smoothing).mean()
+    np.testing.assert_allclose(mean[0], means, atol=1e-12)
+    np.testing.assert_allclose(scale[0].square(), variances, atol=1e-12)
+    assert torch.equal(last, tokens[..., -1])
+
+
+@pytest.mark.parametrize("kind", ["ridge", "var"])
+@pytest.mark.parametrize("share", [0.3, 1.0])
+@torch.no_grad()
+def test_a_static_path_streams_with_its_network(kind, share):
+    network = StaticPath(
+        aaren_for_forecasting(4), lags=24, horizon=5, n_series=2, order=3
+    ).double()
+    network.share.fill_(share)
+    network.by_var.fill_(kind == "var")
+    for values in (network.weight, network.var.matrices):
+        values.copy_(0.2 * torch.randn_like(values))
+    rows = torch.randn(2, 60, 2, dtype=torch.float64)
+    out, _ = in_pieces(network.extend, rows, [30, 1, 1, 28])
+    for t in (0, 5, 23, 24, 40, 59):
+        window = torch.cat([rows[:, :1].expand(-1, 24, -1), rows[:, : t + 1]], dim=1)
+        static = network.static(window[:, -24:])
+        expected = torch.lerp(network.network(rows[:, : t + 1]), static, share)
+        assert torch.allclose(out[:, t], expected, rtol=0, atol=1e-10)

@@ -94,7 +94,7 @@ class AarenForForecasting(nn.Module):
         Parameters
         ----------
         rows : Tensor of shape (B, n, n_series)
-            At least one row where there is no state yet.
+            At least one row.
         state : tuple, optional
             As returned for the rows before these. Its size does not depend on their
             number: it holds the last rows of a token, and as many sequences of tokens

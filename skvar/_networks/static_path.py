@@ -62,14 +62,14 @@ class StaticPath(nn.Module):
     ) -> tuple[Tensor, tuple]:
         """Forecasts (B, n_last, horizon, C) after rows (B, n, C), and the state.
 
-        For a network that has an `extend`. The static path sees the last ``lags`` rows;
+        As `extend` of the network, which it must have. The static path sees the last ``lags`` rows;
         what a history lacks of them is its first row.
         """
         n = rows.shape[1]
         n_last = n if n_last is None else n_last
         recent, carried = state or (rows[:, :1].expand(-1, self.lags, -1), None)
         longer = torch.cat([recent, rows], dim=1)
-        windows = longer[:, 1:].unfold(1, self.lags, 1)[:, n - n_last :].mT
+        windows = longer.unfold(1, self.lags, 1)[:, 1 + n - n_last :].mT
         forecasts = self.static(windows.flatten(0, 1)).unflatten(0, (len(rows), n_last))
         if not self.static_only:
             dynamic, carried = self.network.extend(rows, carried, n_last=n_last)
