@@ -25,15 +25,24 @@ MAY_IMPORT = {
     "_ridge": set(),
     "_attention": set(),
     "_networks": {"_attention"},
+    "_panel": set(),
     "_inference": {"_networks", "_windows"},
-    "_training": {"_inference", "_windows"},
+    "_training": {"_inference"},
+    "_estimator": {"_inference", "_training"},
     "coefficients": {"_attention", "_inference", "_networks"},
     "datasets": set(),
     "plots": set(),
     "_var_algebra": {"_ridge"},
     "_var_plots": {"plots"},
     "analysis": {"_tables", "_var_algebra", "_var_plots"},
-    "_model": {"_inference", "_training", "_windows", "coefficients"},
+    "_model": {
+        "_estimator",
+        "_inference",
+        "_tables",
+        "_training",
+        "_windows",
+        "coefficients",
+    },
     "_recipes": {
         "_inference",
         "_model",
@@ -46,7 +55,7 @@ MAY_IMPORT = {
     },
     "_stream": set(),
     "_forecaster": {"_model", "_stream", "_tables", "_windows"},
-    "_regressor": {"_model", "_stream", "_windows"},
+    "_regressor": {"_model", "_stream", "_tables", "_windows"},
     "_inspection": {
         "_inference",
         "_model",
@@ -58,10 +67,20 @@ MAY_IMPORT = {
     },
     "forecasting": {"_forecaster", "_inspection", "_recipes"},
     "regression": {"_recipes", "_regressor"},
+    "classification": {
+        "_estimator",
+        "_inference",
+        "_networks",
+        "_panel",
+        "_stream",
+        "_tables",
+        "_training",
+    },
     "nn": {"_attention", "_networks"},
     "scoring": {"_forecaster", "_tables"},
     "__init__": {
         "analysis",
+        "classification",
         "datasets",
         "forecasting",
         "nn",
@@ -126,12 +145,13 @@ def test_public_names_resolve():
 
 
 PUBLIC = [
+    "skvar.AarenForecaster",
     "skvar.LinearAttentionVAR",
     "skvar.SAMoVARForecaster",
     "skvar.rolling_score",
     *(
         f"skvar.{forecaster}.{method}"
-        for forecaster in ("LinearAttentionVAR", "SAMoVARForecaster")
+        for forecaster in ("AarenForecaster", "LinearAttentionVAR", "SAMoVARForecaster")
         for method in (
             "fit",
             "predict",
@@ -163,6 +183,11 @@ PUBLIC = [
         if getattr(thing, "__module__", None) == module.__name__
         and not name.startswith("_")
     ),
+    "skvar.AarenClassifier",
+    *(
+        f"skvar.AarenClassifier.{method}"
+        for method in ("fit", "rolling_predict_proba", "stream", "get_test_params")
+    ),
     "skvar.LinearAttentionVARRegressor",
     "skvar.SAMoVARRegressor",
     *(
@@ -181,6 +206,9 @@ PUBLIC = [
     "skvar._stream.Stream",
     "skvar._stream.Stream.push",
     *(f"skvar.nn.{name}" for name in skvar.nn.__all__),
+    "skvar.nn.Aaren.forward",
+    "skvar.nn.AarenForClassification.extend",
+    "skvar.nn.AarenForForecasting.extend",
     "skvar.nn.SAMoVAR.from_reference",
 ]
 # Left to the writer: mood and length of the summary, extended summary, See Also,
@@ -203,18 +231,28 @@ def test_readme_runs(tmp_path, monkeypatch):
     assert names["search"].predict(names["table"]).shape == (4, 5)
 
 
-def test_pages_run(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    page = (ROOT / "docs" / "analysis.md").read_text()
+def run_page(name):
+    page = (ROOT / "docs" / name).read_text()
     names = {}
     for block in re.findall(r"```python\n(.*?)```", page, re.S):
         exec(block, names)
+    return names
+
+
+def test_pages_run(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    names = run_page("analysis.md")
     assert names["crisis"].label == "window ending 2008Q4"
+    names = run_page("aaren.md")
+    assert names["counts"] == {"Transformer": 49_984, "Aaren": 49_984 + 64}
+    assert names["probabilities"].shape == (4,)
 
 
 EXAMPLES = {
     "plot_01_forecast.py": (["LinearAttentionVAR", "Consumption"], 1),
     "plot_02_matrices.py": (["OLS VAR(1)", "realcons"], 2),
+    "plot_03_events.py": (["of the way from Poisson to the truth"], 1),
+    "plot_04_policy.py": (["Requested and obtained"], 1),
 }
 
 
