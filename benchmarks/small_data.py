@@ -23,7 +23,7 @@ from sktime.forecasting.var import VAR
 from sktime.performance_metrics.forecasting import MeanAbsoluteScaledError
 from sktime.split import ExpandingWindowSplitter
 
-from skvar import LinearAttentionVAR, SAMoVARForecaster
+from skvar import AarenForecaster, LinearAttentionVAR, SAMoVARForecaster
 
 FORECASTERS = {
     "last value": NaiveForecaster("last"),
@@ -36,6 +36,7 @@ FORECASTERS = {
     "SAMoVARForecaster": SAMoVARForecaster(random_state=0),
     "SAMoVARForecaster, lags=12": SAMoVARForecaster(12, random_state=0),
     "SAMoVARForecaster, lags=48": SAMoVARForecaster(48, random_state=0),
+    "AarenForecaster": AarenForecaster(random_state=0),
 }
 
 

@@ -13,6 +13,7 @@ import tracemalloc
 import numpy as np
 
 from skvar import (
+    AarenForecaster,
     LinearAttentionVAR,
     LinearAttentionVARRegressor,
     SAMoVARForecaster,
@@ -24,6 +25,7 @@ SMALL = {"lags": 16, "n_layers": 1, "d_model": 16, "max_epochs": 1, "random_stat
 ESTIMATORS = [
     LinearAttentionVAR(**SMALL),
     SAMoVARForecaster(**SMALL, horizon=4),
+    AarenForecaster(**SMALL, horizon=4, early_stopping=False),
     LinearAttentionVARRegressor(**SMALL),
     SAMoVARRegressor(**SMALL, token_length=4),
 ]

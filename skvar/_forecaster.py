@@ -267,7 +267,7 @@ class WindowForecaster(WindowModel, BaseForecaster):
         """
         self._check_fitted()
         n_known = self._index.get_indexer(self.cutoff)[0] + 1
-        return Stream(self, self._state_after(self._history[:n_known]))
+        return Stream(self, self._history[:n_known])
 
     def _rolling(self, Y) -> Iterator[np.ndarray]:
         windows = self._windows(Y, "Y")

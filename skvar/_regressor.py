@@ -186,7 +186,7 @@ class WindowRegressor(WindowModel, MultiOutputMixin, RegressorMixin, BaseEstimat
             rows pushed so far, in constant time and memory.
         """
         check_is_fitted(self)
-        return Stream(self, None)
+        return Stream(self)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -17,13 +17,14 @@ class Stream:
     ----------
     model : estimator
         Fitted. The stream keeps what the model is now, whatever is fitted later.
-    state : object
-        What the model's ``_push`` returned for the rows that came before; None if there
-        were none.
+    past : ndarray of shape (n_rows, n_series), optional
+        Standardised rows that came before.
     """
 
-    def __init__(self, model, state):
-        self._model, self._state = copy.copy(model), state
+    def __init__(self, model, past: np.ndarray | None = None):
+        # The copy lives on the CPU, so what it carries must be its own.
+        self._model = copy.copy(model)
+        self._state = None if past is None else self._model._state_after(past)
 
     def push(self, row: ArrayLike) -> np.ndarray:
         """Take the next observation and forecast what follows it.

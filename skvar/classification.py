@@ -234,7 +234,7 @@ class AarenClassifier(NetworkEstimator, BaseClassifier):
             Before ``fit``.
         """
         self._check_fitted()
-        return Stream(self, None)
+        return Stream(self)
 
     def _fit(self, X, y):
         self._check_parameters()

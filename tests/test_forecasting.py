@@ -233,8 +233,9 @@ def test_forecast_is_intercept_plus_matrices_for_every_window(us_change):
         np.testing.assert_allclose(intercepts[:-1].mean(axis=0), forecaster.intercept_)
 
 
-def test_samovar_coef_is_the_average_finite_difference(us_change):
-    forecaster = SMALL["samovar"].clone().fit(us_change)
+@pytest.mark.parametrize("name", ["samovar", "aaren", "mixed aaren"])
+def test_coef_is_the_average_finite_difference(name, us_change):
+    forecaster = SMALL[name].clone().fit(us_change)
     windows = np.lib.stride_tricks.sliding_window_view(us_change[:-1], 8, axis=0)
     windows = windows.swapaxes(1, 2)
     step = 2e-3 * us_change.std().to_numpy()

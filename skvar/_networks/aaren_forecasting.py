@@ -187,6 +187,9 @@ class AarenForForecasting(nn.Module):
 class StreamingNorm(nn.Module):
     """Running mean and standard deviation of each series, which forget exponentially.
 
+    Series are expected in standardised units: a token of variance one stands before the
+    first, so that the scale is sure even where a series begins flat.
+
     Parameters
     ----------
     n_tokens : int
@@ -200,15 +203,15 @@ class StreamingNorm(nn.Module):
     def forward(self, tokens: Tensor, state: tuple | None = None):
         """Last value, mean and scale (B, N, C) at each token (B, N, C, s), and a state.
 
-        Deviations are from the mean at their time. Where a series has been flat, the
-        scale is one.
+        Deviations are from the mean at their time.
         """
-        mean_state, square_state = state or (None, None)
-        mean, mean_state = self._running(tokens.mean(-1), mean_state)
+        if state is None:
+            one = tokens.new_ones(len(tokens), tokens.shape[2])
+            state = None, (torch.zeros_like(one), one, one.unsqueeze(-1))
+        mean, mean_state = self._running(tokens.mean(-1), state[0])
         deviations = tokens - mean.unsqueeze(-1)
-        square, square_state = self._running(deviations.square().mean(-1), square_state)
-        flat = square < 1e-10
-        scale = torch.where(flat, 1.0, square).sqrt()
+        square, square_state = self._running(deviations.square().mean(-1), state[1])
+        scale = (square + 1e-8).sqrt()
         return tokens[..., -1], mean, scale, (mean_state, square_state)
 
     def _running(self, x: Tensor, state: AarenState | None):
