@@ -4,9 +4,15 @@ import joblib
 import numpy as np
 import pytest
 import torch
+from sktime.datasets import load_unit_test
 
-from skvar import LinearAttentionVAR, SAMoVARForecaster
-from skvar.nn import linear_attention
+from skvar import (
+    AarenClassifier,
+    AarenForecaster,
+    LinearAttentionVAR,
+    SAMoVARForecaster,
+)
+from skvar.nn import aaren_attention, linear_attention
 
 pytestmark = pytest.mark.skipif(
     not torch.cuda.is_available(), reason="there is no CUDA device"
@@ -15,6 +21,8 @@ FORECASTERS = {
     "linear attention": LinearAttentionVAR(3, memory=8, horizon=4, max_epochs=2),
     "samovar": SAMoVARForecaster(12, horizon=4, max_epochs=2),
     "paper": SAMoVARForecaster(12, horizon=4, max_epochs=2, static_path=None),
+    "aaren": AarenForecaster(12, horizon=4, max_epochs=2),
+    "aaren alone": AarenForecaster(12, horizon=4, max_epochs=2, static_path=None),
 }
 
 
@@ -27,6 +35,28 @@ def test_attention_is_that_of_the_cpu(form):
     torch.testing.assert_close(state_there.cpu(), state)
 
 
+@pytest.mark.parametrize("form", ["materialised", "parallel", "chunked", "recurrent"])
+def test_attention_of_one_query_is_that_of_the_cpu(form):
+    scores, v = torch.randn(2, 150, 3).double(), torch.randn(2, 150, 3, 8).double()
+    mask = torch.rand(2, 150) < 0.8
+    here, state = aaren_attention(scores, v, mask=mask, decay=0.1, form=form)
+    there, state_there = aaren_attention(
+        scores.cuda(), v.cuda(), mask=mask.cuda(), decay=0.1, form=form
+    )
+    torch.testing.assert_close(there.cpu(), here)
+    torch.testing.assert_close([x.cpu() for x in state_there], list(state))
+
+
+def test_classifier():
+    X, y = load_unit_test(split="train", return_X_y=True)
+    classifier = AarenClassifier(max_epochs=3, device="cuda", random_state=0).fit(X, y)
+    assert classifier.device_.type == "cuda"
+    probabilities = classifier.rolling_predict_proba(X)[0]
+    stream = classifier.stream()
+    pushed = [stream.push([value]) for value in X.iloc[0, 0]]
+    np.testing.assert_allclose(pushed, probabilities, atol=1e-3)
+
+
 @pytest.mark.parametrize("name", FORECASTERS)
 def test_fit_predict_and_save(name, us_change, tmp_path):
     forecaster = FORECASTERS[name].clone().set_params(device="cuda", random_state=0)
@@ -35,10 +65,14 @@ def test_fit_predict_and_save(name, us_change, tmp_path):
     again = forecaster.clone().fit(us_change)
     expected = forecaster.predict([1, 2, 9])
     np.testing.assert_allclose(again.predict([1, 2, 9]), expected, rtol=1e-3)
+    pushed = forecaster.clone().fit(us_change[:-1]).stream().push(us_change.iloc[-1])
+    assert np.isfinite(pushed).all()
     matrices, intercepts = forecaster.var_matrices(us_change, return_intercept=True)
     newest_first = us_change.to_numpy()[: -matrices.shape[1] - 1 : -1]
     rebuilt = intercepts[-1] + np.einsum("loi,li->o", matrices[-1], newest_first)
-    np.testing.assert_allclose(rebuilt, expected.iloc[0], rtol=1e-3, atol=1e-3)
+    window = us_change[-forecaster.network_.lags :]
+    ahead = forecaster.predict(window).iloc[0]
+    np.testing.assert_allclose(rebuilt, ahead, rtol=1e-3, atol=1e-3)
     joblib.dump(forecaster, tmp_path / "saved")
     loaded = joblib.load(tmp_path / "saved")
     assert loaded.device_.type == "cpu"
