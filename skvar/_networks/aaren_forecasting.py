@@ -149,9 +149,8 @@ class AarenForForecasting(nn.Module):
         """Tokens (B, N, C, token_length) of rows (B, n, C), up to the last row."""
         missing = -window.shape[1] % self.token_length
         first = window[:, :1].expand(-1, missing, -1)
-        return (
-            torch.cat([first, window], dim=1).unflatten(1, (-1, self.token_length)).mT
-        )
+        rows = torch.cat([first, window], dim=1)
+        return rows.unflatten(1, (-1, self.token_length)).mT
 
     def _encode(self, tokens: Tensor, state: tuple | None = None):
         """What forecasts after tokens are made of, and the state of the sequence.
@@ -172,11 +171,8 @@ class AarenForForecasting(nn.Module):
         out, layers = self.aaren(u.transpose(1, 2).flatten(0, 1), layers)
         sizes = len(tokens), self.n_series
         layers = _each(lambda x: x.unflatten(0, sizes), layers)
-        return (
-            out.unflatten(0, sizes).transpose(1, 2),
-            last,
-            scale,
-        ), statistics + layers
+        out = out.unflatten(0, sizes).transpose(1, 2)
+        return (out, last, scale), statistics + layers
 
     def _forecast(self, out: Tensor, last: Tensor, scale: Tensor) -> Tensor:
         """Rows (..., horizon, C) from what `_encode` returns."""
