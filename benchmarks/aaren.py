@@ -156,8 +156,8 @@ class WithPositions(nn.Module):
 class TransformerForecaster(AarenForecaster):
     """`AarenForecaster` with a Transformer; forecasts after whole windows only."""
 
-    def _network(self, n_series):
-        network = super()._network(n_series)
+    def _new_network(self, n_series):
+        network = super()._new_network(n_series)
         network.aaren = WithPositions(
             math.ceil(self.lags / network.token_length),
             self.d_model,
@@ -171,8 +171,8 @@ class TransformerForecaster(AarenForecaster):
 class TransformerClassifier(AarenClassifier):
     """`AarenClassifier` with a Transformer; tokens have their positions there."""
 
-    def _network(self, longest):
-        network = super()._network(longest)
+    def _new_network(self, longest):
+        network = super()._new_network(longest)
         network.aaren = CausalTransformer(
             self.d_model, self.n_heads, n_layers=self.n_layers, dropout=self.dropout
         )
@@ -474,8 +474,8 @@ def classification(args) -> list[pd.DataFrame]:
             seconds = time.perf_counter() - start
             rows.append({"set": dataset, "classifier": name, **found, "s": seconds})
     columns = ["accuracy", *(f"after {share:.0%}" for share in SHARES[:-1]), "s"]
-    groups = pd.DataFrame(rows).groupby(["set", "classifier"], sort=False)[columns]
-    means = groups.mean()
+    groups = pd.DataFrame(rows).groupby(["set", "classifier"], sort=False)
+    means = groups[columns].mean()
     means.insert(1, "spread", groups["accuracy"].std())
     return [means.round(4).reset_index()]
 

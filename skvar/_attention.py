@@ -11,9 +11,9 @@ sum_{i <= t} e^{s_i} v_i / sum_{i <= t} e^{s_i}`` with ``s_i = q . k_i`` (Feng e
 the greatest score and both sums, taken relative to it.
 """
 
-import itertools
 import math
 from collections.abc import Callable
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -136,8 +136,8 @@ def aaren_attention(
     Parameters
     ----------
     scores : Tensor of shape (B, N, H)
-        Products of query and keys of N tokens and H heads; N may be 0. Tokens with a
-        score of -inf are left out.
+        Products of query and keys of N tokens and H heads, finite or -inf, which leaves
+        a token out; N may be 0.
     v : Tensor of shape (B, N, H, d)
         Values.
     mask : Tensor of bool of shape (B, N), optional
@@ -161,7 +161,13 @@ def aaren_attention(
     out : Tensor of shape (B, N, H, d)
         Zeros where no token has been seen.
     final_state : tuple of Tensors
-        Like ``initial_state``; m is finite where no token has been seen.
+        Like ``initial_state``, at least in single precision; m is finite where no token
+        has been seen, and has no gradient: those of u and w are as if it were given.
+
+    Raises
+    ------
+    ValueError
+        If scores and values are not of the same tokens, or there is no such form.
 
     References
     ----------
@@ -181,41 +187,96 @@ def aaren_attention(
     if form == "auto":
         form = "recurrent" if scores.shape[1] == 1 else "chunked"
     _check_form(form, _SCANS)
+    if scores.shape != v.shape[:3]:
+        raise ValueError(
+            f"scores {tuple(scores.shape)} and v {tuple(v.shape)} do not have the same "
+            "batch, tokens and heads."
+        )
+    given = torch.promote_types(scores.dtype, v.dtype)
+    # Running sums outgrow the digits of half precision.
+    dtype = torch.promote_types(given, torch.float32)
+    scores, v = scores.to(dtype), v.to(dtype)
+    decay = torch.as_tensor(decay, dtype=dtype, device=v.device).expand(v.shape[2])
     seen = scores != -math.inf
     if mask is not None:
         seen = seen & mask.bool().unsqueeze(-1)
     m = torch.where(seen, scores, _least(scores))
-    u, w = seen.to(v.dtype), torch.where(seen.unsqueeze(-1), v, 0.0)
+    u, w = seen.to(dtype), torch.where(seen.unsqueeze(-1), v, 0.0)
     if initial_state is not None:
-        before = (x.unsqueeze(1) for x in initial_state)
-        m, u, w = (torch.cat(x, 1) for x in zip(before, (m, u, w), strict=True))
-    elif scores.shape[1] == 0:
-        m = scores.new_full((len(scores), scores.shape[2]), _least(scores))
-        return v, (m, torch.zeros_like(m), v.sum(dim=1))
-    decay = torch.as_tensor(decay, dtype=m.dtype, device=m.device).expand(m.shape[2])
-    top, sums = (x.transpose(1, 2) for x in _leaf(m, u, w, decay))
-    top, sums = _SCANS[form](top, sums, decay.detach().unsqueeze(-1))
-    # Copies: views would keep the whole sequence in memory.
-    final_state = _state(top[:, :, -1].clone(), sums[:, :, -1].clone())
-    if initial_state is not None:
-        sums = sums[:, :, 1:]
-    u, w = sums[..., -1:], sums[..., :-1]
-    return (w / torch.where(u == 0, 1.0, u)).transpose(1, 2), final_state
+        initial_state = tuple(x.to(dtype) for x in initial_state)
+    if scores.shape[1] == 0:
+        return v.to(given, copy=True), initial_state or _nothing(v)
+    u, w, final_state = _SCANS[form](m, u, w, decay, initial_state)
+    out = w / torch.where(u == 0, 1.0, u).unsqueeze(-1)
+    return out.to(given), final_state
 
 
-def merge_states(first: AarenState, second: AarenState) -> AarenState:
+def merge_states(
+    first: AarenState, second: AarenState, *, age: Tensor | float = 0.0
+) -> AarenState:
     """The state of `aaren_attention` after two runs of tokens, from that after each.
 
     Parameters
     ----------
     first, second : tuple of Tensors of shapes (B, H), (B, H), (B, H, d)
         States (m, u, w). The operation is associative and (-inf, 0, 0) its identity.
+    age : float or Tensor of shape (H,), default=0.0
+        What the scores of the first run lose during the second: its number of tokens
+        times their ``decay``.
 
     Returns
     -------
     tuple of Tensors
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skvar.nn import aaren_attention, merge_states
+    >>> scores, v = torch.randn(1, 100, 2), torch.randn(1, 100, 2, 4)
+    >>> _, (_, u, w) = aaren_attention(scores, v)
+    >>> _, first = aaren_attention(scores[:, :60], v[:, :60])
+    >>> _, second = aaren_attention(scores[:, 60:], v[:, 60:])
+    >>> _, both_u, both_w = merge_states(first, second)
+    >>> torch.allclose(both_w / both_u.unsqueeze(-1), w / u.unsqueeze(-1), atol=1e-5)
+    True
     """
-    return _state(*_merge(_leaf(*first), _leaf(*second)))
+    aged = first[0] - age
+    m = torch.maximum(aged, second[0]).detach().clamp(min=_least(aged))
+    weights = (aged - m).exp(), (second[0] - m).exp()
+    u = weights[0] * first[1] + weights[1] * second[1]
+    weights = weights[0].unsqueeze(-1), weights[1].unsqueeze(-1)
+    return m, u, weights[0] * first[2] + weights[1] * second[2]
+
+
+def _recurrent(m, u, w, decay: Tensor, state: AarenState | None):
+    states, state = [], state or _nothing(w)
+    for token in zip(m.unbind(1), u.unbind(1), w.unbind(1), strict=True):
+        state = merge_states(state, token, age=decay)
+        states.append(state[1:])
+    u, w = (torch.stack(x, dim=1) for x in zip(*states, strict=True))
+    return u, w, state
+
+
+def _scanned(scan: Callable, m, u, w, decay: Tensor, state: AarenState | None):
+    """Sums at every token by a scan, the state before them as a token of its own."""
+    if state is not None:
+        before = (x.unsqueeze(1) for x in state)
+        m, u, w = (torch.cat(x, dim=1) for x in zip(before, (m, u, w), strict=True))
+    top, sums = (x.transpose(1, 2) for x in _leaf(m, u, w))
+    top, sums = scan(top, sums, decay.unsqueeze(-1))
+    sums = sums.transpose(1, 2)
+    u, w = sums[..., -1], sums[..., :-1]
+    # Copies: views would keep the whole sequence in memory.
+    final_state = tuple(x.clone() for x in (top[:, :, -1], u[:, -1], w[:, -1]))
+    if state is not None:
+        u, w = u[:, 1:], w[:, 1:]
+    return u, w, final_state
+
+
+def _nothing(v: Tensor) -> AarenState:
+    """The state before the first token."""
+    u = v.new_zeros(len(v), v.shape[2])
+    return u + _least(u), u, v.new_zeros(*u.shape, v.shape[3])
 
 
 def _least(scores: Tensor) -> float:
@@ -223,28 +284,23 @@ def _least(scores: Tensor) -> float:
     return torch.finfo(scores.dtype).min / 2
 
 
-def _leaf(
-    m: Tensor, u: Tensor, w: Tensor, decay: Tensor | None = None
-) -> tuple[Tensor, Tensor]:
+def _leaf(m: Tensor, u: Tensor, w: Tensor) -> tuple[Tensor, Tensor]:
     """The greatest score without gradient, and the sums [w, u], which carry it.
 
     They are multiplied by ``exp(m - top)``, which is one and has the derivative in m
-    of the sums: the scans need no gradient through their weights. Likewise for the
-    decay of tokens (B, N, H) up to the last of them; at an earlier one, a factor that
-    all of its past has in common cancels from the output.
+    of the sums: the scans need no gradient through their weights.
     """
     m = m.clamp(min=_least(m))
-    top = m.detach()
-    one = (m - top).exp()
-    if decay is not None and decay.requires_grad:
-        n = m.shape[1]
-        age = torch.arange(n - 1, -1, -1, device=m.device).to(m.dtype)
-        one = one * (age.unsqueeze(-1) * (decay.detach() - decay)).exp()
-    return top, torch.cat([w, u.unsqueeze(-1)], dim=-1) * one.unsqueeze(-1)
+    return m.detach(), torch.cat([w, u.unsqueeze(-1)], dim=-1) * _one(m)
 
 
-def _state(top: Tensor, sums: Tensor) -> AarenState:
-    return top, sums[..., -1], sums[..., :-1]
+def _one(exponent: Tensor) -> Tensor:
+    """A factor of one with the derivatives of ``exp(exponent)`` over its value."""
+    return (exponent - exponent.detach()).exp().unsqueeze(-1)
+
+
+def _aged(top: Tensor, sums: Tensor, age: Tensor) -> tuple[Tensor, Tensor]:
+    return top - age.detach(), sums * _one(-age)
 
 
 def _merge(a: tuple[Tensor, Tensor], b: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
@@ -260,17 +316,19 @@ def _merge(a: tuple[Tensor, Tensor], b: tuple[Tensor, Tensor]) -> tuple[Tensor, 
 def _scan_materialised(top: Tensor, sums: Tensor, decay: Tensor):
     place = torch.arange(top.shape[-1], device=top.device)
     age = place.unsqueeze(-1) - place
-    exponents = top.unsqueeze(-2) - age * decay.unsqueeze(-1)
+    exponents = top.unsqueeze(-2) - age * decay.detach().unsqueeze(-1)
     exponents = exponents.masked_fill_(age < 0, -math.inf)
     greatest = exponents.amax(dim=-1)
-    return greatest, exponents.sub_(greatest.unsqueeze(-1)).exp_() @ sums
+    weights = exponents.sub_(greatest.unsqueeze(-1)).exp_()
+    # The derivative of an age is that of its two ends.
+    return greatest, weights @ (sums * _one(place * decay)) * _one(-place * decay)
 
 
 def _scan_parallel(top: Tensor, sums: Tensor, decay: Tensor):
     # Hillis & Steele (1986): after the step of width 2^k every entry covers 2^(k+1).
     width = 1
     while width < top.shape[-1]:
-        earlier = top[..., :-width] - width * decay, sums[..., :-width, :]
+        earlier = _aged(top[..., :-width], sums[..., :-width, :], width * decay)
         merged = _merge(earlier, (top[..., width:], sums[..., width:, :]))
         top = torch.cat([top[..., :width], merged[0]], dim=-1)
         sums = torch.cat([sums[..., :width, :], merged[1]], dim=-2)
@@ -288,32 +346,19 @@ def _scan_chunked(top: Tensor, sums: Tensor, decay: Tensor):
     # What came before a chunk is a scan over the ends of chunks.
     ends = top[..., :-1, -1], sums[..., :-1, -1, :]
     before = _scan_chunked(*ends, CHUNK * decay)
-    age = torch.arange(1, CHUNK + 1, device=top.device)
-    before = (
-        before[0].unsqueeze(-1) - age * decay.unsqueeze(-1),
-        before[1].unsqueeze(-2),
-    )
+    age = torch.arange(1, CHUNK + 1, device=top.device) * decay.unsqueeze(-1)
+    before = _aged(before[0].unsqueeze(-1), before[1].unsqueeze(-2), age)
     rest = _merge(before, (top[..., 1:, :], sums[..., 1:, :, :]))
     top = torch.cat([top[..., :1, :], rest[0]], dim=-2).flatten(-2)
     sums = torch.cat([sums[..., :1, :, :], rest[1]], dim=-3).flatten(-3, -2)
     return top[..., :n], sums[..., :n, :]
 
 
-def _scan_recurrent(top: Tensor, sums: Tensor, decay: Tensor):
-    def step(state, token):
-        return _merge((state[0] - decay.squeeze(-1), state[1]), token)
-
-    tokens = zip(top.unbind(-1), sums.unbind(-2), strict=True)
-    states = itertools.accumulate(tokens, step)
-    tops, all_sums = zip(*states, strict=True)
-    return torch.stack(tops, dim=-1), torch.stack(all_sums, dim=-2)
-
-
 _SCANS: dict[str, Callable] = {
-    "materialised": _scan_materialised,
-    "parallel": _scan_parallel,
-    "chunked": _scan_chunked,
-    "recurrent": _scan_recurrent,
+    "materialised": partial(_scanned, _scan_materialised),
+    "parallel": partial(_scanned, _scan_parallel),
+    "chunked": partial(_scanned, _scan_chunked),
+    "recurrent": _recurrent,
 }
 
 

@@ -6,6 +6,7 @@ import numbers
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import numpy as np
 import torch
 from sklearn.utils import check_scalar
 from torch import nn
@@ -23,6 +24,7 @@ class NetworkEstimator:
 
     def _check_parameters(self) -> None:
         """Raise ValueError or TypeError that names a parameter out of its range."""
+        check_scalar(self.early_stopping, "early_stopping", (bool, np.bool_))
         for name in ("n_heads", "batch_size", "n_iter_no_change"):
             check_scalar(getattr(self, name), name, numbers.Integral, min_val=1)
         for name in ("learning_rate", "weight_decay"):
@@ -63,7 +65,7 @@ class NetworkEstimator:
 
     def _keep(self, network: nn.Module, record: TrainingRecord) -> None:
         """Set what an estimator shows of its training."""
-        self.network_ = network
+        self.network_ = network.eval()
         self.loss_curve_ = record.loss_curve
         self.validation_scores_ = record.validation_scores
         self.n_epochs_ = len(record.loss_curve)
@@ -96,3 +98,33 @@ class NetworkEstimator:
         if "network_" in state and like(state["network_"]).device.type != "cpu":
             state["network_"] = copy.deepcopy(state["network_"]).cpu()
         return state
+
+
+class SktimeEstimator:
+    """What scikit-learn's meta-estimators ask of an estimator of sktime."""
+
+    # What they leave on a step before they call its fit.
+    _kept_by_reset = (
+        "_parent_callback_ctx",
+        "_skl_callbacks",
+        "_skl_callbacks_to_teardown",
+        "_callback_fit_ctx",
+        "_metadata_request",
+        "_sklearn_output_config",
+    )
+
+    def reset(self):
+        """Return to the state after construction, but for what warm_start carries.
+
+        Returns
+        -------
+        self
+        """
+        kept = self._kept_by_reset
+        state = {name: self.__dict__[name] for name in kept if name in self.__dict__}
+        super().reset()
+        self.__dict__.update(state)
+        return self
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return self.is_fitted

@@ -10,6 +10,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils import InputTags, Tags, TargetTags, check_scalar
 from sktime.forecasting.base import BaseForecaster, ForecastingHorizon
 
+from ._estimator import SktimeEstimator
 from ._model import Rows, WindowModel
 from ._stream import Stream
 from ._tables import (
@@ -21,20 +22,11 @@ from ._tables import (
 )
 from ._windows import Windows, validation_rows
 
-# What scikit-learn's meta-estimators leave on a step before they call its fit.
-_SKLEARN_STATE = (
-    "_parent_callback_ctx",
-    "_skl_callbacks",
-    "_skl_callbacks_to_teardown",
-    "_callback_fit_ctx",
-    "_metadata_request",
-    "_sklearn_output_config",
-)
 # What warm_start carries from one fit to the next.
 _LEARNED_STATE = ("network_", "scaler_", "feature_names_in_")
 
 
-class WindowForecaster(WindowModel, BaseForecaster):
+class WindowForecaster(SktimeEstimator, WindowModel, BaseForecaster):
     """From tables to the rows of a model, and from its forecasts to tables."""
 
     _tags = {
@@ -117,18 +109,10 @@ class WindowForecaster(WindowModel, BaseForecaster):
         with self._all_or_nothing():
             return super().update(y, X=X, update_params=update_params)
 
-    def reset(self):
-        """Return to the state after construction, but for what warm_start carries.
-
-        Returns
-        -------
-        self
-        """
-        kept = _SKLEARN_STATE + (_LEARNED_STATE if self.warm_start else ())
-        state = {name: self.__dict__[name] for name in kept if name in self.__dict__}
-        super().reset()
-        self.__dict__.update(state)
-        return self
+    @property
+    def _kept_by_reset(self):
+        kept = super()._kept_by_reset
+        return kept + _LEARNED_STATE if self.warm_start else kept
 
     def _check_X_y(self, X=None, y=None, **kwargs):
         # sktime lets inf, duplicate columns and gaps through.
@@ -245,7 +229,8 @@ class WindowForecaster(WindowModel, BaseForecaster):
         Returns
         -------
         ndarray of shape (n_rows - lags + 1, horizon, n_series)
-            In original units; entry i follows rows i to i + lags - 1.
+            In original units; entry i follows rows i to i + lags - 1, and for a
+            forecaster that carries a state all rows before them as well.
         """
         return np.concatenate(list(self._rolling(Y)))
 
@@ -354,9 +339,6 @@ class WindowForecaster(WindowModel, BaseForecaster):
             )
 
     # scikit-learn
-
-    def __sklearn_is_fitted__(self) -> bool:
-        return self.is_fitted
 
     def __sklearn_tags__(self) -> Tags:
         return Tags(

@@ -1,5 +1,7 @@
 """From a trained network and windows to forecasts, in batches."""
 
+import itertools
+
 import torch
 from torch import Tensor, nn
 
@@ -9,7 +11,7 @@ from ._windows import Windows
 
 def like(network: nn.Module) -> Tensor:
     """A tensor of the network, for its device and dtype."""
-    return next(iter(network.state_dict().values()))
+    return next(itertools.chain(network.parameters(), network.buffers()))
 
 
 @torch.inference_mode()

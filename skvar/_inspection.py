@@ -174,12 +174,11 @@ class VARInspection:
 
     def _errors(self, windows: Windows) -> np.ndarray:
         """Rows after windows minus one-step forecasts, in original units."""
-        forecasts = [
-            self._forecast(past, 1)[:, 0] for past, _ in windows.batches(BATCH)
-        ]
-        rows = windows.values.numpy()[windows.lags :]
-        truth = rows * self.scaler_.scale_ + self.scaler_.mean_
-        return truth - np.concatenate(forecasts)[:-1]
+        values = windows.values.numpy()
+        ends = np.arange(windows.lags - 1, len(values))
+        forecasts = np.concatenate(list(self._forecasts(values, ends, 1)))[:-1, 0]
+        rows = values[windows.lags :]
+        return rows * self.scaler_.scale_ + self.scaler_.mean_ - forecasts
 
 
 class TokenInspection:

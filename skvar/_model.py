@@ -18,15 +18,17 @@ from ._tables import standardise
 from ._training import TrainingRecord, train
 from ._windows import Windows, split_by_time, windows_ending_at
 
-# Windows, and rows of a sequence, that go through a network at once.
-BATCH, _BLOCK = 256, 1024
+# Windows, and numbers of a history, that go through a network at once.
+BATCH, _BLOCK = 256, 2**13
 
 
 class WindowModel(NetworkEstimator):
     """A network over windows of standardised series.
 
     A recipe fills in `_build`, `_estimate` and `_var`, a protocol the hooks after
-    them; an estimator, which is both, holds the hyper-parameters. Fitted are
+    them; an estimator, which is both, holds the hyper-parameters. How rows become
+    forecasts (`_forecasts`, `_state_after`, `_push`) is the window's affair here, and
+    overridden where the network carries a state. Fitted are
     ``network_``, the ``scaler_`` of the series and the record of training.
     """
 
@@ -210,7 +212,7 @@ class WindowModel(NetworkEstimator):
         return self._average_var()[1]
 
     def var_matrices(self, Y, *, step: int = 1, return_intercept: bool = False):
-        """VAR matrices of every window of a table.
+        """VAR matrices of every window of a table, each taken for a whole history.
 
         Parameters
         ----------
@@ -284,49 +286,56 @@ class WindowModel(NetworkEstimator):
 
 
 class RecurrentModel(WindowModel):
-    """A model whose network carries a state, and so sees all rows of a history."""
+    """A forecaster's model whose network carries a state: it sees a whole history."""
 
     def _forecasts(self, values, ends, steps):
         if ends[0] < 0:
-            yield self._extend(np.zeros((1, values.shape[1])), steps=steps)[0]
-        ends, state = ends[ends >= 0], None
-        for start in range(0, ends.max(initial=-1) + 1, _BLOCK):
-            rows = values[start : min(start + _BLOCK, ends[-1] + 1)]
+            ahead, state = self._extend(np.zeros((1, values.shape[1])), None, 1)
+            yield self._in_units(self._fed_back(ahead, state, steps))
+            ends = ends[1:]
+        state = None
+        for start, rows in self._blocks(values[: ends[-1] + 1] if len(ends) else []):
             wanted = ends[(ends >= start) & (ends < start + len(rows))] - start
-            n_last = len(rows) - wanted.min(initial=len(rows))
-            forecasts, state = self._extend(rows, state, n_last, steps)
+            n_last = len(rows) - wanted[0] if len(wanted) else 0
+            ahead, state = self._extend(rows, state, n_last)
             if len(wanted):
-                yield forecasts[wanted - wanted[0]]
+                ahead = ahead[torch.from_numpy(wanted - wanted[0])]
+                yield self._in_units(self._fed_back(ahead, state, steps))
 
     def _state_after(self, values):
         state = None
-        for start in range(0, len(values), _BLOCK):
-            _, state = self._extend(values[start : start + _BLOCK], state, 0)
+        for _, rows in self._blocks(values):
+            _, state = self._extend(rows, state, 0)
         return state
 
     def _push(self, state, row):
-        row = self._standardised(row[np.newaxis])
-        [forecast], state = self._extend(row, state)
-        return state, forecast
+        ahead, state = self._extend(self._standardised(row[np.newaxis]), state, 1)
+        return state, self._in_units(ahead)[0]
 
-    def _extend(
-        self, rows: np.ndarray, state=None, n_last: int = 1, steps: int | None = None
-    ):
-        """Forecasts (n_last, steps, C) in original units, and the state after the rows.
+    def _blocks(self, values: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
+        """Rows that go through the network at once, and where they start."""
+        n_rows = max(1, _BLOCK // self.n_features_in_)
+        for start in range(0, len(values), n_rows):
+            yield start, values[start : start + n_rows]
 
-        Beyond the network's horizon, forecasts are fed back after one row alone.
-        """
-        to, network = like(self.network_), self.network_.eval()
-        rows = torch.from_numpy(np.require(rows, requirements=["C", "W"])).to(to)
+    def _extend(self, rows: np.ndarray, state, n_last: int) -> tuple[Tensor, object]:
+        """Forecasts (n_last, horizon, C) after the last of some rows, and the state."""
+        rows = torch.from_numpy(np.require(rows, requirements=["C", "W"]))
         with torch.inference_mode():
-            ahead, state = network.extend(rows.unsqueeze(0), state, n_last=n_last)
-            ahead, later = ahead[0], state
-            while n_last == 1 and ahead.shape[1] < (steps or 0):
-                more, later = network.extend(
-                    ahead[:, -network.horizon :], later, n_last=1
-                )
+            ahead, state = self.network_.extend(
+                rows.to(like(self.network_)).unsqueeze(0), state, n_last=n_last
+            )
+        return ahead[0], state
+
+    def _fed_back(self, ahead: Tensor, state, steps: int) -> Tensor:
+        """Forecasts (n, steps, C), beyond the horizon after a single row alone."""
+        horizon = ahead.shape[1]
+        with torch.inference_mode():
+            while ahead.shape[1] < steps:
+                rows = ahead[:, -horizon:]
+                more, state = self.network_.extend(rows, state, n_last=1)
                 ahead = torch.cat([ahead, more[0]], dim=1)
-        return self._in_units(ahead[:, :steps]), state
+        return ahead[:, :steps]
 
 
 @dataclass(frozen=True)

@@ -31,10 +31,11 @@ class Panel(Dataset):
     def __len__(self) -> int:
         return len(self.series)
 
-    def __getitem__(self, index: np.ndarray) -> "Panel":
+    def __getitem__(self, index: Tensor) -> "Panel":
         """Some of the series."""
         part = copy.copy(self)
         part.series = [self.series[i] for i in index]
+        index = index.to(self.labels.device)
         part.lengths, part.labels = self.lengths[index], self.labels[index]
         return part
 
@@ -47,9 +48,9 @@ class Panel(Dataset):
         """
         permute = torch.randperm if shuffle else torch.arange
         for index in permute(len(self)).split(batch_size):
-            rows = pad_sequence([self.series[i] for i in index], batch_first=True)
-            on = index.to(rows.device)
-            yield rows, self.lengths[on], self.labels[on]
+            some = self[index]
+            rows = pad_sequence(some.series, batch_first=True)
+            yield rows, some.lengths, some.labels
 
     def to(self, device: torch.device) -> "Panel":
         """The same series on a device."""

@@ -25,7 +25,7 @@ from ._ridge import (
     ridge_direct,
     ridge_var,
 )
-from ._training import TrainingRecord
+from ._training import TrainingRecord, epochs_of
 from ._var_algebra import roots
 from ._windows import Windows
 
@@ -91,13 +91,18 @@ class LinearAttentionVARModel(WindowModel):
 class StaticPathModel(WindowModel):
     """A network beside a regression in closed form.
 
-    A recipe fills in `_network`, and `_prepare` where there is more to estimate.
+    A recipe fills in `_new_network` and `_default_token_length`, and `_prepare` where
+    there is more to estimate.
     """
 
     _max_windows_in_average = 1024
 
-    def _network(self, n_series: int) -> nn.Module:
+    def _new_network(self, n_series: int) -> nn.Module:
         """The network, untrained."""
+        raise NotImplementedError
+
+    def _default_token_length(self) -> int:
+        """Rows in a token where no parameter says."""
         raise NotImplementedError
 
     def _prepare(self, network: nn.Module, training: Rows, fresh: bool) -> None:
@@ -130,11 +135,10 @@ class StaticPathModel(WindowModel):
     def _epochs(self, n_windows):
         if self.max_epochs is not None:
             return self.max_epochs
-        steps = math.ceil(n_windows / self.batch_size)
-        return min(max(2, math.ceil(_STEPS / steps)), _MOST_EPOCHS)
+        return min(epochs_of(_STEPS, n_windows, self.batch_size), _MOST_EPOCHS)
 
     def _build(self, n_series, n_targets):
-        network = self._network(n_series) if self.n_layers else None
+        network = self._new_network(n_series) if self.n_layers else None
         if self.static_path is None:
             return network
         order = max(1, min(_VAR_LAGS, self.lags, _VAR_INPUTS // n_series))
@@ -279,16 +283,15 @@ class SAMoVARModel(StaticPathModel):
                 f"centre must be 'auto', 'token' or 'last', not {self.centre!r}."
             )
 
-    @property
-    def _token_length(self):
+    def _default_token_length(self):
         return min(self.horizon_, max(1, self.lags // _LEAST_TOKENS))
 
-    def _network(self, n_series):
+    def _new_network(self, n_series):
         return SAMoVAR(
             lags=self.lags,
             horizon=self.horizon_,
             n_series=n_series,
-            token_length=self.token_length or self._token_length,
+            token_length=self.token_length or self._default_token_length(),
             n_layers=self.n_layers,
             n_heads=self.n_heads,
             d_model=self.d_model,
@@ -305,7 +308,7 @@ class SAMoVARModel(StaticPathModel):
                 lags=self.lags, n_series=n_series, n_targets=n_targets, n_layers=0
             )
         return Readout(
-            self._network(n_series),
+            self._new_network(n_series),
             lags=self.lags,
             n_series=n_series,
             n_targets=n_targets,
@@ -337,16 +340,15 @@ class SAMoVARModel(StaticPathModel):
 class AarenModel(RecurrentModel, StaticPathModel):
     """Aaren beside a regression in closed form."""
 
-    @property
-    def _token_length(self):
+    def _default_token_length(self):
         return min(_ROWS_IN_TOKEN, max(1, self.lags // _LEAST_TOKENS))
 
-    def _network(self, n_series):
+    def _new_network(self, n_series):
         return AarenForForecasting(
             lags=self.lags,
             horizon=self.horizon_,
             n_series=n_series,
-            token_length=self.token_length or self._token_length,
+            token_length=self.token_length or self._default_token_length(),
             n_layers=self.n_layers,
             n_heads=self.n_heads,
             d_model=self.d_model,

@@ -37,7 +37,7 @@ class Stream:
         Returns
         -------
         ndarray or float
-            What ``predict`` of the estimator returns after all rows so far.
+            What the estimator's ``stream`` says, after all rows so far.
 
         Raises
         ------

@@ -205,6 +205,11 @@ class _Progress(Callback):
         self.bar.update()
 
 
+def epochs_of(steps: int, n_examples: int, batch_size: int) -> int:
+    """Passes over the examples that make so many steps, at least two."""
+    return max(2, math.ceil(steps / math.ceil(n_examples / batch_size)))
+
+
 def resolve_device(device: str) -> torch.device:
     """The torch device of a ``device`` parameter; "auto" takes CUDA, MPS, then CPU.
 

@@ -1,24 +1,24 @@
 """The public classifier."""
 
-import math
 import numbers
 
 import numpy as np
+import pandas as pd
 import torch
 from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import StandardScaler
-from sklearn.utils import check_scalar
+from sklearn.utils import ClassifierTags, InputTags, Tags, TargetTags, check_scalar
 from sktime.classification.base import BaseClassifier
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ._estimator import NetworkEstimator
+from ._estimator import NetworkEstimator, SktimeEstimator
 from ._inference import like
 from ._networks.aaren_classification import AarenForClassification
 from ._panel import Panel
 from ._stream import Stream
 from ._tables import standardise
-from ._training import train
+from ._training import epochs_of, train
 
 _BATCH = 64
 
@@ -26,7 +26,7 @@ _BATCH = 64
 _STEPS = 500
 
 
-class AarenClassifier(NetworkEstimator, BaseClassifier):
+class AarenClassifier(SktimeEstimator, NetworkEstimator, BaseClassifier):
     """Classification of time series by attention as a recurrent neural network.
 
     Softmax attention with a learned query is trained in parallel, as a Transformer, and
@@ -50,7 +50,8 @@ class AarenClassifier(NetworkEstimator, BaseClassifier):
     learning_rate : float, default=3e-3
         Peak of the one-cycle schedule of AdamW.
     max_epochs : int, optional
-        Passes over the training series, at most; by default as many as make 500 steps.
+        Passes over the training series, at most; by default as many as make 500 steps,
+        but at least 2.
     batch_size : int, default=32
         Series in a step.
     weight_decay : float, default=0.1
@@ -89,6 +90,8 @@ class AarenClassifier(NetworkEstimator, BaseClassifier):
         Of the columns, fitted on the rows of all series.
     device_ : torch.device
         Where the network is.
+    feature_names_in_ : Index
+        Names of the columns; numbers if ``X`` in fit was an array.
     n_features_in_ : int
         Number of columns of a series.
 
@@ -170,7 +173,7 @@ class AarenClassifier(NetworkEstimator, BaseClassifier):
         X : sktime panel
             Such as an array (n_series, n_columns, n_rows), a DataFrame with a
             MultiIndex, or a list of DataFrames, whose lengths may differ.
-        y : array-like of shape (n_series,)
+        y : array of shape (n_series,)
             Labels.
 
         Returns
@@ -180,11 +183,12 @@ class AarenClassifier(NetworkEstimator, BaseClassifier):
         Raises
         ------
         ValueError
-            If ``X`` holds inf, NaN or an empty series, if a class is too small for
-            ``early_stopping``, or a parameter is out of range. The classifier then
-            stays as it was before the call.
+            If ``X`` holds inf, NaN, an empty series or series of different columns, if
+            a class is too small for ``early_stopping``, or a parameter is out of range.
+            The classifier then stays as it was before the call.
         """
         with self._all_or_nothing():
+            self._check_parameters()
             return super().fit(X, y)
 
     def rolling_predict_proba(self, X):
@@ -203,11 +207,11 @@ class AarenClassifier(NetworkEstimator, BaseClassifier):
         Raises
         ------
         ValueError
-            If ``X`` is not a panel like that of ``fit``.
+            If ``X`` is not a panel like that of ``fit``, or all labels there were one.
         NotFittedError
             Before ``fit``.
         """
-        self._check_fitted()
+        self._check_network()
         panel = self._panel(self._check_convert_X_for_predict(X))
         longest = int(panel.lengths.max())
         probabilities = np.full((len(panel), longest, self.n_classes_), np.nan)
@@ -232,25 +236,27 @@ class AarenClassifier(NetworkEstimator, BaseClassifier):
         ------
         NotFittedError
             Before ``fit``.
+        ValueError
+            If all labels in ``fit`` were one.
         """
-        self._check_fitted()
+        self._check_network()
         return Stream(self)
 
     def _fit(self, X, y):
-        self._check_parameters()
-        values = _values(X)
-        self.n_features_in_ = values[0].shape[1]
+        self.feature_names_in_ = _names(X[0])
+        self.n_features_in_ = len(self.feature_names_in_)
+        values = _values(X, self.feature_names_in_)
         self.scaler_ = StandardScaler().fit(np.concatenate(values))
         panel = self._panel(X, np.searchsorted(self.classes_, y))
         with self._estimation() as device:
             training, validation = self._split(panel)
-            network = self._network(longest=int(panel.lengths.max()))
+            network = self._new_network(longest=int(panel.lengths.max()))
             options = self._options(device, self._epochs(len(training)))
             record = train(network, training, validation, options, _cross_entropies)
         self._keep(network, record)
         return self
 
-    def _network(self, longest: int) -> AarenForClassification:
+    def _new_network(self, longest: int) -> AarenForClassification:
         return AarenForClassification(
             longest=longest,
             n_series=self.n_features_in_,
@@ -266,8 +272,9 @@ class AarenClassifier(NetworkEstimator, BaseClassifier):
         panel = self._panel(X)
         parts = []
         for rows, lengths, _ in panel.batches(_BATCH):
-            after_each, _ = self._probabilities(rows)
-            parts.append(after_each[np.arange(len(rows)), lengths.numpy() - 1])
+            with torch.inference_mode():
+                scores = self.network_(rows.to(like(self.network_)), lengths)
+            parts.append(_softmax(scores))
         return np.concatenate(parts)
 
     def _push(self, state, row: np.ndarray):
@@ -278,19 +285,13 @@ class AarenClassifier(NetworkEstimator, BaseClassifier):
 
     def _probabilities(self, rows: Tensor, state=None):
         """Probabilities (B, n, n_classes) after standardised rows, and the state."""
-        network = self.network_.eval()
         with torch.inference_mode():
-            scores, state = network.extend(rows.to(like(network)), state)
-        return scores.cpu().double().softmax(dim=-1).numpy(), state
+            scores, state = self.network_.extend(rows.to(like(self.network_)), state)
+        return _softmax(scores), state
 
     def _panel(self, X, labels: np.ndarray | None = None) -> Panel:
         """The series, standardised."""
-        values = _values(X)
-        if values[0].shape[1] != self.n_features_in_:
-            raise ValueError(
-                f"X has {values[0].shape[1]} column(s), but {self.n_features_in_} in "
-                "fit; pass the same columns."
-            )
+        values = _values(X, self.feature_names_in_)
         return Panel([standardise(x, self.scaler_) for x in values], labels)
 
     def _split(self, panel: Panel) -> tuple[Panel, Panel | None]:
@@ -310,12 +311,12 @@ class AarenClassifier(NetworkEstimator, BaseClassifier):
                 f"every class out: {error} Pass more series, or set "
                 "early_stopping=False."
             ) from error
-        return panel[parts[0]], panel[parts[1]]
+        return tuple(panel[torch.from_numpy(part)] for part in parts)
 
     def _epochs(self, n_series: int) -> int:
         if self.max_epochs is not None:
             return self.max_epochs
-        return max(2, math.ceil(_STEPS / math.ceil(n_series / self.batch_size)))
+        return epochs_of(_STEPS, n_series, self.batch_size)
 
     def _check_parameters(self):
         super()._check_parameters()
@@ -326,11 +327,22 @@ class AarenClassifier(NetworkEstimator, BaseClassifier):
 
     def _check_fitted(self) -> None:
         self.check_is_fitted()
+
+    def _check_network(self) -> None:
+        self._check_fitted()
         if self.n_classes_ == 1:
             raise ValueError(
-                f"All labels in fit were {self.classes_[0]!r}: there is no network. "
-                "Fit series of two classes."
+                f"All labels in fit were {self.classes_.tolist()[0]!r}: there is no "
+                "network. Fit series of two classes."
             )
+
+    def __sklearn_tags__(self) -> Tags:
+        return Tags(
+            estimator_type="classifier",
+            target_tags=TargetTags(required=True),
+            classifier_tags=ClassifierTags(),
+            input_tags=InputTags(three_d_array=True),
+        )
 
     @classmethod
     def get_test_params(cls, parameter_set="default"):
@@ -357,14 +369,32 @@ class AarenClassifier(NetworkEstimator, BaseClassifier):
         ]
 
 
-def _values(X) -> list[np.ndarray]:
-    """The numbers of a list of tables, checked."""
+def _names(table: pd.DataFrame) -> pd.Index:
+    """Names of columns; numbers where sktime made them for an array."""
+    made = [f"var_{i}" for i in range(table.shape[1])]
+    return pd.RangeIndex(len(made)) if list(table.columns) == made else table.columns
+
+
+def _values(X: list[pd.DataFrame], names: pd.Index) -> list[np.ndarray]:
+    """The numbers of tables with these columns, checked."""
+    for number, table in enumerate(X):
+        ours = _names(table)
+        unnamed = isinstance(names, pd.RangeIndex) or isinstance(ours, pd.RangeIndex)
+        if len(ours) != len(names) or not (unnamed or ours.equals(names)):
+            raise ValueError(
+                f"Series {number} of X has the columns {list(ours)}, but the first one "
+                f"in fit has {list(names)}; pass the same columns, in the same order."
+            )
     values = [table.to_numpy(dtype=float) for table in X]
     if not all(len(x) for x in values):
         raise ValueError("X holds a series without rows; leave it out.")
     if not all(np.isfinite(x).all() for x in values):
         raise ValueError("X holds NaN or inf; fill these values first.")
     return values
+
+
+def _softmax(scores: Tensor) -> np.ndarray:
+    return scores.cpu().double().softmax(dim=-1).numpy()
 
 
 def _cross_entropies(network: nn.Module, panel: Panel) -> Tensor:

@@ -413,8 +413,9 @@ class AarenForecaster(AarenModel, VARInspection, WindowForecaster):
     Parameters
     ----------
     lags : int, default=24
-        Rows of the windows that the model is trained on, and time scale on which it
-        forgets. Forecasts see all rows of the history; the static path sees ``lags``.
+        Rows of the windows that the model is trained, stopped and weighed on. Forecasts
+        see all rows of the history, but it learns to forget from a time scale of a
+        third of the lags; the static path sees ``lags`` rows.
     horizon : int, optional
         Steps forecast in one pass and learned; the last step of ``fh`` in fit by
         default, else 1. Later steps come from feeding forecasts back.

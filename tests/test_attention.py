@@ -5,6 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from skvar import _attention
 from skvar.nn import aaren_attention, linear_attention, merge_states
 
 FORMS = ["materialised", "parallel", "chunked", "recurrent", "auto"]
@@ -134,7 +135,8 @@ def softmax_attention(scores, v, mask=None, decay=0.0):
 
 def with_gradients(out, inputs):
     weight = torch.linspace(-1, 1, out.numel(), dtype=out.dtype).view_as(out)
-    return out, *torch.autograd.grad((out * weight).sum(), inputs)
+    loss = (out * weight).sum()
+    return out, *torch.autograd.grad(loss, inputs, materialize_grads=True)
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -153,12 +155,41 @@ def test_aaren_is_softmax_attention_with_one_query(form, n):
         assert (a - b).abs().max() < 1e-5 * max(1, b.abs().max())
 
 
+# torch's own forward mode meets it.
+@pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated")
 @pytest.mark.parametrize("form", FORMS)
-def test_aaren_second_derivatives(form):
-    inputs = draw_scored(5, batch=1, heads=1, d=2)
-    assert torch.autograd.gradgradcheck(
-        lambda scores, v: aaren_attention(scores, v, form=form)[0], inputs
-    )
+def test_aaren_in_forward_mode_and_second_derivatives(form, monkeypatch):
+    monkeypatch.setattr(_attention, "CHUNK", 2)
+    inputs = *draw_scored(5, batch=1, heads=1, d=2), torch.tensor(0.3).double()
+    inputs[2].requires_grad_()
+
+    def outputs(scores, v, decay):
+        return aaren_attention(scores, v, decay=decay.reshape(1), form=form)[0]
+
+    assert torch.autograd.gradcheck(outputs, inputs, check_forward_ad=True)
+    assert torch.autograd.gradgradcheck(outputs, inputs)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_aaren_in_half_precision(form):
+    n = 512
+    scores, v = torch.zeros(1, n, 1), torch.zeros(1, n, 1, 1)
+    v[:, n // 2 :] = 1
+    out, state = aaren_attention(scores.bfloat16(), v.bfloat16(), form=form)
+    assert out.dtype == torch.bfloat16
+    assert out[0, -1, 0, 0] == 0.5
+    assert {x.dtype for x in state} == {torch.float32}
+    out, _ = aaren_attention(scores.half(), v, form=form)
+    assert out.dtype == torch.float32
+    mask = torch.arange(n).expand(1, n) == n // 2
+    out, _ = aaren_attention(scores.half(), v.half(), mask=mask, decay=20.0, form=form)
+    assert (out[0, n // 2 :] == 1).all()
+
+
+def test_aaren_names_what_does_not_fit():
+    scores, v = draw_scored(5)
+    with pytest.raises(ValueError, match="do not have the same batch"):
+        aaren_attention(scores[:1], v)
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -276,26 +307,42 @@ def test_aaren_forgets_at_the_rate_of_its_decay(form, n):
     scores, v = draw_scored(n, batch=1)
     decay = torch.tensor([0.0, 0.01, 2.0], dtype=torch.float64, requires_grad=True)
     inputs = [scores, v, decay]
-    expected = with_gradients(softmax_attention(scores, v, decay=decay), inputs)
-    out, _ = aaren_attention(scores, v, decay=decay, form=form)
+    mask = torch.rand(1, n, generator=torch.Generator().manual_seed(0)) < 0.7
+    mask[:, 0] = True
+    expected = with_gradients(softmax_attention(scores, v, mask, decay), inputs)
+    options = {"decay": decay, "form": form}
+    out, end = aaren_attention(scores, v, mask=mask, **options)
     for a, b in zip(with_gradients(out, inputs), expected, strict=True):
         assert torch.allclose(a, b, rtol=0, atol=1e-9)
     cut = n // 3
-    head, state = aaren_attention(scores[:, :cut], v[:, :cut], decay=decay, form=form)
-    tail, _ = aaren_attention(
-        scores[:, cut:], v[:, cut:], decay=decay, initial_state=state, form=form
+    head, tail = (
+        {"scores": scores[:, run], "v": v[:, run], "mask": mask[:, run], **options}
+        for run in (slice(cut), slice(cut, n))
     )
-    joined = torch.cat([head, tail], dim=1)
+    first, state = aaren_attention(**head)
+    second, _ = aaren_attention(**tail, initial_state=state)
+    joined = torch.cat([first, second], dim=1)
     for a, b in zip(with_gradients(joined, inputs), expected, strict=True):
         assert torch.allclose(a, b, rtol=0, atol=1e-9)
+    merged = merge_states(state, aaren_attention(**tail)[1], age=(n - cut) * decay)
+    for a, b in zip(merged, end, strict=True):
+        assert torch.allclose(a, b, rtol=1e-12, atol=1e-9)
 
 
 def test_aaren_keeps_its_digits_in_long_sequences():
-    scores, v = (x.detach() for x in draw_scored(20_000, batch=1))
-    decay = torch.tensor([0.0, 0.1, 1.0])
-    exact, _ = aaren_attention(scores, v, decay=decay)
-    out, _ = aaren_attention(scores.float(), v.float(), decay=decay)
-    assert (out - exact).abs().max() < 1e-5
+    scores, v = draw_scored(20_000, batch=1)
+    decay = torch.tensor([0.001, 0.1, 1.0], requires_grad=True)
+
+    def early_and_late(scores, v, decay):
+        out, _ = aaren_attention(scores, v, decay=decay)
+        loss = out[:, 10:20].sum() + out[:, -10:].sum()
+        return out, torch.autograd.grad(loss, decay)[0]
+
+    exact = early_and_late(scores, v, decay.double())
+    ours = early_and_late(scores.float(), v.float(), decay)
+    assert (ours[0] - exact[0]).abs().max() < 1e-5
+    # Sums of 60 terms, relative to the largest.
+    assert (ours[1] - exact[1]).abs().max() < 1e-5 * exact[1].abs().max()
 
 
 def test_a_learned_state_gets_its_gradient():

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from sklearn.model_selection import GridSearchCV, cross_val_score
 from sktime.classification.compose import ClassifierPipeline
 from sktime.datasets import (
     load_basic_motions,
@@ -128,6 +129,24 @@ def test_sktime_pipeline(data):
     assert pipeline.fit(*data).predict(data[0]).shape == (20,)
 
 
+def test_sklearns_tools(data):
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(40, 2, 12)), np.repeat(["a", "b"], 20)
+    X[y == "b", 0] += 2
+    assert cross_val_score(SMALL, X, y, cv=2).mean() > 0.8
+    search = GridSearchCV(SMALL, {"token_length": [2, 4]}, cv=2).fit(X, y)
+    assert search.predict_proba(X).shape == (40, 2)
+
+
+def test_outliers_do_not_make_nan(fitted, data):
+    spoilt = [x.copy() for x in data[0]]
+    spoilt[0].iloc[1, 0] = 1e38
+    assert np.isfinite(fitted.predict_proba(spoilt)).all()
+    stream = fitted.stream()
+    stream.push([1e38, -1e38])
+    assert np.isfinite(stream.push([0.0, 0.0])).all()
+
+
 def test_joblib_round_trip(fitted, data, tmp_path):
     joblib.dump(fitted, tmp_path / "classifier.joblib")
     loaded = joblib.load(tmp_path / "classifier.joblib")
@@ -217,6 +236,7 @@ def test_bad_data_leave_the_classifier_as_it_was(make, message, fitted, data):
     ("parameters", "message"),
     [
         ({"token_length": 0}, "token_length"),
+        ({"early_stopping": "no"}, "early_stopping"),
         ({"n_layers": 0}, "n_layers"),
         ({"n_heads": 3}, "n_heads=3 does not divide d_model=16"),
         ({"d_model": 2.5}, "d_model"),
@@ -235,9 +255,19 @@ def test_bad_parameters(parameters, message, data):
 
 def test_other_columns_and_rows_are_named(fitted, data):
     series = [x[["wave"]] for x in data[0]]
-    for call in (fitted.predict, fitted.rolling_predict_proba):
-        with pytest.raises(ValueError, match="X has 1 column"):
+    mixed, other = list(data[0]), list(data[0])
+    mixed[3] = series[3]
+    other[2] = other[2][["noise", "wave"]]
+    calls = (fitted.predict, fitted.rolling_predict_proba)
+    for call in (*calls, lambda X: SMALL.clone().fit(X, data[1])):
+        for X, number in ((mixed, 3), (other, 2)):
+            with pytest.raises(ValueError, match=f"Series {number} of X has the col"):
+                call(X)
+    for call in calls:
+        with pytest.raises(ValueError, match="Series 0 of X has the columns"):
             call(series)
+    with pytest.raises(ValueError, match="row names"):
+        fitted.stream().push(data[0][0].iloc[0][["noise", "wave"]])
     with pytest.raises(ValueError, match="row holds NaN"):
         fitted.stream().push([0.0, np.nan])
     with pytest.raises(ValueError, match=r"of shape \(2,\)"):
@@ -251,5 +281,7 @@ def test_before_fit_and_with_one_class(data):
     with pytest.warns(UserWarning, match="only single label"):
         alone = SMALL.clone().fit(data[0], np.repeat("a", 20))
     assert (alone.predict(data[0]) == "a").all()
-    with pytest.raises(ValueError, match="All labels in fit were 'a'"):
-        alone.stream()
+    for call in (alone.stream, lambda: alone.rolling_predict_proba(data[0])):
+        with pytest.raises(ValueError, match="All labels in fit were 'a'"):
+            call()
+    assert not hasattr(alone, "device_")

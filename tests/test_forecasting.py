@@ -20,6 +20,7 @@ from skvar import (
     AarenForecaster,
     LinearAttentionVAR,
     SAMoVARForecaster,
+    _model,
     rolling_score,
 )
 from skvar._model import Rows
@@ -284,10 +285,12 @@ def test_in_sample_forecasts_see_the_past_only(fitted, us_change):
 
 
 def test_recursion_continues_the_window(fitted, us_change):
-    long = fitted.predict(range(1, 9))
-    extended = pd.concat([us_change, long.iloc[:4]])
-    again = fitted.predict(extended)
-    np.testing.assert_allclose(again, long.iloc[4:], rtol=1e-4, atol=1e-5)
+    long = fitted.predict(range(1, 13))
+    for n_known in (4, 8):
+        extended = pd.concat([us_change, long.iloc[:n_known]])
+        again = fitted.predict(extended)
+        expected = long.iloc[n_known : n_known + 4]
+        np.testing.assert_allclose(again, expected, rtol=1e-4, atol=1e-5)
 
 
 def test_predict_after_a_table_keeps_the_container(fitted, us_change):
@@ -707,9 +710,21 @@ def test_aarens_stream_keeps_a_constant_state(forecaster, us_change):
     assert len(sizes) == 1
 
 
-def test_aaren_sees_a_long_history_block_by_block():
+def test_aaren_sees_a_long_history_block_by_block(monkeypatch):
+    monkeypatch.setattr(_model, "_BLOCK", 3 * 1024)
     values = random_walks(3000, 0)
-    forecaster = SMALL["mixed aaren"].clone().fit(values[:500])
+    forecaster = SMALL["mixed aaren"].clone().fit(values[:2990])
+    before = forecaster.predict(range(1, 5)), forecaster.stream()
+    fitted_on = values[:2990]
+    np.testing.assert_allclose(
+        before[0], forecaster.rolling_forecast(fitted_on)[-1], atol=1e-4
+    )
+    for row in values[2990:]:
+        pushed = before[1].push(row)
+    np.testing.assert_allclose(pushed, forecaster.predict(values), atol=1e-4)
+    in_sample = forecaster.predict([-2989, -2988, -1900, -1, 0])
+    expected = forecaster.rolling_forecast(fitted_on)[[1089 - 8, 2988 - 8, 2989 - 8], 0]
+    np.testing.assert_allclose(in_sample[2:], expected, atol=1e-4)
     network, scaler = forecaster.network_, forecaster.scaler_
     rows = torch.from_numpy(scaler.transform(values)).float()
     rolled = forecaster.rolling_forecast(values)

@@ -54,7 +54,7 @@ MAY_IMPORT = {
         "coefficients",
     },
     "_stream": set(),
-    "_forecaster": {"_model", "_stream", "_tables", "_windows"},
+    "_forecaster": {"_estimator", "_model", "_stream", "_tables", "_windows"},
     "_regressor": {"_model", "_stream", "_tables", "_windows"},
     "_inspection": {
         "_inference",

@@ -32,8 +32,8 @@ class Aaren(nn.Module):
     timescale : float, optional
         With a number, the weight of a token falls to 1 / e within so many tokens after
         it, and faster for all heads but the last: the order of the past then matters,
-        and the past is forgotten. Each head learns its rate from there; those at first
-        are a geometric sequence. None is the paper's attention, blind to order.
+        and the past is forgotten. Each head learns its rate, one number more for each,
+        from a geometric sequence. None is the paper's attention, blind to order.
 
     Raises
     ------
@@ -97,7 +97,7 @@ class Aaren(nn.Module):
         Parameters
         ----------
         sequence : Tensor of shape (B, N, d_model)
-            Tokens; N may be 0 after a state.
+            Tokens; N may be 0.
         state : tuple, optional
             As returned for the tokens before these; one triple of tensors (B, n_heads),
             (B, n_heads) and (B, n_heads, d_model / n_heads) for each layer.
@@ -114,7 +114,7 @@ class Aaren(nn.Module):
         Raises
         ------
         ValueError
-            If the sequence has other axes.
+            If the sequence has other axes, or the state other layers.
         """
         if sequence.ndim != 3 or sequence.shape[2] != self.d_model:
             raise ValueError(
@@ -124,6 +124,10 @@ class Aaren(nn.Module):
         states = []
         if state is None:
             state = [None] * len(self.layers)
+        if len(state) != len(self.layers):
+            raise ValueError(
+                f"state is of {len(state)} layer(s), but there are {len(self.layers)}."
+            )
         for layer, before in zip(self.layers, state, strict=True):
             sequence, after = layer(sequence, before, mask)
             states.append(after)
@@ -151,17 +155,21 @@ class AarenLayer(nn.Module):
         self.out = nn.Linear(d_model, d_model)
         self.dropout = nn.Dropout(dropout)
         self.feed_forward = ResidualMLP(d_model, d_ff, dropout, nn.LayerNorm(d_model))
-        self.log_decay = None
+        self.log_change = None
         if timescale is not None:
             share = torch.arange(1, n_heads + 1) / n_heads
-            self.log_decay = nn.Parameter(-math.log(timescale) * share)
+            # From there, so that weight decay pulls towards it.
+            self.register_buffer("first_decay", timescale**-share)
+            self.log_change = nn.Parameter(torch.zeros(n_heads))
 
     def forward(
         self, x: Tensor, state: AarenState | None, mask: Tensor | None
     ) -> tuple[Tensor, AarenState]:
         u = self.norm(x)
         scores, v = self.scores(u), split_heads(self.value(u), self.n_heads)
-        decay = 0.0 if self.log_decay is None else self.log_decay.exp()
+        decay = 0.0
+        if self.log_change is not None:
+            decay = self.first_decay * self.log_change.exp()
         out, state = aaren_attention(
             scores, v, mask=mask, decay=decay, initial_state=state
         )
@@ -173,9 +181,8 @@ class AarenLayer(nn.Module):
 
         The query is the same for all tokens: it is multiplied into the keys' matrix.
         """
-        q = split_heads(self.query(self.token), self.n_heads) / math.sqrt(
-            len(self.token) / self.n_heads
-        )
-        weight = self.key.weight.unflatten(0, (self.n_heads, -1))
-        bias = (self.key.bias.unflatten(0, (self.n_heads, -1)) * q).sum(-1)
-        return u @ torch.einsum("hd,hdi->ih", q, weight) + bias
+        q = split_heads(self.query(self.token), self.n_heads)
+        q = q.unsqueeze(1) / math.sqrt(q.shape[-1])
+        weight = q @ self.key.weight.unflatten(0, (self.n_heads, -1))
+        bias = q @ split_heads(self.key.bias, self.n_heads).unsqueeze(-1)
+        return nn.functional.linear(u, weight.squeeze(1), bias.flatten())

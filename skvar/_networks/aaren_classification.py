@@ -5,8 +5,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from .aaren import Aaren
+from .layers import check_sizes
 
-_N_FREQUENCIES = 8
+# Bound of standardised values, for outliers.
+_MOST = 10.0
 
 
 class AarenForClassification(nn.Module):
@@ -30,6 +32,20 @@ class AarenForClassification(nn.Module):
         Of `Aaren`.
     dropout : float
         Share of activations dropped in training.
+
+    Raises
+    ------
+    ValueError
+        If a size is less than one, or ``n_heads`` does not divide ``d_model``.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skvar.nn import AarenForClassification
+    >>> network = AarenForClassification(longest=100, n_series=3, n_classes=2)
+    >>> scores, state = network.extend(torch.randn(1, 100, 3))
+    >>> scores.shape
+    torch.Size([1, 100, 2])
     """
 
     def __init__(
@@ -45,10 +61,17 @@ class AarenForClassification(nn.Module):
         dropout: float = 0.2,
     ):
         super().__init__()
+        check_sizes(
+            longest=longest,
+            n_series=n_series,
+            n_classes=n_classes,
+            token_length=token_length,
+        )
         self.longest, self.n_series, self.n_classes = longest, n_series, n_classes
         self.token_length = token_length
         self.rows = nn.Linear(token_length * n_series, d_model)
-        self.position = nn.Linear(2 * _N_FREQUENCIES, d_model, bias=False)
+        self.register_buffer("waves", _waves(longest), persistent=False)
+        self.position = nn.Linear(self.waves.shape[1], d_model, bias=False)
         self.dropout = nn.Dropout(dropout)
         self.aaren = Aaren(
             d_model, n_heads, n_layers=n_layers, dropout=dropout, timescale=longest + 1
@@ -62,8 +85,8 @@ class AarenForClassification(nn.Module):
 
         Rows (B, n, n_series) after the end of a series are padding of any finite value.
         """
-        scores, _ = self.extend(rows)
-        return scores[torch.arange(len(rows)), lengths - 1]
+        out, _ = self._encode(rows)
+        return self.head(out[torch.arange(len(rows)), lengths - 1])
 
     def losses(
         self, rows: Tensor, lengths: Tensor, labels: Tensor
@@ -96,20 +119,25 @@ class AarenForClassification(nn.Module):
             Logarithms of probabilities, up to a constant of each row.
         state : tuple
         """
+        out, state = self._encode(rows, state)
+        return self.head(out), state
+
+    def _encode(self, rows: Tensor, state: tuple | None = None) -> tuple[Tensor, tuple]:
+        """What scores are made of after each row, and the state."""
+        rows = rows.clamp(-_MOST, _MOST)
         if state is None:
             state = rows[:, :1].expand(-1, self.token_length - 1, -1), 0, None
         recent, first, carried = state
         n = rows.shape[1]
         longer = torch.cat([recent, rows], dim=1)
         tokens = self.rows(longer.unfold(1, self.token_length, 1).flatten(2))
-        u = self.dropout(tokens + self.position(self._waves(first, n).to(rows)))
-        out, carried = self.aaren(u, carried)
-        position = min(first + n, self.longest)
-        return self.head(out), (longer[:, n:].clone(), position, carried)
+        place = torch.arange(first, first + n, device=rows.device)
+        waves = self.waves[place.clamp(max=self.longest - 1)]
+        out, carried = self.aaren(self.dropout(tokens + self.position(waves)), carried)
+        return out, (longer[:, n:].clone(), min(first + n, self.longest), carried)
 
-    def _waves(self, first: int, n: int) -> Tensor:
-        """Sines and cosines (n, 16) of positions, of 2 pi to 2 pi * 10^3.5 rows."""
-        positions = torch.arange(first, first + n).clamp(max=self.longest - 1)
-        powers = torch.arange(_N_FREQUENCIES) / 2
-        phases = positions.unsqueeze(1) / 10**powers
-        return torch.cat([phases.sin(), phases.cos()], dim=1)
+
+def _waves(n: int) -> Tensor:
+    """Sines and cosines (n, 16) of the first positions, of 2 pi to 2 pi 10^3.5 rows."""
+    phases = torch.arange(n).unsqueeze(1) / 10 ** (torch.arange(8) / 2)
+    return torch.cat([phases.sin(), phases.cos()], dim=1)

@@ -8,6 +8,14 @@ from torch import Tensor, nn
 
 from .._attention import AarenState, aaren_attention
 from .aaren import Aaren
+from .layers import check_sizes
+
+# Time scales in a window of training: what came before it has little weight.
+_TIMESCALES = 3
+
+# Bounds for outliers: of values and of deviations from the running mean, in
+# standardised units, and of features, in those of the running scale.
+_MOST, _MOST_DEVIATION, _MOST_FEATURE = 1000.0, 5.0, 10.0
 
 
 class AarenForForecasting(nn.Module):
@@ -22,7 +30,8 @@ class AarenForForecasting(nn.Module):
     Parameters
     ----------
     lags : int
-        Rows of the windows that it is trained on, and time scale of what is forgotten.
+        Rows of the windows that it is trained on; a third of them is the longest time
+        scale on which it forgets, at first.
     horizon : int
         Rows forecast.
     n_series : int
@@ -34,10 +43,25 @@ class AarenForForecasting(nn.Module):
     dropout : float
         Share of activations dropped in training.
 
+    Raises
+    ------
+    ValueError
+        If a size is less than one, or ``n_heads`` does not divide ``d_model``.
+
     Notes
     -----
     The window may have any number of rows; where tokens reach back beyond the first,
     that row is repeated.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skvar.nn import AarenForForecasting
+    >>> network = AarenForForecasting(lags=48, horizon=12, n_series=3, token_length=8)
+    >>> rows = torch.randn(1, 100, 3)
+    >>> forecasts, state = network.extend(rows)
+    >>> forecasts.shape
+    torch.Size([1, 100, 12, 3])
     """
 
     def __init__(
@@ -53,17 +77,20 @@ class AarenForForecasting(nn.Module):
         dropout: float = 0.1,
     ):
         super().__init__()
+        check_sizes(
+            lags=lags, horizon=horizon, n_series=n_series, token_length=token_length
+        )
         self.lags, self.horizon, self.n_series = lags, horizon, n_series
         self.token_length = token_length
-        n_tokens = math.ceil(lags / token_length)
-        self.norm = StreamingNorm(n_tokens)
+        timescale = 1 + lags / token_length / _TIMESCALES
+        self.norm = StreamingNorm(timescale)
         self.own = nn.Linear(token_length + 1, d_model)
         self.mix = nn.Linear(n_series, n_series, bias=False)
         self.context = nn.Linear(token_length + 1, d_model, bias=False)
         self.series = nn.Parameter(0.02 * torch.randn(n_series, d_model))
         self.dropout = nn.Dropout(dropout)
         self.aaren = Aaren(
-            d_model, n_heads, n_layers=n_layers, dropout=dropout, timescale=n_tokens + 1
+            d_model, n_heads, n_layers=n_layers, dropout=dropout, timescale=timescale
         )
         self.head_norm = nn.LayerNorm(d_model)
         self.head = nn.Linear(d_model, horizon)
@@ -71,7 +98,7 @@ class AarenForForecasting(nn.Module):
         nn.init.zeros_(self.head.bias)
 
     def forward(self, window: Tensor) -> Tensor:
-        """Forecast (B, horizon, n_series) after a window (B, lags, n_series)."""
+        """Forecast (B, horizon, n_series) after rows (B, n, n_series), n at least 1."""
         encoded, _ = self._encode(self._tokens(window))
         return self._forecast(*(part[:, -1] for part in encoded))
 
@@ -163,9 +190,11 @@ class AarenForForecasting(nn.Module):
         if state is not None:
             statistics = state[:2]
             layers = tuple(tuple(x.flatten(0, 1) for x in layer) for layer in state[2:])
-        last, mean, scale, statistics = self.norm(tokens, statistics)
+        last, tokens = tokens[..., -1], tokens.clamp(-_MOST, _MOST)
+        mean, scale, statistics = self.norm(tokens, statistics)
         features = torch.cat([tokens, mean.unsqueeze(-1)], dim=-1)
-        features = (features - last.unsqueeze(-1)) / scale.unsqueeze(-1)
+        features = (features - tokens[..., -1:]) / scale.unsqueeze(-1)
+        features = features.clamp(-_MOST_FEATURE, _MOST_FEATURE)
         mixed = self.mix(features.mT).mT
         u = self.dropout(self.own(features) + self.context(mixed) + self.series)
         out, layers = self.aaren(u.transpose(1, 2).flatten(0, 1), layers)
@@ -188,27 +217,28 @@ class StreamingNorm(nn.Module):
 
     Parameters
     ----------
-    n_tokens : int
+    timescale : float
         Tokens after which the weight of a token has fallen to 1 / e.
     """
 
-    def __init__(self, n_tokens: int):
+    def __init__(self, timescale: float):
         super().__init__()
-        self.decay = 1 / n_tokens
+        self.decay = 1 / timescale
 
     def forward(self, tokens: Tensor, state: tuple | None = None):
-        """Last value, mean and scale (B, N, C) at each token (B, N, C, s), and a state.
+        """Mean and scale (B, N, C) at each token (B, N, C, s), and a state.
 
-        Deviations are from the mean at their time.
+        Deviations are from the mean at their time, and bounded.
         """
         if state is None:
             one = tokens.new_ones(len(tokens), tokens.shape[2])
             state = None, (torch.zeros_like(one), one, one.unsqueeze(-1))
         mean, mean_state = self._running(tokens.mean(-1), state[0])
         deviations = tokens - mean.unsqueeze(-1)
+        deviations = deviations.clamp(-_MOST_DEVIATION, _MOST_DEVIATION)
         square, square_state = self._running(deviations.square().mean(-1), state[1])
         scale = (square + 1e-8).sqrt()
-        return tokens[..., -1], mean, scale, (mean_state, square_state)
+        return mean, scale, (mean_state, square_state)
 
     def _running(self, x: Tensor, state: AarenState | None):
         """Weighted means (B, N, C): the attention of a query to which all are equal."""

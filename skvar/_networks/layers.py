@@ -60,6 +60,13 @@ def roll_out(
     return torch.cat(ahead, dim=1)[:, :steps]
 
 
+def check_sizes(**sizes: int) -> None:
+    """Raise unless every size is at least one."""
+    for name, size in sizes.items():
+        if size < 1:
+            raise ValueError(f"{name}={size} must be at least 1.")
+
+
 def check_heads(n_heads: int, d_model: int) -> None:
     """Raise unless ``n_heads`` heads of equal width fill ``d_model``."""
     if n_heads < 1 or d_model % n_heads:

@@ -62,8 +62,8 @@ class StaticPath(nn.Module):
     ) -> tuple[Tensor, tuple]:
         """Forecasts (B, n_last, horizon, C) after rows (B, n, C), and the state.
 
-        As `extend` of the network, which it must have. The static path sees the last
-        ``lags`` rows; what a history lacks of them is its first row.
+        As `extend` of the network, which it must have if there is one. The static path
+        sees the last ``lags`` rows; what a history lacks of them is its first row.
         """
         n = rows.shape[1]
         n_last = n if n_last is None else n_last
