@@ -681,7 +681,8 @@ AARENS = [SMALL["aaren"], SMALL["mixed aaren"]]
 
 
 @pytest.mark.parametrize("forecaster", AARENS, ids=["alone", "mixed"])
-def test_aaren_streams_what_it_predicts(forecaster, us_change):
+def test_aaren_streams_what_it_predicts(forecaster, us_change, monkeypatch):
+    monkeypatch.setattr(_model, "_BLOCK", 3 * 5)  # three rows at once
     forecaster = forecaster.clone().fit(us_change[:100])
     stream = forecaster.stream()
     for t in range(100, 160):

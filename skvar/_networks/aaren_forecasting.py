@@ -13,9 +13,9 @@ from .layers import check_sizes
 # Time scales in a window of training: what came before it has little weight.
 _TIMESCALES = 3
 
-# Bounds for outliers: of values and of deviations from the running mean, in
-# standardised units, and of features, in those of the running scale.
-_MOST, _MOST_DEVIATION, _MOST_FEATURE = 1000.0, 5.0, 10.0
+# Bounds for outliers, in standardised units: of values, and of deviations from the
+# running mean.
+_MOST, _MOST_DEVIATION = 1000.0, 5.0
 
 
 class AarenForForecasting(nn.Module):
@@ -194,7 +194,6 @@ class AarenForForecasting(nn.Module):
         mean, scale, statistics = self.norm(tokens, statistics)
         features = torch.cat([tokens, mean.unsqueeze(-1)], dim=-1)
         features = (features - tokens[..., -1:]) / scale.unsqueeze(-1)
-        features = features.clamp(-_MOST_FEATURE, _MOST_FEATURE)
         mixed = self.mix(features.mT).mT
         u = self.dropout(self.own(features) + self.context(mixed) + self.series)
         out, layers = self.aaren(u.transpose(1, 2).flatten(0, 1), layers)
