@@ -9,8 +9,9 @@ import scipy.stats
 import torch
 from torch.nn import functional as F
 
+from skvar._networks import samovar
 from skvar._networks.aaren_forecasting import StreamingNorm
-from skvar._networks.samovar import _reference_name, _used_positions
+from skvar._networks.arx import used_positions
 from skvar._networks.static_path import _sure_part
 from skvar.coefficients import dynamic_var, local_var
 from skvar.nn import (
@@ -60,10 +61,10 @@ def test_parity_with_the_papers_code(name):
         assert relative_error(losses[loss], arrays[loss]) < 1e-4
     sum(losses.values()).backward()
     gradients = {k[5:]: arrays[k] for k in arrays if k.startswith("grad/")}
-    gradients = _used_positions(gradients, network.tokens.n_segments)
+    gradients = used_positions(gradients, network.tokens)
     compared = set()
     for ours, parameter in network.named_parameters():
-        theirs = _reference_name(ours)
+        theirs = samovar.reference_name(ours)
         assert relative_error(parameter.grad, gradients[theirs]) < 1e-4, theirs
         compared.add(theirs)
     assert compared == set(gradients)

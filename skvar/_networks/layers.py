@@ -1,5 +1,6 @@
 """Parts that more than one network uses."""
 
+import re
 from collections.abc import Callable, Mapping
 
 import numpy as np
@@ -98,3 +99,16 @@ def load_renamed(
                     "passed beside params."
                 )
             parameter.copy_(torch.tensor(array).reshape(parameter.shape))
+
+
+def renamed(name: str, names: Mapping[str, str]) -> str:
+    """The name that another package gives to a parameter, or to its module.
+
+    ``{}`` in ``names`` stands for the number of a layer.
+    """
+    number = r"(?<=\.)\d+(?=\.)"
+    layers, name = re.findall(number, name), re.sub(number, "{}", name)
+    if name in names:
+        return names[name].format(*layers)
+    module, _, parameter = name.rpartition(".")
+    return f"{names[module]}.{parameter}".format(*layers)

@@ -5,8 +5,8 @@ Mechanisms with Autoregressive Forecasting", ICML, arXiv:2502.07244.
 """
 
 import math
-import re
 from collections.abc import Mapping
+from functools import partial
 
 import numpy as np
 import torch
@@ -14,17 +14,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .._attention import linear_attention
-from .layers import (
-    HeadNorm,
-    ResidualMLP,
-    check_heads,
-    load_renamed,
-    roll_out,
-    split_heads,
-)
+from .arx import REFERENCE_NAMES, ARXNetwork, used_positions
+from .layers import HeadNorm, ResidualMLP, load_renamed, renamed, split_heads
 
 
-class SAMoVAR(nn.Module):
+class SAMoVAR(ARXNetwork):
     """Structural aligned mixture of VARs.
 
     Parameters
@@ -68,28 +62,21 @@ class SAMoVAR(nn.Module):
         scaled: bool = False,
         predictor: str = "linear_attention",
     ):
-        super().__init__()
-        check_heads(n_heads, d_model)
         if predictor not in ("linear_attention", "fixed_var"):
             raise ValueError(
                 "predictor must be 'linear_attention' or 'fixed_var', "
                 f"not {predictor!r}."
             )
-        self.lags, self.horizon = lags, horizon
-        self.n_series, self.n_targets = n_series, n_targets or n_series
-        self.token_length = token_length or horizon
-        if self.horizon > self.token_length and self.n_targets < n_series:
-            raise ValueError(
-                f"horizon={horizon} exceeds token_length={self.token_length}, which "
-                "needs every series to be a target; set token_length=horizon."
-            )
-        self.tokens = ARXTokens(
-            n_segments=math.ceil(lags / self.token_length),
-            token_length=self.token_length,
+        super().__init__(
+            lags=lags,
+            horizon=horizon,
             n_series=n_series,
-            n_targets=self.n_targets,
+            n_targets=n_targets,
+            token_length=token_length,
+            n_heads=n_heads,
             d_model=d_model,
             dropout=dropout,
+            kinds=True,
         )
         self.var = VARStage(
             n_tokens=2 * self.tokens.n_segments,
@@ -101,79 +88,13 @@ class SAMoVAR(nn.Module):
             scaled=scaled,
             fixed=predictor == "fixed_var",
         )
-        n_recent = min(self.token_length, lags)
-        centre = torch.full((n_recent,), 1 / n_recent)
-        self.register_buffer("centre", centre)
-        self.head_norm = nn.RMSNorm(d_model, eps=1e-5)
-        self.head = nn.Linear(d_model, self.token_length)
-        self._initialise(n_layers)
-
-    def _initialise(self, n_layers: int) -> None:
-        for module in self.modules():
-            if isinstance(module, nn.Linear):
-                nn.init.normal_(module.weight, std=0.02)
-                nn.init.zeros_(module.bias)
+        self._add_readout(d_model)
         for mlp in self.var.mlps:
             std = 0.02 / math.sqrt(2 * n_layers)
             nn.init.normal_(mlp.contract.weight, std=std)
 
-    def forward(self, window: Tensor) -> Tensor:
-        """Forecast (B, horizon, n_targets) from a window (B, lags, n_series)."""
-        return roll_out(self._next_token, window, self.horizon)
-
-    def losses(self, window: Tensor, target: Tensor) -> dict[str, Tensor]:
-        """Mean squared errors of every next segment (normalised) and the forecast."""
-        segments, predicted, forecast = self._next_tokens(window)
-        next_token = predicted.new_zeros(())
-        if segments.shape[1] > 1:
-            next_token = F.mse_loss(predicted[:, :-1], segments[:, 1:])
-        forecast = roll_out(self._next_token, window, self.horizon, first=forecast)
-        return {
-            "loss_next_token": next_token,
-            "loss_forecast": F.mse_loss(forecast, target),
-        }
-
-    def _next_token(self, window: Tensor) -> Tensor:
-        """The forecast of one token."""
-        return self._next_tokens(window)[2]
-
-    def _next_tokens(self, window: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Each target's segments, the segment predicted after each, the forecast.
-
-        Segments and predictions are normalised and of shape
-        (B * n_targets, n_segments, token_length).
-        """
-        segments, centre, scale, _ = self.normalise(window)
-        main = segments[:, -self.n_targets :]
-        predicted = self.predict(main, self.tokens.mixed(segments))
-        last = predicted[:, -1].unflatten(0, (-1, self.n_targets)).mT
-        targets = slice(self.n_series - self.n_targets, None)
-        forecast = last * scale[..., targets] + centre[..., targets]
-        return main.flatten(0, 1), predicted, forecast
-
-    def normalise(self, window: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Segments (B, C, n_segments, token_length), and how they came about.
-
-        Zeros fill the first segment on the left. Centre, scale and the divisor, which
-        differs from the scale for flat series, have shape (B, 1, C).
-        """
-        centre = self.centre @ window[:, -len(self.centre) :]
-        centre = centre.unsqueeze(1)
-        correction = min(1, self.lags - 1)
-        scale = window.std(dim=1, keepdim=True, correction=correction) + 1e-8
-        # A flat series gives zeros whatever the scale; 1 keeps its gradient finite.
-        divisor = torch.where(scale < 1e-5, torch.ones_like(scale), scale)
-        rows = (window - centre) / divisor
-        padded = F.pad(rows.mT, (-self.lags % self.token_length, 0))
-        return padded.unflatten(-1, (-1, self.token_length)), centre, scale, divisor
-
-    def predict(self, main: Tensor, mixed: Tensor) -> Tensor:
-        """Next segments (B * n_targets, n_segments, token_length) of every target.
-
-        ``main`` and ``mixed`` are the targets' own segments and the mixtures of all
-        series, of shape (B, n_targets, n_segments, token_length).
-        """
-        return self.head(self.head_norm(self.var(self.tokens(main, mixed))))
+    def encode(self, tokens: Tensor) -> Tensor:
+        return self.var(tokens)
 
     @classmethod
     def from_reference(
@@ -224,57 +145,9 @@ class SAMoVAR(nn.Module):
             dropout=dropout,
             predictor="fixed_var" if fixed else "linear_attention",
         )
-        n_segments = network.tokens.n_segments
-        load_renamed(
-            network, _used_positions(params, n_segments), rename=_reference_name
-        )
+        used = used_positions(params, network.tokens)
+        load_renamed(network, used, rename=reference_name)
         return network
-
-
-class ARXTokens(nn.Module):
-    """Segments of the series as pairs of a context and a main token per target."""
-
-    def __init__(
-        self,
-        *,
-        n_segments: int,
-        token_length: int,
-        n_series: int,
-        n_targets: int,
-        d_model: int,
-        dropout: float,
-    ):
-        super().__init__()
-        self.n_segments, self.n_targets = n_segments, n_targets
-        self.main = nn.Linear(token_length, d_model)
-        self.main_norm = nn.RMSNorm(d_model, eps=1e-5)
-        self.mix = nn.Linear(n_series, n_targets)
-        self.context = nn.Linear(token_length, d_model)
-        self.context_norm = nn.RMSNorm(d_model, eps=1e-5)
-        self.dropout = nn.Dropout(dropout)
-        self.norm = nn.RMSNorm(d_model, eps=1e-5)
-
-        def embedding(*shape: int) -> nn.Parameter:
-            return nn.Parameter(0.02 * torch.randn(*shape, d_model))
-
-        self.position = embedding(n_segments)
-        self.kind = embedding(2)
-        self.series_position = embedding(n_targets, 2 * n_segments)
-        self.series_kind = embedding(n_targets, 2)
-
-    def mixed(self, segments: Tensor) -> Tensor:
-        """One mixture of all series for each target, (B, C, N, s) to (B, T, N, s)."""
-        return self.mix(segments.movedim(1, -1)).movedim(-1, 1)
-
-    def forward(self, main: Tensor, mixed: Tensor) -> Tensor:
-        """Segments (B, T, N, s) to tokens (B * T, 2 N, D), context before main."""
-        context = self.context_norm(self.context(mixed))
-        main = self.main_norm(self.main(main))
-        pairs = self.dropout(torch.stack([context, main], dim=3))
-        kind = self.kind + self.series_kind.unsqueeze(1)
-        tokens = (pairs + self.position.unsqueeze(1) + kind).flatten(2, 3)
-        tokens = tokens + self.series_position
-        return self.norm(tokens).flatten(0, 1)
 
 
 class VARStage(nn.Module):
@@ -378,58 +251,22 @@ class FixedVAR(nn.Module):
         )
 
 
-_REFERENCE_MODULES = {
-    "tokens.main": "tokenizer.tokenizer",
-    "tokens.main_norm": "tokenizer.input_norm_main",
-    "tokens.mix": "tokenizer.context_channel_projection",
-    "tokens.context": "tokenizer.context_temporal_projection",
-    "tokens.context_norm": "tokenizer.input_norm_ctx",
-    "tokens.norm": "pre_norm",
-    "var.norm": "transformer.VAR_input_norm",
-    "head_norm": "final_norm",
-    "head": "tokenizer.tokenizer_output",
-}
-_REFERENCE_PARAMETERS = {
-    "tokens.position": "pos_emb.weight",
-    "tokens.kind": "pos_emb_2",
-    "tokens.series_position": "channel_emb",
-    "tokens.series_kind": "channel_emb_pos",
-    "var.lu": "transformer.generate_S.LU",
-}
-_REFERENCE_LAYERS = {
-    "norm.weight": "transformer.lns.{}.weight",
-    "expand.weight": "transformer.mlps.{}.c_fc.weight",
-    "expand.bias": "transformer.mlps.{}.c_fc.bias",
-    "contract.weight": "transformer.mlps.{}.c_proj.weight",
-    "contract.bias": "transformer.mlps.{}.c_proj.bias",
-    "query.weight": "transformer.attn.{}.q_proj.weight",
-    "query.bias": "transformer.attn.{}.q_proj.bias",
-    "value.weight": "transformer.attn.{}.v_proj.weight",
-    "value.bias": "transformer.attn.{}.v_proj.bias",
-    "query_norm.weight": "transformer.attn.{}.q_norm.weight",
-    "value_norm.weight": "transformer.attn.{}.v_norm.weight",
-    "query": "transformer.attn.{}.fixed_q",
-    "value": "transformer.attn.{}.fixed_v",
-}
-
-
-def _reference_name(name: str) -> str:
-    """Name in the paper's code of one of our parameters."""
-    if name in _REFERENCE_PARAMETERS:
-        return _REFERENCE_PARAMETERS[name]
-    layer = re.fullmatch(r"var\.(?:mlps|predictors)\.(\d+)\.(.+)", name)
-    if layer:
-        return _REFERENCE_LAYERS[layer[2]].format(layer[1])
-    module, _, parameter = name.rpartition(".")
-    return f"{_REFERENCE_MODULES[module]}.{parameter}"
-
-
-def _used_positions(params: Mapping, n_segments: int) -> dict[str, np.ndarray]:
-    """The paper's code allocates more positions than there are tokens."""
-    used = dict(params)
-    for name, array in params.items():
-        if name == "pos_emb.weight":
-            used[name] = array[:n_segments]
-        elif ".fixed_" in name:
-            used[name] = array[:, :, : 2 * n_segments]
-    return used
+reference_name = partial(
+    renamed,
+    names={
+        **REFERENCE_NAMES,
+        "var.mlps.{}.norm": "transformer.lns.{}",
+        "var.mlps.{}.expand": "transformer.mlps.{}.c_fc",
+        "var.mlps.{}.contract": "transformer.mlps.{}.c_proj",
+        "var.norm": "transformer.VAR_input_norm",
+        "var.predictors.{}.query.weight": "transformer.attn.{}.q_proj.weight",
+        "var.predictors.{}.query.bias": "transformer.attn.{}.q_proj.bias",
+        "var.predictors.{}.value.weight": "transformer.attn.{}.v_proj.weight",
+        "var.predictors.{}.value.bias": "transformer.attn.{}.v_proj.bias",
+        "var.predictors.{}.query_norm": "transformer.attn.{}.q_norm",
+        "var.predictors.{}.value_norm": "transformer.attn.{}.v_norm",
+        "var.predictors.{}.query": "transformer.attn.{}.fixed_q",
+        "var.predictors.{}.value": "transformer.attn.{}.fixed_v",
+        "var.lu": "transformer.generate_S.LU",
+    },
+)
