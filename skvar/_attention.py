@@ -1,4 +1,6 @@
-"""Causal attention whose past is a state of constant size, in forms that agree.
+"""Attention as functions on tensors.
+
+Causal attention whose past is a state of constant size comes in forms that agree.
 
 Linear attention computes ``o_t = sum_{i <= t} (q_t . k_i) v_i``: with the observation
 as key, ``v_i q_t^T`` is the matrix of a vector autoregression at lag ``t - i`` (Lu &
@@ -9,6 +11,9 @@ Softmax attention has such a state if its query is the same at every token: ``o_
 sum_{i <= t} e^{s_i} v_i / sum_{i <= t} e^{s_i}`` with ``s_i = q . k_i`` (Feng et al.
 2024, arXiv:2405.13956, section 3). It is a prefix scan over the triples (m, u, w) of
 the greatest score and both sums, taken relative to it.
+
+ProbSparse attention (Zhou et al. 2021, arXiv:2012.07436) is softmax attention of those
+queries alone whose weights promise to be far from equal.
 """
 
 import math
@@ -365,3 +370,68 @@ _SCANS: dict[str, Callable] = {
 def _check_form(form: str, forms: dict[str, Callable]) -> None:
     if form not in forms:
         raise ValueError(f"form must be 'auto' or one of {list(forms)}, not {form!r}.")
+
+
+def probsparse_attention(
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    sample: Tensor,
+    n_top: int,
+    *,
+    causal: bool = False,
+) -> Tensor:
+    """Softmax attention of the queries whose weights are furthest from equal.
+
+    A query is far from equal weights if its greatest product with the keys of its
+    sample exceeds the sum of those products over the number of all keys by much. Other
+    queries get the mean of the values.
+
+    Parameters
+    ----------
+    q : Tensor of shape (B, N_q, H, d)
+        Queries of H heads.
+    k : Tensor of shape (B, N_k, H, d)
+        Keys.
+    v : Tensor of shape (B, N_k, H, e)
+        Values.
+    sample : Tensor of int64 of shape (N_q, U)
+        The keys sampled for each query.
+    n_top : int
+        How many queries of each head attend.
+    causal : bool, default=False
+        Whether queries attend up to their own place only, where the others get the sum
+        of the values so far, as published; needs as many queries as keys.
+
+    Returns
+    -------
+    Tensor of shape (B, N_q, H, e)
+
+    References
+    ----------
+    .. [1] Zhou, H. et al. (2021). Informer: Beyond Efficient Transformer for Long
+       Sequence Time-Series Forecasting. arXiv:2012.07436.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skvar.nn import probsparse_attention
+    >>> q, k, v = torch.randn(3, 1, 100, 2, 4)
+    >>> sample = torch.randint(100, (100, 25))
+    >>> probsparse_attention(q, k, v, sample, n_top=25).shape
+    torch.Size([1, 100, 2, 4])
+    """
+    q, k, v = (x.transpose(1, 2) for x in (q, k, v))
+    with torch.no_grad():
+        products = torch.einsum("bhnd,bhnud->bhnu", q, k[:, :, sample])
+        sparsity = products.amax(-1) - products.sum(-1) / k.shape[2]
+        top = sparsity.topk(n_top, sorted=False).indices.unsqueeze(-1)
+    scores = q.take_along_dim(top, 2) @ k.mT / math.sqrt(q.shape[-1])
+    if causal:
+        later = torch.arange(k.shape[2], device=k.device) > top
+        scores = scores.masked_fill(later, -math.inf)
+        rest = v.cumsum(2)
+    else:
+        rest = v.mean(2, keepdim=True).expand(-1, -1, q.shape[2], -1)
+    attended = scores.softmax(-1) @ v
+    return rest.scatter(2, top.expand_as(attended), attended).transpose(1, 2)

@@ -9,7 +9,7 @@ import scipy.stats
 import torch
 from torch.nn import functional as F
 
-from skvar._networks import samovar
+from skvar._networks import linear_transformer, samovar
 from skvar._networks.aaren_forecasting import StreamingNorm
 from skvar._networks.arx import used_positions
 from skvar._networks.static_path import _sure_part
@@ -19,6 +19,7 @@ from skvar.nn import (
     AarenForClassification,
     AarenForForecasting,
     LinearAttentionVAR,
+    LinearTransformer,
     SAMoVAR,
     StaticPath,
     linear_attention,
@@ -49,10 +50,17 @@ def relative_error(ours, theirs):
     return np.linalg.norm(ours - theirs) / np.linalg.norm(theirs)
 
 
-@pytest.mark.parametrize("name", ["samovar", "samovar_fixed_var"])
-def test_parity_with_the_papers_code(name):
+@pytest.mark.parametrize(
+    ("name", "kind", "module"),
+    [
+        ("samovar", SAMoVAR, samovar),
+        ("samovar_fixed_var", SAMoVAR, samovar),
+        ("misaligned_linear_transformer", LinearTransformer, linear_transformer),
+    ],
+)
+def test_parity_with_the_papers_code(name, kind, module):
     arrays, params, sizes = load_golden(name)
-    network = SAMoVAR.from_reference(params, **sizes)
+    network = kind.from_reference(params, **sizes)
     window, target = torch.tensor(arrays["x"]), torch.tensor(arrays["y"])
     network.eval()
     assert relative_error(network(window), arrays["forecast"]) < 1e-4
@@ -64,7 +72,7 @@ def test_parity_with_the_papers_code(name):
     gradients = used_positions(gradients, network.tokens)
     compared = set()
     for ours, parameter in network.named_parameters():
-        theirs = samovar.reference_name(ours)
+        theirs = module.reference_name(ours)
         assert relative_error(parameter.grad, gradients[theirs]) < 1e-4, theirs
         compared.add(theirs)
     assert compared == set(gradients)

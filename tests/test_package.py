@@ -209,6 +209,9 @@ PUBLIC = [
     "skvar.nn.Aaren.forward",
     "skvar.nn.AarenForClassification.extend",
     "skvar.nn.AarenForForecasting.extend",
+    "skvar.nn.ITransformer.from_reference",
+    "skvar.nn.Informer.from_reference",
+    "skvar.nn.LinearTransformer.from_reference",
     "skvar.nn.SAMoVAR.from_reference",
 ]
 # Left to the writer: mood and length of the summary, extended summary, See Also,

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .layers import check_heads, roll_out
+from .layers import check_heads, check_sizes, roll_out
 
 
 class ARXNetwork(nn.Module):
@@ -42,6 +42,7 @@ class ARXNetwork(nn.Module):
         kinds: bool,
     ):
         super().__init__()
+        check_sizes(lags=lags, horizon=horizon, n_series=n_series, d_model=d_model)
         check_heads(n_heads, d_model)
         self.lags, self.horizon = lags, horizon
         self.n_series, self.n_targets = n_series, n_targets or n_series
@@ -62,6 +63,7 @@ class ARXNetwork(nn.Module):
         )
 
     def _add_readout(self, d_model: int) -> None:
+        """Add the head, and initialise every linear map."""
         n_recent = min(self.token_length, self.lags)
         centre = torch.full((n_recent,), 1 / n_recent)
         self.register_buffer("centre", centre)
@@ -73,7 +75,7 @@ class ARXNetwork(nn.Module):
                 nn.init.zeros_(module.bias)
 
     def encode(self, tokens: Tensor) -> Tensor:
-        """Tokens (B * n_targets, 2 N, D) to main tokens' outputs (B * n_targets, N, D)."""
+        """(B * n_targets, 2 N, D) to the main tokens' (B * n_targets, N, D)."""
         raise NotImplementedError
 
     def forward(self, window: Tensor) -> Tensor:

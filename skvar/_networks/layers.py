@@ -1,7 +1,7 @@
 """Parts that more than one network uses."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 import torch
@@ -87,7 +87,7 @@ def load_renamed(
     Arrays may have additional leading axes of length 1.
     """
     with torch.no_grad():
-        for name, parameter in module.named_parameters():
+        for name, parameter in _learned(module):
             theirs = rename(name)
             if theirs not in params:
                 raise ValueError(f"params lacks {theirs!r}, needed for {name!r}.")
@@ -99,6 +99,14 @@ def load_renamed(
                     "passed beside params."
                 )
             parameter.copy_(torch.tensor(array).reshape(parameter.shape))
+
+
+def _learned(module: nn.Module) -> Iterator[tuple[str, Tensor]]:
+    """Parameters and running statistics of batches."""
+    yield from module.named_parameters()
+    for name, buffer in module.named_buffers():
+        if name.rpartition(".")[2] in ("running_mean", "running_var"):
+            yield name, buffer
 
 
 def renamed(name: str, names: Mapping[str, str]) -> str:

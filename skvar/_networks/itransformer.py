@@ -1,0 +1,186 @@
+"""The inverted Transformer: every series is a token.
+
+Liu et al. (2023), "iTransformer: Inverted Transformers Are Effective for Time Series
+Forecasting", ICLR 2024, arXiv:2310.06625.
+"""
+
+from collections.abc import Mapping
+from functools import partial
+
+import numpy as np
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from .layers import check_heads, check_sizes, load_renamed, renamed
+
+
+class ITransformer(nn.Module):
+    """Transformer encoder whose tokens are whole windows, one of each series.
+
+    Windows are standardised by their own mean and standard deviation.
+
+    Parameters
+    ----------
+    lags, horizon : int
+        Time steps in a window and in a forecast.
+    n_series : int
+        Series in a window, all of them forecast.
+    n_layers, n_heads, d_model : int
+        Depth, heads and width; ``n_heads`` divides ``d_model``.
+    d_ff : int, optional
+        Width inside the MLPs; ``4 * d_model`` by default.
+    dropout : float
+        Share of activations dropped in training.
+
+    Raises
+    ------
+    ValueError
+        If a size is less than one, or ``n_heads`` does not divide ``d_model``.
+
+    References
+    ----------
+    .. [1] Liu, Y. et al. (2023). iTransformer: Inverted Transformers Are Effective for
+       Time Series Forecasting. arXiv:2310.06625.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skvar.nn import ITransformer
+    >>> network = ITransformer(lags=48, horizon=12, n_series=3)
+    >>> network(torch.randn(5, 48, 3)).shape
+    torch.Size([5, 12, 3])
+    """
+
+    def __init__(
+        self,
+        *,
+        lags: int,
+        horizon: int,
+        n_series: int,
+        n_layers: int = 2,
+        n_heads: int = 8,
+        d_model: int = 64,
+        d_ff: int | None = None,
+        dropout: float = 0.1,
+    ):
+        super().__init__()
+        d_ff = 4 * d_model if d_ff is None else d_ff
+        check_sizes(
+            lags=lags,
+            horizon=horizon,
+            n_series=n_series,
+            n_layers=n_layers,
+            d_model=d_model,
+            d_ff=d_ff,
+        )
+        check_heads(n_heads, d_model)
+        self.lags, self.horizon, self.n_series = lags, horizon, n_series
+        self.embed = nn.Linear(lags, d_model)
+        self.dropout = nn.Dropout(dropout)
+        # nn.TransformerEncoder would copy one layer, first parameters included.
+        self.layers = nn.Sequential(
+            *(
+                nn.TransformerEncoderLayer(
+                    d_model, n_heads, d_ff, dropout, activation="gelu", batch_first=True
+                )
+                for _ in range(n_layers)
+            )
+        )
+        self.norm = nn.LayerNorm(d_model)
+        self.head = nn.Linear(d_model, horizon)
+
+    def forward(self, window: Tensor) -> Tensor:
+        """Forecast (B, horizon, n_series) from a window (B, lags, n_series)."""
+        mean = window.mean(dim=1, keepdim=True)
+        variance = window.var(dim=1, keepdim=True, correction=0)
+        scale = (variance + 1e-5).sqrt()
+        tokens = self.dropout(self.embed(((window - mean) / scale).mT))
+        return self.head(self.norm(self.layers(tokens))).mT * scale + mean
+
+    def losses(self, window: Tensor, target: Tensor) -> dict[str, Tensor]:
+        """Mean squared error of the forecast."""
+        return {"loss_forecast": F.mse_loss(self(window), target)}
+
+    @classmethod
+    def from_reference(
+        cls,
+        params: Mapping[str, np.ndarray],
+        *,
+        lags: int,
+        horizon: int,
+        n_heads: int,
+        n_series: int,
+        n_layers: int,
+        d_model: int,
+        d_ff: int | None = None,
+        dropout: float = 0.0,
+    ) -> "ITransformer":
+        """Build the network from a checkpoint of the paper's code.
+
+        Parameters
+        ----------
+        params : mapping of str to array
+            Arrays under their names in the published checkpoints.
+        lags, horizon, n_heads, n_series, n_layers, d_model : int
+            As in the constructor, with the values of the checkpoint.
+        d_ff : int, optional
+            As in the constructor.
+        dropout : float
+            For further training.
+
+        Returns
+        -------
+        ITransformer
+            With the checkpoint's parameters, in training mode.
+
+        Raises
+        ------
+        ValueError
+            If ``params`` lacks an array of this network.
+        """
+        network = cls(
+            lags=lags,
+            horizon=horizon,
+            n_series=n_series,
+            n_layers=n_layers,
+            n_heads=n_heads,
+            d_model=d_model,
+            d_ff=d_ff,
+            dropout=dropout,
+        )
+        load_renamed(network, _joined(params), rename=reference_name)
+        return network
+
+
+def _joined(params: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Projections of queries, keys and values in one array, as torch has them."""
+    joined = dict(params)
+    for name in params:
+        parts = [name.replace("query", part) for part in ("query", "key", "value")]
+        if ".query_projection." in name and params.keys() >= set(parts):
+            joined[name.replace("query", "in")] = np.concatenate(
+                [params[part] for part in parts]
+            )
+    return joined
+
+
+reference_name = partial(
+    renamed,
+    names={
+        "embed": "enc_embedding.value_embedding",
+        **{
+            f"layers.{{}}.{ours}": f"encoder.attn_layers.{{}}.{theirs}"
+            for ours, theirs in {
+                "self_attn.in_proj_weight": "attention.in_projection.weight",
+                "self_attn.in_proj_bias": "attention.in_projection.bias",
+                "self_attn.out_proj": "attention.out_projection",
+                "linear1": "conv1",
+                "linear2": "conv2",
+                "norm1": "norm1",
+                "norm2": "norm2",
+            }.items()
+        },
+        "norm": "encoder.norm",
+        "head": "projection",
+    },
+)
