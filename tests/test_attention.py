@@ -6,7 +6,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from skvar import _attention
-from skvar.nn import aaren_attention, linear_attention, merge_states
+from skvar.nn import (
+    aaren_attention,
+    linear_attention,
+    merge_states,
+    probsparse_attention,
+)
 
 FORMS = ["materialised", "parallel", "chunked", "recurrent", "auto"]
 
@@ -358,3 +363,53 @@ def test_a_learned_state_gets_its_gradient():
         return out, m.exp() * u, m.exp().unsqueeze(-1) * w
 
     assert torch.autograd.gradcheck(outputs_and_sums, (*state, decay))
+
+
+def probsparse_by_definition(q, k, v, sample, n_top, causal):
+    """One head of one sequence at a time, one query at a time."""
+    out = torch.empty(*q.shape[:3], v.shape[3], dtype=v.dtype)
+    for b in range(q.shape[0]):
+        for h in range(q.shape[2]):
+            queries, keys, values = q[b, :, h], k[b, :, h], v[b, :, h]
+            measure = []
+            for query, places in zip(queries, sample.tolist(), strict=True):
+                products = [(query @ keys[place]).item() for place in places]
+                measure.append(max(products) - sum(products) / len(keys))
+            order = sorted(range(len(queries)), key=lambda t: -measure[t])
+            for t, query in enumerate(queries):
+                seen = t + 1 if causal else len(keys)
+                scores = keys[:seen] @ query / query.numel() ** 0.5
+                weights = scores.exp() / scores.exp().sum()
+                if t not in order[:n_top]:
+                    weights = torch.ones(seen).double() / (1 if causal else seen)
+                out[b, t, h] = weights @ values[:seen]
+    return out
+
+
+@pytest.mark.parametrize(("n_keys", "causal"), [(17, True), (17, False), (9, False)])
+def test_probsparse_attention_is_its_definition(n_keys, causal):
+    q, _, _, _ = draw(17)
+    _, k, v, _ = draw(n_keys, seed=1)
+    generator = torch.Generator().manual_seed(0)
+    sample = torch.randint(n_keys, (17, 3), generator=generator)
+    inputs = [q, k, v]
+    ours = probsparse_attention(q, k, v, sample, 5, causal=causal)
+    theirs = probsparse_by_definition(q, k, v, sample, 5, causal)
+    assert torch.allclose(ours, theirs, rtol=0, atol=1e-12)
+    weight = torch.linspace(-1, 1, ours.numel(), dtype=torch.float64).view_as(ours)
+    ours, theirs = (
+        torch.autograd.grad((out * weight).sum(), inputs) for out in (ours, theirs)
+    )
+    for a, b in zip(ours, theirs, strict=True):
+        assert torch.allclose(a, b, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("causal", [True, False])
+def test_probsparse_attention_of_all_queries_is_softmax_attention(causal):
+    q, k, v, _ = draw(40)
+    sample = torch.zeros(40, 1, dtype=torch.int64)
+    out = probsparse_attention(q, k, v, sample, 40, causal=causal)
+    expected = torch.nn.functional.scaled_dot_product_attention(
+        *(x.transpose(1, 2) for x in (q, k, v)), is_causal=causal
+    )
+    assert torch.allclose(out, expected.transpose(1, 2), rtol=0, atol=1e-12)

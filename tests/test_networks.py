@@ -18,6 +18,8 @@ from skvar.nn import (
     Aaren,
     AarenForClassification,
     AarenForForecasting,
+    Informer,
+    ITransformer,
     LinearAttentionVAR,
     LinearTransformer,
     SAMoVAR,
@@ -42,6 +44,28 @@ def load_golden(name):
     }
     params = {k[6:]: arrays[k] for k in arrays if k.startswith("param/")}
     return arrays, params, sizes
+
+
+def load_golden_of_a_library(name):
+    arrays = np.load(GOLDEN / f"{name}.npz")
+    config = arrays["config"].tolist()
+    names = ["n_series", "lags", "horizon", "label_len", "d_model", "n_heads", "d_ff"]
+    sizes = dict(zip([*names, "n_layers", "batch", "factor"], config, strict=True))
+    del sizes["batch"]
+    params = {k[6:]: arrays[k] for k in arrays if k.startswith("param/")}
+    return arrays, params, sizes
+
+
+def itransformer_and_its_params():
+    _, params, sizes = load_golden_of_a_library("itransformer")
+    del sizes["label_len"], sizes["factor"]
+    return ITransformer.from_reference(params, **sizes), params, sizes
+
+
+def informer_and_its_params():
+    _, params, sizes = load_golden_of_a_library("informer_full_attention")
+    sizes["n_marks"] = 4
+    return Informer.from_reference(params, **sizes), params, sizes
 
 
 def relative_error(ours, theirs):
@@ -76,6 +100,130 @@ def test_parity_with_the_papers_code(name, kind, module):
         assert relative_error(parameter.grad, gradients[theirs]) < 1e-4, theirs
         compared.add(theirs)
     assert compared == set(gradients)
+
+
+def test_parity_of_itransformer():
+    arrays = np.load(GOLDEN / "itransformer.npz")
+    network, params, _ = itransformer_and_its_params()
+    window, expected = torch.tensor(arrays["x"]), arrays["forecast"]
+    assert relative_error(network.eval()(window), expected) < 1e-6
+    with torch.inference_mode():  # torch has another implementation for it
+        assert relative_error(network(window), expected) < 1e-6
+    assert sum(p.numel() for p in network.parameters()) == sum(
+        array.size for array in params.values()
+    )
+
+
+def test_parity_of_informer():
+    # So great a factor that every query attends in full.
+    arrays = np.load(GOLDEN / "informer_full_attention.npz")
+    network, params, _ = informer_and_its_params()
+    window, past, future = (torch.tensor(arrays[k]) for k in ("x", "x_mark", "y_mark"))
+    assert np.array_equal(arrays["x_dec"][:, :12], arrays["x"][:, -12:])
+    forecast = network.eval()(window, past, future)
+    assert relative_error(forecast, arrays["forecast"]) < 1e-6
+    target = torch.zeros_like(forecast)
+    loss = network.losses(window, target, past, future)["loss_forecast"]
+    assert loss.item() == pytest.approx(np.square(arrays["forecast"]).mean(), rel=1e-5)
+    theirs = sum(params[name].size for name in params if ".running_" not in name)
+    assert sum(p.numel() for p in network.parameters()) == theirs - 1  # num_batches
+
+
+def test_checkpoints_hold_running_statistics():
+    _, params, sizes = informer_and_its_params()
+    rng, prefix = np.random.default_rng(0), "encoder.conv_layers.0.norm.running_"
+    for name in ("mean", "var"):
+        params[prefix + name] = rng.uniform(1, 2, 16).astype(np.float32)
+    norm = Informer.from_reference(params, **sizes).distil[0].norm
+    assert np.array_equal(norm.running_mean, params[prefix + "mean"])
+    assert np.array_equal(norm.running_var, params[prefix + "var"])
+
+
+@pytest.mark.parametrize("load", [itransformer_and_its_params, informer_and_its_params])
+def test_checkpoints_of_a_library_that_do_not_fit(load):
+    network, params, sizes = load()
+    with pytest.raises(ValueError, match="which does not fit"):
+        type(network).from_reference(params, **{**sizes, "d_ff": 16})
+    layer = "encoder.attn_layers.0.attention"
+    del params[f"{layer}.key_projection.bias"]
+    with pytest.raises(ValueError, match=rf"params lacks '{layer}\.\w+_projection"):
+        type(network).from_reference(params, **sizes)
+
+
+def small(kind, **sizes):
+    torch.manual_seed(0)
+    sizes = {"lags": 30, "horizon": 6, "n_series": 2, "dropout": 0.0, **sizes}
+    return kind(n_layers=2, n_heads=2, d_model=8, **sizes)
+
+
+@pytest.mark.parametrize("kind", [Informer, ITransformer, LinearTransformer])
+def test_losses_and_gradients_of_other_transformers(kind):
+    network = small(kind, dropout=0.1)
+    window, target = torch.randn(4, 30, 2), torch.randn(4, 6, 2)
+    window[0, :, 0] = 1.0
+    losses = network.losses(window.requires_grad_(), target)
+    sum(losses.values()).backward()
+    for tensor in (window, *network.parameters()):
+        assert torch.isfinite(tensor.grad).all()
+    network.eval()
+    expected = F.mse_loss(network(window), target)
+    assert torch.equal(network.losses(window, target)["loss_forecast"], expected)
+
+
+@pytest.mark.parametrize("kind", [Informer, ITransformer, LinearTransformer])
+def test_other_transformers_name_a_wrong_size(kind):
+    for name in ("horizon", "n_series", "n_layers", "d_model"):
+        sizes = {"lags": 8, "horizon": 2, "n_series": 1}
+        with pytest.raises(ValueError, match=f"{name}=0 must be at least 1"):
+            kind(**{**sizes, name: 0})
+    with pytest.raises(ValueError, match="lags=0 must be at least"):
+        kind(lags=0, horizon=2, n_series=1)
+    with pytest.raises(ValueError, match="n_heads=3 does not divide d_model=8"):
+        kind(**sizes, n_heads=3, d_model=8)
+
+
+def test_informer_names_what_does_not_fit():
+    sizes = {"lags": 8, "horizon": 2, "n_series": 1}
+    with pytest.raises(ValueError, match="lags=8 .* at least label_len=9"):
+        Informer(**sizes, label_len=9)
+    for name in ("label_len", "factor", "n_decoder_layers", "d_ff"):
+        with pytest.raises(ValueError, match=f"{name}=0 must be at least 1"):
+            Informer(**sizes, **{name: 0})
+    window = torch.randn(1, 8, 1)
+    with pytest.raises(ValueError, match=r"0 mark\(s\) are given, but n_marks=3"):
+        Informer(**sizes, n_marks=3)(window)
+    with pytest.raises(ValueError, match=r"2 mark\(s\) are given, but n_marks=0"):
+        Informer(**sizes)(window, torch.randn(1, 8, 2), torch.randn(1, 6, 2))
+
+
+@pytest.mark.parametrize(("lags", "horizon", "n_layers"), [(2, 1, 4), (3, 9, 1)])
+def test_informer_of_few_rows(lags, horizon, n_layers):
+    sizes = {"lags": lags, "horizon": horizon, "n_layers": n_layers, "n_series": 2}
+    network = Informer(**sizes, n_decoder_layers=2)
+    assert network(torch.randn(5, lags, 2)).shape == (5, horizon, 2)
+
+
+@torch.no_grad()
+def test_informer_samples_anew_in_training_alone():
+    # Momentum 0 keeps the statistics of batches as they are.
+    network, other = small(Informer, factor=1), small(Informer, factor=1)
+    for distil in network.distil:
+        distil.norm.momentum = 0.0
+    window = torch.randn(16, 30, 2)
+
+    def forecast(seed):
+        torch.manual_seed(seed)
+        return network(window)
+
+    assert torch.equal(forecast(1), forecast(1))
+    assert not torch.allclose(forecast(1), forecast(2))
+    network.eval()
+    assert torch.equal(forecast(1), forecast(2))
+    for attention in (layer.self_attention for layer in other.encoder):
+        attention.sample.copy_(torch.randint_like(attention.sample, 2))
+    assert not torch.allclose(other.eval()(window), network(window))
+    other.load_state_dict(network.state_dict())
+    assert torch.equal(other(window), network(window))
 
 
 def test_parity_of_the_var_stage():

@@ -87,6 +87,10 @@ class Informer(nn.Module):
         super().__init__()
         d_ff = 4 * d_model if d_ff is None else d_ff
         label_len = lags // 2 if label_len is None else label_len
+        if lags < max(2, label_len):
+            raise ValueError(
+                f"lags={lags} must be at least 2, and at least label_len={label_len}."
+            )
         check_sizes(
             horizon=horizon,
             n_series=n_series,
@@ -98,10 +102,6 @@ class Informer(nn.Module):
             d_ff=d_ff,
         )
         check_heads(n_heads, d_model)
-        if not max(2, label_len) <= lags:
-            raise ValueError(
-                f"lags={lags} must be at least 2, and at least label_len={label_len}."
-            )
         self.lags, self.horizon, self.n_series = lags, horizon, n_series
         self.label_len = label_len
         attention = partial(
