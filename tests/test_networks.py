@@ -1,5 +1,6 @@
 """Networks against the papers' own code and against their definitions."""
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -256,9 +257,11 @@ def test_from_reference_names_what_is_missing_or_misshapen():
     ("lags", "horizon", "token_length", "n_targets"),
     [(8, 4, None, 3), (7, 4, None, 1), (5, 1, None, 2), (9, 2, 4, 3), (6, 7, 3, 3)],
 )
-@pytest.mark.parametrize("predictor", ["linear_attention", "fixed_var"])
-def test_samovar_shapes(lags, horizon, token_length, n_targets, predictor):
-    network = SAMoVAR(
+@pytest.mark.parametrize(
+    "kind", [SAMoVAR, partial(SAMoVAR, predictor="fixed_var"), LinearTransformer]
+)
+def test_samovar_shapes(lags, horizon, token_length, n_targets, kind):
+    network = kind(
         lags=lags,
         horizon=horizon,
         token_length=token_length,
@@ -267,7 +270,6 @@ def test_samovar_shapes(lags, horizon, token_length, n_targets, predictor):
         n_layers=2,
         n_heads=2,
         d_model=8,
-        predictor=predictor,
     )
     window = torch.randn(5, lags, 3)
     forecast = network(window)

@@ -299,7 +299,7 @@ class ProbSparseAttention(nn.Module):
 
 def sparse_number(factor: int, n: int) -> int:
     """How many of n keys are sampled, or of n queries attend."""
-    return min(factor * max(1, math.ceil(math.log(n))), n)
+    return min(factor * math.ceil(math.log(n)), n)
 
 
 class Layer(nn.Module):
