@@ -109,7 +109,7 @@ class Informer(nn.Module):
         )
         embedding = partial(Embedding, n_series, n_marks, d_model, dropout=dropout)
         layer = partial(Layer, d_model=d_model, d_ff=d_ff, dropout=dropout)
-        # Convolution and pooling together add two tokens before they halve them.
+        # The convolution adds two tokens, as published, before pooling halves them.
         lengths = [lags]
         for _ in range(n_layers - 1):
             lengths.append((lengths[-1] + 1) // 2 + 1)
