@@ -7,7 +7,14 @@ if TYPE_CHECKING:
     from . import datasets, nn, plots
     from .analysis import VARCoefficients
     from .classification import AarenClassifier
-    from .forecasting import AarenForecaster, LinearAttentionVAR, SAMoVARForecaster
+    from .forecasting import (
+        AarenForecaster,
+        InformerForecaster,
+        ITransformerForecaster,
+        LinearAttentionVAR,
+        LinearTransformerForecaster,
+        SAMoVARForecaster,
+    )
     from .regression import LinearAttentionVARRegressor, SAMoVARRegressor
     from .scoring import rolling_score
 
@@ -15,8 +22,11 @@ __version__ = "0.1.0"
 __all__ = [
     "AarenClassifier",
     "AarenForecaster",
+    "ITransformerForecaster",
+    "InformerForecaster",
     "LinearAttentionVAR",
     "LinearAttentionVARRegressor",
+    "LinearTransformerForecaster",
     "SAMoVARForecaster",
     "SAMoVARRegressor",
     "VARCoefficients",
@@ -29,8 +39,11 @@ __all__ = [
 _HOME = {
     "AarenClassifier": "classification",
     "AarenForecaster": "forecasting",
+    "ITransformerForecaster": "forecasting",
+    "InformerForecaster": "forecasting",
     "LinearAttentionVAR": "forecasting",
     "LinearAttentionVARRegressor": "regression",
+    "LinearTransformerForecaster": "forecasting",
     "SAMoVARForecaster": "forecasting",
     "SAMoVARRegressor": "regression",
     "VARCoefficients": "analysis",

@@ -13,7 +13,10 @@ from . import coefficients
 from ._inference import squared_errors
 from ._model import BATCH, RecurrentModel, Rows, WindowModel
 from ._networks.aaren_forecasting import AarenForForecasting
+from ._networks.informer import Informer
+from ._networks.itransformer import ITransformer
 from ._networks.linear_attention_var import LinearAttentionVAR
+from ._networks.linear_transformer import LinearTransformer
 from ._networks.readout import Readout
 from ._networks.samovar import SAMoVAR
 from ._networks.static_path import StaticPath
@@ -91,8 +94,7 @@ class LinearAttentionVARModel(WindowModel):
 class StaticPathModel(WindowModel):
     """A network beside a regression in closed form.
 
-    A recipe fills in `_new_network` and `_default_token_length`, and `_prepare` where
-    there is more to estimate.
+    A recipe fills in `_new_network`, and `_prepare` where there is more to estimate.
     """
 
     _max_windows_in_average = 1024
@@ -101,19 +103,14 @@ class StaticPathModel(WindowModel):
         """The network, untrained."""
         raise NotImplementedError
 
-    def _default_token_length(self) -> int:
-        """Rows in a token where no parameter says."""
-        raise NotImplementedError
-
     def _prepare(self, network: nn.Module, training: Rows, fresh: bool) -> None:
         """Estimate what is not trained, before training."""
 
     def _check_parameters(self):
         super()._check_parameters()
         check_scalar(self.d_model, "d_model", numbers.Integral, min_val=1)
-        for name, least in (("token_length", 1), ("max_epochs", 0)):
-            if getattr(self, name) is not None:
-                check_scalar(getattr(self, name), name, numbers.Integral, min_val=least)
+        if self.max_epochs is not None:
+            check_scalar(self.max_epochs, "max_epochs", numbers.Integral, min_val=0)
         if self.static_path not in ("auto", "ridge", "var", None):
             raise ValueError(
                 "static_path must be 'auto', 'ridge', 'var' or None, not "
@@ -272,7 +269,25 @@ class StaticPathModel(WindowModel):
         return coefficients.local_var(self.network_, past, step)
 
 
-class SAMoVARModel(StaticPathModel):
+class TokenModel(StaticPathModel):
+    """A network whose tokens are made of several rows."""
+
+    def _check_parameters(self):
+        super()._check_parameters()
+        if self.token_length is not None:
+            check_scalar(self.token_length, "token_length", numbers.Integral, min_val=1)
+
+    def _rows_in_token(self) -> int:
+        if self.token_length is not None:
+            return self.token_length
+        return min(self._most_rows_in_token(), max(1, self.lags // _LEAST_TOKENS))
+
+    def _most_rows_in_token(self) -> int:
+        """By default."""
+        return self.horizon_
+
+
+class SAMoVARModel(TokenModel):
     """SAMoVAR beside a regression in closed form."""
 
     def _check_parameters(self):
@@ -283,15 +298,12 @@ class SAMoVARModel(StaticPathModel):
                 f"centre must be 'auto', 'token' or 'last', not {self.centre!r}."
             )
 
-    def _default_token_length(self):
-        return min(self.horizon_, max(1, self.lags // _LEAST_TOKENS))
-
     def _new_network(self, n_series):
         return SAMoVAR(
             lags=self.lags,
             horizon=self.horizon_,
             n_series=n_series,
-            token_length=self.token_length or self._default_token_length(),
+            token_length=self._rows_in_token(),
             n_layers=self.n_layers,
             n_heads=self.n_heads,
             d_model=self.d_model,
@@ -337,23 +349,89 @@ class SAMoVARModel(StaticPathModel):
         network.centre.copy_(last if by_last else token)
 
 
-class AarenModel(RecurrentModel, StaticPathModel):
+class AarenModel(RecurrentModel, TokenModel):
     """Aaren beside a regression in closed form."""
 
-    def _default_token_length(self):
-        return min(_ROWS_IN_TOKEN, max(1, self.lags // _LEAST_TOKENS))
+    def _most_rows_in_token(self):
+        return _ROWS_IN_TOKEN
 
     def _new_network(self, n_series):
         return AarenForForecasting(
             lags=self.lags,
             horizon=self.horizon_,
             n_series=n_series,
-            token_length=self.token_length or self._default_token_length(),
+            token_length=self._rows_in_token(),
             n_layers=self.n_layers,
             n_heads=self.n_heads,
             d_model=self.d_model,
             dropout=self.dropout,
         )
+
+
+class LinearTransformerModel(TokenModel):
+    """The misaligned linear Transformer beside a regression in closed form."""
+
+    def _new_network(self, n_series):
+        return LinearTransformer(
+            lags=self.lags,
+            horizon=self.horizon_,
+            n_series=n_series,
+            token_length=self._rows_in_token(),
+            n_layers=self.n_layers,
+            n_heads=self.n_heads,
+            d_model=self.d_model,
+            dropout=self.dropout,
+        )
+
+
+class ITransformerModel(StaticPathModel):
+    """The inverted Transformer beside a regression in closed form."""
+
+    def _check_parameters(self):
+        super()._check_parameters()
+        _check_width(self)
+
+    def _new_network(self, n_series):
+        return ITransformer(
+            lags=self.lags,
+            horizon=self.horizon_,
+            n_series=n_series,
+            n_layers=self.n_layers,
+            n_heads=self.n_heads,
+            d_model=self.d_model,
+            d_ff=self.d_ff,
+            dropout=self.dropout,
+        )
+
+
+class InformerModel(StaticPathModel):
+    """Informer beside a regression in closed form."""
+
+    def _check_parameters(self):
+        super()._check_parameters()
+        _check_width(self)
+        check_scalar(self.factor, "factor", numbers.Integral, min_val=1)
+        if self.label_len is not None:
+            check_scalar(self.label_len, "label_len", numbers.Integral, min_val=0)
+
+    def _new_network(self, n_series):
+        return Informer(
+            lags=self.lags,
+            horizon=self.horizon_,
+            n_series=n_series,
+            label_len=self.label_len,
+            factor=self.factor,
+            n_layers=self.n_layers,
+            n_heads=self.n_heads,
+            d_model=self.d_model,
+            d_ff=self.d_ff,
+            dropout=self.dropout,
+        )
+
+
+def _check_width(model: WindowModel) -> None:
+    if model.d_ff is not None:
+        check_scalar(model.d_ff, "d_ff", numbers.Integral, min_val=1)
 
 
 def _estimate_under_ridge(

@@ -146,7 +146,10 @@ def test_public_names_resolve():
 
 PUBLIC = [
     "skvar.AarenForecaster",
+    "skvar.ITransformerForecaster",
+    "skvar.InformerForecaster",
     "skvar.LinearAttentionVAR",
+    "skvar.LinearTransformerForecaster",
     "skvar.SAMoVARForecaster",
     "skvar.rolling_score",
     *(
