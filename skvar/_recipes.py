@@ -412,7 +412,7 @@ class InformerModel(StaticPathModel):
         _check_width(self)
         check_scalar(self.factor, "factor", numbers.Integral, min_val=1)
         if self.label_len is not None:
-            check_scalar(self.label_len, "label_len", numbers.Integral, min_val=0)
+            check_scalar(self.label_len, "label_len", numbers.Integral, min_val=1)
 
     def _new_network(self, n_series):
         return Informer(

@@ -5,7 +5,14 @@ import pandas as pd
 import pytest
 
 import skvar
-from skvar import AarenForecaster, LinearAttentionVAR, SAMoVARForecaster
+from skvar import (
+    AarenForecaster,
+    InformerForecaster,
+    ITransformerForecaster,
+    LinearAttentionVAR,
+    LinearTransformerForecaster,
+    SAMoVARForecaster,
+)
 
 LINEAR = LinearAttentionVAR(2, horizon=4, max_epochs=1, d_model=8, random_state=0)
 SAMOVAR = SAMoVARForecaster(8, horizon=4, n_layers=1, max_epochs=1, random_state=0)
@@ -109,11 +116,24 @@ BAD_SAMOVAR_PARAMETERS = [
 ]
 
 
+SMALL = {"lags": 8, "horizon": 4, "n_layers": 1, "max_epochs": 1, "random_state": 0}
+BAD_COMPARATORS = [
+    (LinearTransformerForecaster(**SMALL), {"token_length": 0}, "token_length"),
+    (ITransformerForecaster(**SMALL), {"d_ff": 0}, "d_ff"),
+    (ITransformerForecaster(**SMALL), {"n_heads": 3}, "n_heads=3 does not divide"),
+    (InformerForecaster(**SMALL), {"d_ff": 2.5}, "d_ff"),
+    (InformerForecaster(**SMALL), {"factor": 0}, "factor"),
+    (InformerForecaster(**SMALL), {"label_len": 0}, "label_len"),
+    (InformerForecaster(**SMALL), {"label_len": 9}, "at least label_len=9"),
+]
+
+
 @pytest.mark.parametrize(
     ("forecaster", "parameters", "message"),
     [(f, *case) for f in (LINEAR, SAMOVAR, AAREN) for case in BAD_PARAMETERS]
     + [(f, *case) for f in (SAMOVAR, AAREN) for case in BAD_NETWORK_PARAMETERS]
-    + [(SAMOVAR, *case) for case in BAD_SAMOVAR_PARAMETERS],
+    + [(SAMOVAR, *case) for case in BAD_SAMOVAR_PARAMETERS]
+    + BAD_COMPARATORS,
 )
 def test_bad_parameters(forecaster, parameters, message, us_change):
     fitted = forecaster.clone().fit(us_change)
