@@ -25,12 +25,17 @@ class NetworkEstimator:
     def _check_parameters(self) -> None:
         """Raise ValueError or TypeError that names a parameter out of its range."""
         check_scalar(self.early_stopping, "early_stopping", (bool, np.bool_))
-        for name in ("n_heads", "batch_size", "n_iter_no_change"):
-            check_scalar(getattr(self, name), name, numbers.Integral, min_val=1)
+        self._check_counts("n_heads", "batch_size", "n_iter_no_change")
         for name in ("learning_rate", "weight_decay"):
             self._check_below(name, math.inf)
         for name in ("dropout", "validation_fraction"):
             self._check_below(name, 1)
+
+    def _check_counts(self, *names: str, least: int = 1, optional: bool = False):
+        for name in names:
+            value = getattr(self, name)
+            if value is not None or not optional:
+                check_scalar(value, name, numbers.Integral, min_val=least)
 
     def _check_below(self, name: str, bound: float) -> None:
         value = getattr(self, name)

@@ -124,8 +124,8 @@ class WindowModel(NetworkEstimator):
 
     def _check_parameters(self) -> None:
         super()._check_parameters()
-        for name, least in (("lags", 1), ("n_layers", 0)):
-            check_scalar(getattr(self, name), name, numbers.Integral, min_val=least)
+        self._check_counts("lags")
+        self._check_counts("n_layers", least=0)
         if not isinstance(self.alpha, str):
             self._check_below("alpha", math.inf)
         elif self.alpha != "auto":

@@ -2,7 +2,6 @@
 
 import copy
 import math
-import numbers
 
 import numpy as np
 import torch
@@ -51,9 +50,8 @@ class LinearAttentionVARModel(WindowModel):
 
     def _check_parameters(self):
         super()._check_parameters()
-        check_scalar(self.d_model, "d_model", numbers.Integral, min_val=1)
-        check_scalar(self.memory, "memory", numbers.Integral, min_val=0)
-        check_scalar(self.max_epochs, "max_epochs", numbers.Integral, min_val=0)
+        self._check_counts("d_model")
+        self._check_counts("memory", "max_epochs", least=0)
 
     @property
     def _window_rows(self):
@@ -103,14 +101,25 @@ class StaticPathModel(WindowModel):
         """The network, untrained."""
         raise NotImplementedError
 
+    def _sizes(self, n_series: int) -> dict:
+        """What every network is built with."""
+        return {
+            "lags": self.lags,
+            "horizon": self.horizon_,
+            "n_series": n_series,
+            "n_layers": self.n_layers,
+            "n_heads": self.n_heads,
+            "d_model": self.d_model,
+            "dropout": self.dropout,
+        }
+
     def _prepare(self, network: nn.Module, training: Rows, fresh: bool) -> None:
         """Estimate what is not trained, before training."""
 
     def _check_parameters(self):
         super()._check_parameters()
-        check_scalar(self.d_model, "d_model", numbers.Integral, min_val=1)
-        if self.max_epochs is not None:
-            check_scalar(self.max_epochs, "max_epochs", numbers.Integral, min_val=0)
+        self._check_counts("d_model")
+        self._check_counts("max_epochs", least=0, optional=True)
         if self.static_path not in ("auto", "ridge", "var", None):
             raise ValueError(
                 "static_path must be 'auto', 'ridge', 'var' or None, not "
@@ -274,8 +283,10 @@ class TokenModel(StaticPathModel):
 
     def _check_parameters(self):
         super()._check_parameters()
-        if self.token_length is not None:
-            check_scalar(self.token_length, "token_length", numbers.Integral, min_val=1)
+        self._check_counts("token_length", optional=True)
+
+    def _sizes(self, n_series):
+        return {**super()._sizes(n_series), "token_length": self._rows_in_token()}
 
     def _rows_in_token(self) -> int:
         if self.token_length is not None:
@@ -300,14 +311,7 @@ class SAMoVARModel(TokenModel):
 
     def _new_network(self, n_series):
         return SAMoVAR(
-            lags=self.lags,
-            horizon=self.horizon_,
-            n_series=n_series,
-            token_length=self._rows_in_token(),
-            n_layers=self.n_layers,
-            n_heads=self.n_heads,
-            d_model=self.d_model,
-            dropout=self.dropout,
+            **self._sizes(n_series),
             scaled=self.scaled,
             predictor=self.predictor,
         )
@@ -356,32 +360,14 @@ class AarenModel(RecurrentModel, TokenModel):
         return _ROWS_IN_TOKEN
 
     def _new_network(self, n_series):
-        return AarenForForecasting(
-            lags=self.lags,
-            horizon=self.horizon_,
-            n_series=n_series,
-            token_length=self._rows_in_token(),
-            n_layers=self.n_layers,
-            n_heads=self.n_heads,
-            d_model=self.d_model,
-            dropout=self.dropout,
-        )
+        return AarenForForecasting(**self._sizes(n_series))
 
 
 class LinearTransformerModel(TokenModel):
     """The misaligned linear Transformer beside a regression in closed form."""
 
     def _new_network(self, n_series):
-        return LinearTransformer(
-            lags=self.lags,
-            horizon=self.horizon_,
-            n_series=n_series,
-            token_length=self._rows_in_token(),
-            n_layers=self.n_layers,
-            n_heads=self.n_heads,
-            d_model=self.d_model,
-            dropout=self.dropout,
-        )
+        return LinearTransformer(**self._sizes(n_series))
 
 
 class ITransformerModel(StaticPathModel):
@@ -389,19 +375,10 @@ class ITransformerModel(StaticPathModel):
 
     def _check_parameters(self):
         super()._check_parameters()
-        _check_width(self)
+        self._check_counts("d_ff", optional=True)
 
     def _new_network(self, n_series):
-        return ITransformer(
-            lags=self.lags,
-            horizon=self.horizon_,
-            n_series=n_series,
-            n_layers=self.n_layers,
-            n_heads=self.n_heads,
-            d_model=self.d_model,
-            d_ff=self.d_ff,
-            dropout=self.dropout,
-        )
+        return ITransformer(**self._sizes(n_series), d_ff=self.d_ff)
 
 
 class InformerModel(StaticPathModel):
@@ -409,29 +386,16 @@ class InformerModel(StaticPathModel):
 
     def _check_parameters(self):
         super()._check_parameters()
-        _check_width(self)
-        check_scalar(self.factor, "factor", numbers.Integral, min_val=1)
-        if self.label_len is not None:
-            check_scalar(self.label_len, "label_len", numbers.Integral, min_val=1)
+        self._check_counts("factor")
+        self._check_counts("d_ff", "label_len", optional=True)
 
     def _new_network(self, n_series):
         return Informer(
-            lags=self.lags,
-            horizon=self.horizon_,
-            n_series=n_series,
+            **self._sizes(n_series),
             label_len=self.label_len,
             factor=self.factor,
-            n_layers=self.n_layers,
-            n_heads=self.n_heads,
-            d_model=self.d_model,
             d_ff=self.d_ff,
-            dropout=self.dropout,
         )
-
-
-def _check_width(model: WindowModel) -> None:
-    if model.d_ff is not None:
-        check_scalar(model.d_ff, "d_ff", numbers.Integral, min_val=1)
 
 
 def _estimate_under_ridge(

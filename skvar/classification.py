@@ -1,13 +1,11 @@
 """The public classifier."""
 
-import numbers
-
 import numpy as np
 import pandas as pd
 import torch
 from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import StandardScaler
-from sklearn.utils import ClassifierTags, InputTags, Tags, TargetTags, check_scalar
+from sklearn.utils import ClassifierTags, InputTags, Tags, TargetTags
 from sktime.classification.base import BaseClassifier
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -212,7 +210,8 @@ class AarenClassifier(SktimeEstimator, NetworkEstimator, BaseClassifier):
             Before ``fit``.
         """
         self._check_network()
-        panel = self._panel(self._check_convert_X_for_predict(X))
+        X = self._check_convert_X_for_predict(X)
+        panel = self._panel(_values(X, self.feature_names_in_))
         longest = int(panel.lengths.max())
         probabilities = np.full((len(panel), longest, self.n_classes_), np.nan)
         done = 0
@@ -247,7 +246,7 @@ class AarenClassifier(SktimeEstimator, NetworkEstimator, BaseClassifier):
         self.n_features_in_ = len(self.feature_names_in_)
         values = _values(X, self.feature_names_in_)
         self.scaler_ = StandardScaler().fit(np.concatenate(values))
-        panel = self._panel(X, np.searchsorted(self.classes_, y))
+        panel = self._panel(values, np.searchsorted(self.classes_, y))
         with self._estimation() as device:
             training, validation = self._split(panel)
             network = self._new_network(longest=int(panel.lengths.max()))
@@ -269,7 +268,7 @@ class AarenClassifier(SktimeEstimator, NetworkEstimator, BaseClassifier):
         )
 
     def _predict_proba(self, X):
-        panel = self._panel(X)
+        panel = self._panel(_values(X, self.feature_names_in_))
         parts = []
         for rows, lengths, _ in panel.batches(_BATCH):
             with torch.inference_mode():
@@ -289,9 +288,8 @@ class AarenClassifier(SktimeEstimator, NetworkEstimator, BaseClassifier):
             scores, state = self.network_.extend(rows.to(like(self.network_)), state)
         return _softmax(scores), state
 
-    def _panel(self, X, labels: np.ndarray | None = None) -> Panel:
+    def _panel(self, values: list, labels: np.ndarray | None = None) -> Panel:
         """The series, standardised."""
-        values = _values(X, self.feature_names_in_)
         return Panel([standardise(x, self.scaler_) for x in values], labels)
 
     def _split(self, panel: Panel) -> tuple[Panel, Panel | None]:
@@ -320,10 +318,8 @@ class AarenClassifier(SktimeEstimator, NetworkEstimator, BaseClassifier):
 
     def _check_parameters(self):
         super()._check_parameters()
-        for name in ("token_length", "n_layers", "d_model"):
-            check_scalar(getattr(self, name), name, numbers.Integral, min_val=1)
-        if self.max_epochs is not None:
-            check_scalar(self.max_epochs, "max_epochs", numbers.Integral, min_val=0)
+        self._check_counts("token_length", "n_layers", "d_model")
+        self._check_counts("max_epochs", least=0, optional=True)
 
     def _check_fitted(self) -> None:
         self.check_is_fitted()
