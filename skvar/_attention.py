@@ -372,6 +372,10 @@ def _check_form(form: str, forms: dict[str, Callable]) -> None:
         raise ValueError(f"form must be 'auto' or one of {list(forms)}, not {form!r}.")
 
 
+# Up to so many keys all products are cheaper than gathering the keys of the sample.
+_FEW_KEYS = 512
+
+
 def probsparse_attention(
     q: Tensor,
     k: Tensor,
@@ -423,7 +427,11 @@ def probsparse_attention(
     """
     q, k, v = (x.transpose(1, 2) for x in (q, k, v))
     with torch.no_grad():
-        products = torch.einsum("bhnd,bhnud->bhnu", q, k[:, :, sample])
+        if k.shape[2] <= _FEW_KEYS:
+            index = sample.expand(*q.shape[:2], -1, -1)
+            products = (q @ k.mT).gather(-1, index)
+        else:
+            products = torch.einsum("bhnd,bhnud->bhnu", q, k[:, :, sample])
         sparsity = products.amax(-1) - products.sum(-1) / k.shape[2]
         top = sparsity.topk(n_top, sorted=False).indices.unsqueeze(-1)
     scores = q.take_along_dim(top, 2) @ k.mT / math.sqrt(q.shape[-1])

@@ -254,10 +254,12 @@ class WindowForecaster(SktimeEstimator, WindowModel, BaseForecaster):
         n_known = self._index.get_indexer(self.cutoff)[0] + 1
         return Stream(self, self._history[:n_known])
 
-    def _rolling(self, Y) -> Iterator[np.ndarray]:
+    def _rolling(self, Y, ends=None, steps=None) -> Iterator[np.ndarray]:
+        """Forecasts after some rows of a table, by default after every full window."""
         windows = self._windows(Y, "Y")
-        ends = np.arange(windows.lags - 1, len(windows.values))
-        return self._forecasts(windows.values.numpy(), ends, self.horizon_)
+        if ends is None:
+            ends = np.arange(windows.lags - 1, len(windows.values))
+        return self._forecasts(windows.values.numpy(), ends, steps or self.horizon_)
 
     def _predict(self, fh, X=None):
         steps = fh.to_relative(self.cutoff).to_numpy().astype(int)

@@ -624,19 +624,20 @@ class LinearTransformerForecaster(
         Rows in a token; the horizon by default, or a fourth of the lags if that is
         less.
     n_layers : int, default=1
-        Depth; 0 leaves the static path alone, without training.
+        Depth; 0 leaves the static path alone, without training, if there is one.
     n_heads : int, default=4
         Heads; a divisor of ``d_model``.
     d_model : int, default=32
         Width.
     dropout : float, default=0.1
         Share of activations dropped in training.
-    static_path : {"auto", "ridge", "var", None}, default="auto"
-        Closed form beside the network: a direct ridge from window to horizon, one for
-        all series on windows minus their last row; a ridge VAR of at most 4 lags; the
-        one of them with the least error on fifths of the rows left out in turn; or
-        None. It is mixed in with the share that forecasts the held-out rows best, the
-        network's shrunk to what is sure (one half with ``early_stopping=False``).
+    static_path : {"auto", "ridge", "var", None}, default=None
+        Closed form beside the network: None, as published; a direct ridge from window
+        to horizon, one for all series on windows minus their last row; a ridge VAR of
+        at most 4 lags; or the one of them with the least error on fifths of the rows
+        left out in turn. It is mixed in with the share that forecasts the held-out rows
+        best, the network's shrunk to what is sure (one half with
+        ``early_stopping=False``).
     alpha : float or "auto", default="auto"
         Ridge penalty of the static path on standardised series, per window; that of a
         VAR is multiplied by the square of the lag. "auto" chooses it: for a VAR by the
@@ -732,7 +733,7 @@ class LinearTransformerForecaster(
         n_heads=4,
         d_model=32,
         dropout=0.1,
-        static_path="auto",
+        static_path=None,
         alpha="auto",
         learning_rate=3e-3,
         max_epochs=None,
@@ -785,17 +786,16 @@ class LinearTransformerForecaster(
         """
         small = {"lags": 4, "n_heads": 2, "d_model": 4, "random_state": 0}
         return [
-            {**small, "n_layers": 1, "max_epochs": 2},
+            {**small, "n_layers": 1, "max_epochs": 2, "static_path": "auto"},
             {
                 **small,
                 "n_layers": 2,
                 "max_epochs": 1,
                 "horizon": 3,
                 "token_length": 2,
-                "static_path": None,
                 "early_stopping": False,
             },
-            {"lags": 3, "n_layers": 0},
+            {"lags": 3, "n_layers": 0, "static_path": "auto"},
         ]
 
 
@@ -812,7 +812,7 @@ class ITransformerForecaster(ITransformerModel, VARInspection, WindowForecaster)
         Steps forecast in one pass and learned; the last step of ``fh`` in fit by
         default, else 1. Later steps come from feeding forecasts back.
     n_layers : int, default=2
-        Depth; 0 leaves the static path alone, without training.
+        Depth; 0 leaves the static path alone, without training, if there is one.
     n_heads : int, default=4
         Heads; a divisor of ``d_model``.
     d_model : int, default=32
@@ -821,17 +821,18 @@ class ITransformerForecaster(ITransformerModel, VARInspection, WindowForecaster)
         Width inside the feed-forward blocks; ``4 * d_model`` by default.
     dropout : float, default=0.1
         Share of activations dropped in training.
-    static_path : {"auto", "ridge", "var", None}, default="auto"
-        Closed form beside the network: a direct ridge from window to horizon, one for
-        all series on windows minus their last row; a ridge VAR of at most 4 lags; the
-        one of them with the least error on fifths of the rows left out in turn; or
-        None. It is mixed in with the share that forecasts the held-out rows best, the
-        network's shrunk to what is sure (one half with ``early_stopping=False``).
+    static_path : {"auto", "ridge", "var", None}, default=None
+        Closed form beside the network: None, as published; a direct ridge from window
+        to horizon, one for all series on windows minus their last row; a ridge VAR of
+        at most 4 lags; or the one of them with the least error on fifths of the rows
+        left out in turn. It is mixed in with the share that forecasts the held-out rows
+        best, the network's shrunk to what is sure (one half with
+        ``early_stopping=False``).
     alpha : float or "auto", default="auto"
         Ridge penalty of the static path on standardised series, per window; that of a
         VAR is multiplied by the square of the lag. "auto" chooses it: for a VAR by the
         information criterion of Schwarz, else on fifths of the rows left out in turn.
-    learning_rate : float, default=1e-3
+    learning_rate : float, default=3e-3
         Peak of the one-cycle schedule of AdamW.
     max_epochs : int, optional
         Passes over the training windows, at most; by default as many as make 300
@@ -921,9 +922,9 @@ class ITransformerForecaster(ITransformerModel, VARInspection, WindowForecaster)
         d_model=32,
         d_ff=None,
         dropout=0.1,
-        static_path="auto",
+        static_path=None,
         alpha="auto",
-        learning_rate=1e-3,
+        learning_rate=3e-3,
         max_epochs=None,
         batch_size=32,
         weight_decay=0.1,
@@ -974,17 +975,16 @@ class ITransformerForecaster(ITransformerModel, VARInspection, WindowForecaster)
         """
         small = {"lags": 4, "n_heads": 2, "d_model": 4, "random_state": 0}
         return [
-            {**small, "n_layers": 1, "max_epochs": 2},
+            {**small, "n_layers": 1, "max_epochs": 2, "static_path": "auto"},
             {
                 **small,
                 "n_layers": 2,
                 "max_epochs": 1,
                 "horizon": 3,
                 "d_ff": 6,
-                "static_path": None,
                 "early_stopping": False,
             },
-            {"lags": 3, "n_layers": 0},
+            {"lags": 3, "n_layers": 0, "static_path": "auto"},
         ]
 
 
@@ -1008,7 +1008,7 @@ class InformerForecaster(InformerModel, VARInspection, WindowForecaster):
         Sampling factor of the attention: so many times the logarithm of the number of
         keys are sampled, and as many queries attend in full.
     n_layers : int, default=2
-        Depth; 0 leaves the static path alone, without training.
+        Depth; 0 leaves the static path alone, without training, if there is one.
     n_heads : int, default=4
         Heads; a divisor of ``d_model``.
     d_model : int, default=32
@@ -1017,12 +1017,13 @@ class InformerForecaster(InformerModel, VARInspection, WindowForecaster):
         Width inside the feed-forward blocks; ``4 * d_model`` by default.
     dropout : float, default=0.1
         Share of activations dropped in training.
-    static_path : {"auto", "ridge", "var", None}, default="auto"
-        Closed form beside the network: a direct ridge from window to horizon, one for
-        all series on windows minus their last row; a ridge VAR of at most 4 lags; the
-        one of them with the least error on fifths of the rows left out in turn; or
-        None. It is mixed in with the share that forecasts the held-out rows best, the
-        network's shrunk to what is sure (one half with ``early_stopping=False``).
+    static_path : {"auto", "ridge", "var", None}, default=None
+        Closed form beside the network: None, as published; a direct ridge from window
+        to horizon, one for all series on windows minus their last row; a ridge VAR of
+        at most 4 lags; or the one of them with the least error on fifths of the rows
+        left out in turn. It is mixed in with the share that forecasts the held-out rows
+        best, the network's shrunk to what is sure (one half with
+        ``early_stopping=False``).
     alpha : float or "auto", default="auto"
         Ridge penalty of the static path on standardised series, per window; that of a
         VAR is multiplied by the square of the lag. "auto" chooses it: for a VAR by the
@@ -1119,7 +1120,7 @@ class InformerForecaster(InformerModel, VARInspection, WindowForecaster):
         d_model=32,
         d_ff=None,
         dropout=0.1,
-        static_path="auto",
+        static_path=None,
         alpha="auto",
         learning_rate=1e-3,
         max_epochs=None,
@@ -1174,7 +1175,7 @@ class InformerForecaster(InformerModel, VARInspection, WindowForecaster):
         """
         small = {"lags": 4, "n_heads": 2, "d_model": 4, "random_state": 0}
         return [
-            {**small, "n_layers": 1, "max_epochs": 2},
+            {**small, "n_layers": 1, "max_epochs": 2, "static_path": "auto"},
             {
                 **small,
                 "n_layers": 2,
@@ -1182,8 +1183,7 @@ class InformerForecaster(InformerModel, VARInspection, WindowForecaster):
                 "horizon": 3,
                 "label_len": 1,
                 "factor": 1,
-                "static_path": None,
                 "early_stopping": False,
             },
-            {"lags": 3, "n_layers": 0},
+            {"lags": 3, "n_layers": 0, "static_path": "auto"},
         ]

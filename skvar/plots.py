@@ -392,6 +392,48 @@ def plot_training(
     return ax
 
 
+def plot_benchmark(results, *, measure: str = "MSE", ax=None) -> np.ndarray:
+    """Errors of forecasters by data and horizon, the best on top.
+
+    Parameters
+    ----------
+    results : DataFrame
+        From `skvar.benchmark.benchmark`.
+    measure : str, default="MSE"
+        A column with positive numbers, drawn on a logarithmic axis: the mean over
+        seeds.
+    ax : array of Axes, optional
+        Where to draw, one for each of the data; by default on a new figure.
+
+    Returns
+    -------
+    ndarray of Axes of shape (n_data,)
+
+    Raises
+    ------
+    ValueError
+        If ``ax`` has another number of Axes.
+    """
+    from matplotlib import ticker
+
+    names, horizons = results["data"].unique(), results["horizon"].unique()
+    n_rows = results["estimator"].nunique()
+    axes = _panels(ax, names, len(names), size=(6, 1.2 + 0.3 * n_rows))
+    for name, axis in zip(names, axes, strict=True):
+        part = results[results["data"] == name]
+        means = part.pivot_table(measure, "estimator", "horizon", sort=False)
+        means = means.loc[means.mean(axis=1).sort_values(ascending=False).index]
+        for number, horizon in enumerate(horizons):
+            color = _COLORS[number % len(_COLORS)]
+            axis.plot(means.get(horizon), means.index, "o", color=color, label=horizon)
+        axis.set(xscale="log", xlabel=measure)
+        axis.grid(axis="y", color="0.9")
+        axis.xaxis.set_major_formatter(ticker.StrMethodFormatter("{x:.3g}"))
+        axis.xaxis.set_minor_formatter(ticker.StrMethodFormatter("{x:.3g}"))
+    _legend(axes, ax, axes[0].lines, "horizon")
+    return axes
+
+
 def _grid(ax, shape: tuple[int, int], size: tuple, **shared) -> np.ndarray:
     """The Axes that were given, or new ones of a size in inches."""
     if ax is not None:

@@ -11,6 +11,7 @@ import pytest
 from numpydoc.validate import validate
 
 import skvar
+import skvar.benchmark
 import skvar.datasets
 import skvar.nn
 import skvar.plots
@@ -30,7 +31,7 @@ MAY_IMPORT = {
     "_training": {"_inference"},
     "_estimator": {"_inference", "_training"},
     "coefficients": {"_attention", "_inference", "_networks"},
-    "datasets": set(),
+    "datasets": {"_tables"},
     "plots": set(),
     "_var_algebra": {"_ridge"},
     "_var_plots": {"plots"},
@@ -78,8 +79,17 @@ MAY_IMPORT = {
     },
     "nn": {"_attention", "_networks"},
     "scoring": {"_forecaster", "_tables"},
+    "benchmark": {
+        "_networks",
+        "_tables",
+        "_var_algebra",
+        "datasets",
+        "forecasting",
+        "plots",
+    },
     "__init__": {
         "analysis",
+        "benchmark",
         "classification",
         "datasets",
         "forecasting",
@@ -181,9 +191,9 @@ PUBLIC = [
     ),
     *(
         f"skvar.{module.__name__.split('.')[1]}.{name}"
-        for module in (skvar.datasets, skvar.plots)
+        for module in (skvar.benchmark, skvar.datasets, skvar.plots)
         for name, thing in vars(module).items()
-        if getattr(thing, "__module__", None) == module.__name__
+        if getattr(thing, "__module__", "").startswith(module.__name__)
         and not name.startswith("_")
     ),
     "skvar.AarenClassifier",

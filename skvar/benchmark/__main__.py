@@ -1,0 +1,149 @@
+"""The benchmark as a command."""
+
+import argparse
+import ast
+from importlib import import_module
+from pathlib import Path
+
+import pandas as pd
+from sktime.forecasting.base import BaseForecaster
+
+import skvar
+
+from ..datasets import SplitSeries, split_series
+from ..datasets.published import SOURCES, fetch, read_table
+from ..plots import plot_benchmark
+from .baselines import baselines
+from .running import benchmark, summarise
+
+FORECASTERS = (
+    "LinearAttentionVAR",
+    "SAMoVARForecaster",
+    "AarenForecaster",
+    "LinearTransformerForecaster",
+    "ITransformerForecaster",
+    "InformerForecaster",
+)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run what the command line asks for; print it, and write CSV and PNG."""
+    parser = _parser()
+    args = parser.parse_args(arguments)
+    try:
+        import_module("matplotlib")  # missed now, not after hours
+        data = [_data(name) for name in args.data]
+        estimators = _estimators(args)
+    except (ImportError, OSError, ValueError) as error:
+        parser.error(str(error))
+    results = benchmark(
+        estimators,
+        data,
+        args.horizons,
+        seeds=range(args.seeds),
+        stride=args.stride,
+        results=args.results,
+        n_jobs=args.jobs,
+    )
+    for measure in ("MSE", "MAE", "fit_seconds"):
+        print(f"\n{measure}\n\n{markdown(results, measure)}")
+    picture = Path(args.results).with_suffix(".png")
+    plot_benchmark(results)[0].figure.savefig(picture, dpi=150)
+    print(f"\nEvery run is in {args.results}, a picture in {picture}.")
+
+
+def markdown(results: pd.DataFrame, measure: str) -> str:
+    """Means, with standard deviations over seeds, as a table in Markdown."""
+    means = summarise(results, measure)
+    keys = ["data", "horizon", "estimator"]
+    spreads = results.groupby(keys)[measure].std()
+    lines = [["", *(f"{data} {horizon}" for data, horizon in means.columns)]]
+    lines.append(["---", *("---:" for _ in means.columns)])
+    for name, row in means.iterrows():
+        line = [name]
+        for (data, horizon), mean in row.items():
+            spread = spreads.get((data, horizon, name))
+            text = f"{mean:.3f}" if measure != "fit_seconds" else f"{mean:.1f}"
+            line.append(text if pd.isna(spread) else f"{text} ± {spread:.3f}")
+        lines.append(line)
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return "\n".join(
+        "| " + " | ".join(map(str.ljust, line, widths)) + " |" for line in lines
+    )
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m skvar.benchmark",
+        description=(
+            "Compare forecasters on every window of the test rows. Prints the mean "
+            "errors and writes a CSV file and a picture. Interrupted, it goes on where "
+            "it was."
+        ),
+    )
+    parser.add_argument(
+        "--data",
+        nargs="+",
+        required=True,
+        help="CSV files of your own (70, 10 and 20 %% of their rows to train, validate "
+        f"and test), or of: {', '.join(SOURCES)}",
+    )
+    parser.add_argument("--horizons", nargs="+", type=int, default=[96])
+    parser.add_argument(
+        "--estimators",
+        nargs="+",
+        help="by default all forecasters and baselines of skvar. Parameters go in "
+        "parentheses, 'SAMoVARForecaster(n_layers=2)'; those of sktime have their "
+        "modules before them, 'sktime.forecasting.theta.ThetaForecaster(sp=24)'",
+    )
+    parser.add_argument("--lags", type=int, default=96, help="rows of history seen")
+    parser.add_argument("--max-epochs", type=int, help="of every network")
+    parser.add_argument("--seeds", type=int, default=3, help="number of seeds")
+    parser.add_argument("--stride", type=int, default=1, help="rows between forecasts")
+    parser.add_argument("--jobs", type=int, help="processes")
+    parser.add_argument("--results", default="benchmark.csv", help="CSV file to go on")
+    return parser
+
+
+def _data(name: str) -> SplitSeries:
+    if name in SOURCES:
+        return fetch(name)
+    if not Path(name).exists():
+        raise ValueError(
+            f"--data {name} is neither a file nor one of {', '.join(SOURCES)}."
+        )
+    return split_series(read_table(name), Path(name).name.partition(".")[0])
+
+
+def _estimators(args: argparse.Namespace) -> dict[str, BaseForecaster]:
+    """Forecasters by what the command line calls them."""
+    known = baselines(args.lags)
+    general = {"lags": args.lags}
+    if args.max_epochs is not None:
+        general["max_epochs"] = args.max_epochs
+    return {
+        spec: known[spec] if spec in known else _forecaster(spec, general)
+        for spec in args.estimators or [*known, *FORECASTERS]
+    }
+
+
+def _forecaster(spec: str, general: dict) -> BaseForecaster:
+    """A forecaster from the name of its class, perhaps with parameters."""
+    path, parenthesis, rest = spec.partition("(")
+    module, _, name = path.rpartition(".")
+    try:
+        made = getattr(import_module(module) if module else skvar, name)()
+        call = ast.parse(f"f({rest}" if parenthesis else "f()", mode="eval").body
+        given = {word.arg: ast.literal_eval(word.value) for word in call.keywords}
+        taken = {key: general[key] for key in general if key in made.get_params()}
+        return made.set_params(**(taken | given))
+    except (AttributeError, SyntaxError) as error:
+        raise ValueError(
+            f"--estimators {spec!r} is not understood ({error}); pass some of "
+            f"{[*baselines(), *FORECASTERS]}, or the path of a class, with parameters "
+            "as 'name=value' in parentheses."
+        ) from error
+
+
+if __name__ == "__main__":
+    main()

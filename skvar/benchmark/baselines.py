@@ -1,0 +1,201 @@
+"""Forecasters that every other one has to beat."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import pandas as pd
+from sktime.forecasting.base import BaseForecaster
+
+from .._tables import as_frame
+from .._var_algebra import run, var_model
+from ..forecasting import SAMoVARForecaster
+
+_BLOCK = 256
+
+
+def baselines(lags: int = 96) -> dict[str, BaseForecaster]:
+    """Last value, seasonal naive, classical VAR and direct ridge regression.
+
+    Parameters
+    ----------
+    lags : int, default=96
+        Rows of history that the ridge regression sees. The VAR has at most 24 lags.
+
+    Returns
+    -------
+    dict of str to forecaster
+        Unfitted, for `benchmark`.
+
+    Examples
+    --------
+    >>> from skvar.benchmark import baselines
+    >>> list(baselines())
+    ['last value', 'seasonal naive', 'VAR', 'ridge']
+    """
+    ridge = SAMoVARForecaster(lags, n_layers=0, static_path="ridge", random_state=0)
+    return {
+        "last value": SeasonalNaive(season=1),
+        "seasonal naive": SeasonalNaive(),
+        "VAR": ClassicalVAR(),
+        "ridge": ridge,
+    }
+
+
+class _AfterManyRows(BaseForecaster):
+    """A forecaster that `_rolling` makes: from a table, after many of its rows."""
+
+    _tags = {
+        "authors": "skvar developers",
+        "maintainers": "skvar developers",
+        "capability:multivariate": True,
+        "capability:exogenous": False,
+        "capability:insample": False,
+        "capability:update": True,
+        "y_inner_mtype": "pd.DataFrame",
+        "requires-fh-in-fit": False,
+    }
+    _config = {"remember_data": False}
+    _y = _X = None
+
+    def _fit(self, y, X=None, fh=None):
+        self._known = y
+        self._estimate(y.to_numpy(dtype=float))
+        return self
+
+    def _update(self, y, X=None, update_params=True):
+        self._known = y.combine_first(self._known)
+        if update_params:
+            self._estimate(self._known.to_numpy(dtype=float))
+        return self
+
+    def _predict(self, fh, X=None):
+        steps = fh.to_relative(self.cutoff).to_numpy().astype(int)
+        last = self._known.index.get_indexer(self.cutoff)
+        [values] = self._rolling(self._known, last, steps.max())
+        index = fh.to_absolute_index(self.cutoff)
+        return pd.DataFrame(values[0, steps - 1], index, self._known.columns)
+
+    def _rolling(self, Y, ends, steps) -> Iterator[np.ndarray]:
+        values = as_frame(Y, "Y").to_numpy()
+        for some in np.split(ends, range(_BLOCK, len(ends), _BLOCK)):
+            yield self._after(values, some[:, np.newaxis], steps)
+
+
+class SeasonalNaive(_AfterManyRows):
+    """Repeat the last season.
+
+    As sktime's ``NaiveForecaster(sp=season)``, but for all test windows at once.
+
+    Parameters
+    ----------
+    season : int, optional
+        Rows in a season; in `benchmark` that of the data, else 1.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from skvar.benchmark import SeasonalNaive
+    >>> SeasonalNaive(2).fit(pd.Series([1.0, 2.0, 3.0])).predict([1, 2, 3]).tolist()
+    [2.0, 3.0, 2.0]
+    """
+
+    def __init__(self, season=None):
+        self.season = season
+        super().__init__()
+
+    def _estimate(self, values):
+        if len(values) < self._n_rows():
+            raise ValueError(
+                f"y has {len(values)} row(s), fewer than season={self.season}; pass "
+                "more rows or lower season."
+            )
+
+    def _after(self, values, ends, steps):
+        n_rows = self._n_rows()
+        return values[ends + 1 - n_rows + np.arange(steps) % n_rows]
+
+    def _n_rows(self) -> int:
+        return 1 if self.season is None else self.season
+
+    @classmethod
+    def get_test_params(cls, parameter_set="default"):
+        """Settings for sktime's test suite.
+
+        Parameters
+        ----------
+        parameter_set : str
+            Ignored.
+
+        Returns
+        -------
+        list of dict
+        """
+        return [{}, {"season": 3}]
+
+
+class ClassicalVAR(_AfterManyRows):
+    """VAR by least squares with statsmodels, its order by Schwarz's criterion.
+
+    As sktime's ``VAR(maxlags, ic="bic")``, which forecasts after the rows of fit only,
+    but for all test windows at once.
+
+    Parameters
+    ----------
+    max_lags : int, default=24
+        Highest order tried.
+
+    Examples
+    --------
+    >>> from skvar.benchmark import ClassicalVAR
+    >>> from skvar.datasets import make_var
+    >>> simulated = make_var(500, order=2, random_state=0)
+    >>> ClassicalVAR().fit(simulated.series).matrices_.shape
+    (2, 3, 3)
+    """
+
+    _tags = {"python_dependencies": "statsmodels"}
+
+    def __init__(self, max_lags=24):
+        self.max_lags = max_lags
+        super().__init__()
+
+    def _estimate(self, values):
+        self.intercept_, self.matrices_ = _least_squares(values, self.max_lags)
+
+    def _after(self, values, ends, steps):
+        order, n_series = self.matrices_.shape[:2]
+        start = values[ends + 1 - order + np.arange(order)].swapaxes(0, 1)
+        inflow = np.broadcast_to(self.intercept_, (steps, len(ends), n_series))
+        return run(self.matrices_, start, inflow).swapaxes(0, 1)
+
+    @classmethod
+    def get_test_params(cls, parameter_set="default"):
+        """Settings for sktime's test suite.
+
+        Parameters
+        ----------
+        parameter_set : str
+            Ignored.
+
+        Returns
+        -------
+        list of dict
+        """
+        return [{"max_lags": 2}, {"max_lags": 1}]
+
+
+def _least_squares(values: np.ndarray, max_lags: int) -> tuple[np.ndarray, np.ndarray]:
+    """Intercept (n_series,) and matrices (order, n_series, n_series), at least one."""
+    n_series = values.shape[1]
+    model = var_model()
+    if n_series > 1:
+        fitted = model.VAR(values).fit(maxlags=max_lags, ic="bic")
+        intercept, matrices = fitted.intercept, fitted.coefs
+    else:
+        from statsmodels.tsa.ar_model import ar_select_order
+
+        chosen = ar_select_order(values[:, 0], max_lags, ic="bic")
+        intercept, matrices = np.split(chosen.model.fit().params, [1])
+    if not len(matrices):
+        matrices = np.zeros((1, n_series, n_series))
+    return intercept, matrices.reshape(-1, n_series, n_series)
