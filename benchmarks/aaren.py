@@ -2,12 +2,12 @@
 
 What Feng et al. (2024, arXiv:2405.13956) compare. "cost": time and memory of a new
 token after N others, of N tokens one by one, and of a training pass on N of them; times
-are medians, compared within one run. "forecasting": test errors on ETTh1, whose rows
-are those of accuracy.py. "classification": accuracies on series that sktime brings, in
+are medians, compared within one run. "forecasting": test errors on ETTh1, on the
+rows of skvar.benchmark. "classification": accuracies on series that sktime brings, in
 whole and in part, with the nearest neighbour by dynamic time warping.
 
     python benchmarks/aaren.py --parts cost classification --save aaren.csv
-    python benchmarks/aaren.py --parts forecasting --data ETTh1.csv
+    python benchmarks/aaren.py --parts forecasting
     python benchmarks/aaren.py --draw aaren.csv docs/aaren.png
 """
 
@@ -24,7 +24,6 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 import torch
-from accuracy import read
 from sktime.classification.distance_based import KNeighborsTimeSeriesClassifier
 from sktime.datasets import (
     load_basic_motions,
@@ -37,6 +36,7 @@ from torch.nn import functional as F
 from tqdm import tqdm
 
 from skvar import AarenClassifier, AarenForecaster
+from skvar.datasets import fetch_ett
 from skvar.nn import Aaren
 
 # Powers of two just fill the Transformer's cache: its memory is the least there.
@@ -357,7 +357,8 @@ def after_windows(forecaster, values: np.ndarray) -> np.ndarray:
 
 
 def forecasting(args) -> list[pd.DataFrame]:
-    values, training, end = read(args.data)
+    data = fetch_ett()
+    values, end = data.standardised().to_numpy(), data.validation_end
     kinds = {
         "Aaren": (AarenForecaster, {"static_path": None}),
         "Transformer": (TransformerForecaster, {"static_path": None}),
@@ -376,7 +377,7 @@ def forecasting(args) -> list[pd.DataFrame]:
             LAGS,
             horizon=horizon,
             token_length=TOKEN_LENGTH,
-            validation_fraction=1 - training / end,
+            validation_fraction=1 - data.training_end / end,
             random_state=seed,
             **options,
         )
@@ -486,7 +487,6 @@ PARTS = {part.__name__: part for part in (cost, forecasting, classification)}
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
-    parser.add_argument("--data", help="ETTh1.csv, as published")
     parser.add_argument("--horizons", nargs="+", type=int, default=[336])
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--d-model", type=int, default=64, help="for cost")
@@ -500,8 +500,6 @@ def main() -> None:
     if args.draw:
         draw(pd.read_csv(args.draw[0]), args.draw[1])
         return
-    if "forecasting" in args.parts and not args.data:
-        parser.error("forecasting needs --data ETTh1.csv")
     torch.set_num_threads(1)
     for part in args.parts:
         start = time.perf_counter()

@@ -1,17 +1,15 @@
 """Time of extracting VAR matrices, against a loop of autograd Jacobians.
 
-python benchmarks/extraction.py ETTh1.csv
+python benchmarks/extraction.py
 """
 
-import argparse
 import time
 
 import pandas as pd
 import torch
 
 from skvar import LinearAttentionVAR, SAMoVARForecaster
-
-MONTH = 30 * 24
+from skvar.datasets import fetch_ett
 
 
 def jacobian_seconds(forecaster, table: pd.DataFrame, n_windows: int) -> float:
@@ -27,12 +25,10 @@ def jacobian_seconds(forecaster, table: pd.DataFrame, n_windows: int) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("csv", help="ETTh1.csv as published, with a column 'date'")
-    args = parser.parse_args()
     torch.set_num_threads(1)
-    table = pd.read_csv(args.csv, index_col="date", parse_dates=True).asfreq("h")
-    training, test = table.iloc[:1500], table.iloc[16 * MONTH :]
+    data = fetch_ett()
+    table, end = data.series[: data.test_end], data.validation_end
+    training, test = table.iloc[:1500], table.iloc[end:]
     fit = {"max_epochs": 1, "early_stopping": False, "random_state": 0}
     for forecaster in (
         LinearAttentionVAR(96, **fit),
@@ -50,7 +46,7 @@ def main() -> None:
             "Jacobians"
         )
     forecaster = SAMoVARForecaster(1024, horizon=96, **fit).fit(training)
-    rows = table.iloc[16 * MONTH - 1024 : 20 * MONTH - 96]
+    rows = table.iloc[end - 1024 : -96]
     start = time.perf_counter()
     matrices = forecaster.var_matrices(rows)
     print(

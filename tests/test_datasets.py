@@ -1,16 +1,28 @@
-"""Simulated series obey the matrices that they come with."""
+"""Published tables and their splits; simulated ones obey the matrices they have."""
+
+import gzip
+import hashlib
+import io
+import sys
+import threading
+from dataclasses import replace
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
+import pandas as pd
 import pytest
 from statsmodels.tsa.api import VAR
 from statsmodels.tsa.vector_ar.var_model import VARProcess
 
+from skvar import datasets
 from skvar.datasets import (
     make_drifting_var,
     make_switching_var,
     make_var,
     make_var_tasks,
 )
+from skvar.datasets.published import SOURCES
 
 MAKERS = {
     "static": lambda **k: make_var(order=2, **k),
@@ -138,3 +150,206 @@ def test_tasks_draw_their_orders():
 def test_bad_arguments_are_named(make, arguments, named):
     with pytest.raises((ValueError, TypeError), match=named):
         make(**arguments)
+
+
+ENDS = {
+    "ETTh1": (17420, 8640, 11520, 14400),
+    "ETTm2": (69680, 34560, 46080, 57600),
+    "Weather": (52696, 36887, 42157, 52696),
+    "Electricity": (26304, 18412, 21044, 26304),
+    "Traffic": (17544, 12280, 14036, 17544),
+    "Exchange": (7588, 5311, 6071, 7588),
+    "ILI": (966, 676, 773, 966),
+    "Solar": (52560, 36792, 42048, 52560),
+    "PEMS03": (26208, 15724, 20966, 26208),
+    "PEMS08": (17856, 10713, 14284, 17856),
+}
+
+
+@pytest.mark.parametrize("name", ENDS)
+def test_published_splits(name):
+    n_rows, *ends = ENDS[name]
+    assert SOURCES[name].ends(n_rows) == tuple(ends)
+
+
+def test_sources_are_complete():
+    assert len(SOURCES) == 14
+    for source in SOURCES.values():
+        kind, checksum = source.checksum.split(":")
+        assert len(bytes.fromhex(checksum)) == {"sha256": 32, "md5": 16}[kind]
+        assert source.url.startswith("https://")
+
+
+def test_published_tables_that_are_there(reference_dir, monkeypatch):
+    monkeypatch.setenv("SKVAR_DATA_HOME", str(reference_dir / "data"))
+    ett = datasets.fetch_ett()
+    raw = np.loadtxt(
+        reference_dir / "data" / "ETTh1.csv", str, delimiter=",", skiprows=1
+    )
+    # The parser of pandas is right to a few units in the last place.
+    np.testing.assert_allclose(ett.series, raw[:, 1:].astype(float), rtol=1e-14)
+    assert ett.series.index[-1] == pd.Timestamp(raw[-1, 0])
+    assert ett.series.index.freq == "h"
+    assert ett.training.index[-1] == pd.Timestamp("2017-06-25 23:00")
+    assert (len(ett.training), len(ett.validation), len(ett.test)) == (8640, 2880, 2880)
+    rates = datasets.fetch_exchange_rate(data_home=reference_dir / "data")
+    assert rates.series.shape == (7588, 8)
+    assert rates.series.iloc[0, 0] == 0.7855
+
+
+@pytest.fixture
+def server(tmp_path, monkeypatch):
+    """A folder served by HTTP, whose files replace the published ones."""
+    folder = tmp_path / "served"
+    folder.mkdir()
+    handler = partial(SimpleHTTPRequestHandler, directory=folder)
+    monkeypatch.setattr(SimpleHTTPRequestHandler, "log_message", lambda *_: None)
+    monkeypatch.setenv("SKVAR_DATA_HOME", str(tmp_path / "home"))
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as http:
+        threading.Thread(target=http.serve_forever, daemon=True).start()
+
+        def serve(name, file, content, checksum=None):
+            (folder / file).write_bytes(content)
+            found = hashlib.sha256(content).hexdigest()
+            source = replace(
+                SOURCES[name],
+                url=f"http://127.0.0.1:{http.server_port}/{file}?download=1",
+                checksum=f"sha256:{checksum or found}",
+            )
+            monkeypatch.setitem(SOURCES, name, source)
+            return folder / file
+
+        yield serve
+        http.shutdown()
+
+
+def test_a_table_is_downloaded_once(server, tmp_path):
+    lines = [f"2002-01-{day:02d} 00:00:00,{day},{-day}" for day in range(1, 31)]
+    content = "\r\n".join(["date,% ILI,OT", *lines])
+    served = server("ILI", "national_illness.csv", content.encode())
+    first = datasets.fetch_illness()
+    served.unlink()
+    second = datasets.fetch_illness()
+    pd.testing.assert_frame_equal(first.series, second.series)
+    assert first.series.columns.tolist() == ["% ILI", "OT"]
+    assert first.series.index.freq == "D"
+    assert (first.training_end, first.validation_end, first.test_end) == (21, 24, 30)
+    assert (first.name, first.season) == ("ILI", 52)
+    assert [path.name for path in (tmp_path / "home").iterdir()] == [
+        "national_illness.csv"
+    ]
+
+
+def test_other_files(server):
+    numbers = np.arange(60.0).reshape(20, 3)
+    text = "\n".join(",".join(map(str, row)) for row in numbers)
+    server("Solar", "solar_AL.txt.gz", gzip.compress(text.encode()))
+    np.testing.assert_array_equal(datasets.fetch_solar().series, numbers)
+    file = io.BytesIO()
+    np.savez(file, data=np.stack([numbers, -numbers], axis=-1))
+    server("PEMS08", "PEMS08.npz", file.getvalue())
+    pems = datasets.fetch_pems("PEMS08")
+    np.testing.assert_array_equal(pems.series, numbers)
+    assert (pems.training_end, pems.validation_end, pems.season) == (12, 16, 288)
+    days = [1, 2, 2, 3, 4, 5, 6, 7, 8, 9]
+    text = "\n".join(["date,a", *(f"2020-01-{day:02d},{day}" for day in days)])
+    server("Weather", "weather.csv", text.encode())
+    weather = datasets.fetch_weather().series
+    assert weather.index.equals(pd.RangeIndex(10))
+    assert weather["a"].tolist() == days
+
+
+def test_a_download_with_another_checksum_is_refused(server, tmp_path):
+    server("Traffic", "traffic.csv", b"a,b\n1,2\n", checksum="0" * 64)
+    with pytest.raises(ValueError, match="hash"):
+        datasets.fetch_traffic()
+    assert not list((tmp_path / "home").iterdir())
+
+
+def test_offline(server, tmp_path):
+    served = server("Electricity", "electricity.csv", b"a,b\n1,2\n")
+    served.unlink()
+    with pytest.raises(ConnectionError, match=r"electricity.csv is not there, .* SKV"):
+        datasets.fetch_electricity()
+    (tmp_path / "home" / "electricity.csv").write_text("partial")
+    with pytest.raises(ConnectionError, match=r"electricity.csv has another checksum"):
+        datasets.fetch_electricity()
+    assert (tmp_path / "home" / "electricity.csv").read_text() == "partial"
+
+
+def test_pooch_is_asked_for(monkeypatch):
+    monkeypatch.setitem(sys.modules, "pooch", None)
+    with pytest.raises(ImportError, match="pip install"):
+        datasets.fetch_ett()
+
+
+@pytest.mark.parametrize("fetch", [datasets.fetch_ett, datasets.fetch_pems])
+def test_unknown_tables(fetch):
+    with pytest.raises(ValueError, match="name must be one of .* not 'Oracle'"):
+        fetch("Oracle")
+
+
+def test_split_series():
+    table = pd.DataFrame({"a": np.arange(10.0), "b": 1.0})
+    split = datasets.split_series(table, training=0.5, test=0.3)
+    assert split.training["a"].tolist() == [0, 1, 2, 3, 4]
+    assert split.validation["a"].tolist() == [5, 6]
+    assert split.test["a"].tolist() == [7, 8, 9]
+    standard = split.standardised()
+    np.testing.assert_allclose(standard["a"], (np.arange(10) - 2) / np.sqrt(2))
+    assert (standard["b"] == 0).all()
+    shorter = datasets.SplitSeries("a", table, 5, 5, 8)
+    assert len(shorter.standardised()) == 8
+    assert shorter.validation.empty
+
+
+@pytest.mark.parametrize(
+    ("freq", "season"),
+    [
+        ("15min", 96),
+        ("h", 24),
+        ("D", 7),
+        ("W", 52),
+        ("MS", 12),
+        ("QS", 4),
+        ("YS", 1),
+        ("12h", 2),
+    ],
+)
+def test_seasons(freq, season):
+    for index in (
+        pd.date_range("2001-01-01", periods=30, freq=freq),
+        pd.period_range("2001-01-01", periods=30, freq=freq.replace("S", "")),
+    ):
+        table = pd.DataFrame({"a": np.arange(30.0)}, index)
+        assert datasets.split_series(table).season == season
+    assert datasets.split_series(table.reset_index(drop=True)).season == 1
+    assert datasets.split_series(table, season=3).season == 3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"training": 0}, "training=0 is not a share"),
+        ({"test": 1}, "test=1 is not a share"),
+        ({"training": 0.7, "test": 0.5}, "exceed the whole"),
+        ({"training": 0.01}, "training_end == 0"),
+        ({"test": 0.01}, "must hold"),
+        ({"season": 0}, "season == 0"),
+    ],
+)
+def test_bad_splits(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        datasets.split_series(np.arange(20.0), **arguments)
+
+
+@pytest.mark.parametrize("ends", [(6, 5, 8), (5, 8, 8), (5, 6, 11)])
+def test_bounds_out_of_order(ends):
+    with pytest.raises(ValueError, match=r"training_end <= validation_end < test_end"):
+        datasets.SplitSeries("a", pd.DataFrame({"a": np.arange(10.0)}), *ends)
+
+
+def test_values_that_are_missing():
+    with pytest.raises(ValueError, match="series holds NaN"):
+        datasets.split_series([1.0, np.nan, 2.0])

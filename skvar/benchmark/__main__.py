@@ -33,18 +33,17 @@ def main(arguments: list[str] | None = None) -> None:
     try:
         import_module("matplotlib")  # missed now, not after hours
         data = [_data(name) for name in args.data]
-        estimators = _estimators(args)
+        results = benchmark(
+            _estimators(args),
+            data,
+            args.horizons,
+            seeds=range(args.seeds),
+            stride=args.stride,
+            results=args.results,
+            n_jobs=args.jobs,
+        )
     except (ImportError, OSError, ValueError) as error:
         parser.error(str(error))
-    results = benchmark(
-        estimators,
-        data,
-        args.horizons,
-        seeds=range(args.seeds),
-        stride=args.stride,
-        results=args.results,
-        n_jobs=args.jobs,
-    )
     for measure in ("MSE", "MAE", "fit_seconds"):
         print(f"\n{measure}\n\n{markdown(results, measure)}")
     picture = Path(args.results).with_suffix(".png")
@@ -88,7 +87,7 @@ def _parser() -> argparse.ArgumentParser:
         help="CSV files of your own (70, 10 and 20 %% of their rows to train, validate "
         f"and test), or of: {', '.join(SOURCES)}",
     )
-    parser.add_argument("--horizons", nargs="+", type=int, default=[96])
+    parser.add_argument("--horizons", nargs="+", type=count, default=[96])
     parser.add_argument(
         "--estimators",
         nargs="+",
@@ -96,13 +95,22 @@ def _parser() -> argparse.ArgumentParser:
         "parentheses, 'SAMoVARForecaster(n_layers=2)'; those of sktime have their "
         "modules before them, 'sktime.forecasting.theta.ThetaForecaster(sp=24)'",
     )
-    parser.add_argument("--lags", type=int, default=96, help="rows of history seen")
-    parser.add_argument("--max-epochs", type=int, help="of every network")
-    parser.add_argument("--seeds", type=int, default=3, help="number of seeds")
-    parser.add_argument("--stride", type=int, default=1, help="rows between forecasts")
+    parser.add_argument("--lags", type=count, default=96, help="rows of history seen")
+    parser.add_argument("--max-epochs", type=count, help="of every network")
+    parser.add_argument("--seeds", type=count, default=3, help="number of seeds")
+    parser.add_argument(
+        "--stride", type=count, default=1, help="rows between forecasts"
+    )
     parser.add_argument("--jobs", type=int, help="processes")
     parser.add_argument("--results", default="benchmark.csv", help="CSV file to go on")
     return parser
+
+
+def count(text: str) -> int:
+    """A whole number of at least 1."""
+    if int(text) < 1:
+        raise ValueError
+    return int(text)
 
 
 def _data(name: str) -> SplitSeries:
@@ -134,10 +142,12 @@ def _forecaster(spec: str, general: dict) -> BaseForecaster:
     try:
         made = getattr(import_module(module) if module else skvar, name)()
         call = ast.parse(f"f({rest}" if parenthesis else "f()", mode="eval").body
+        if call.args:
+            raise SyntaxError(f"{ast.unparse(call.args[0])} has no name")
         given = {word.arg: ast.literal_eval(word.value) for word in call.keywords}
         taken = {key: general[key] for key in general if key in made.get_params()}
         return made.set_params(**(taken | given))
-    except (AttributeError, SyntaxError) as error:
+    except (AttributeError, SyntaxError, TypeError) as error:
         raise ValueError(
             f"--estimators {spec!r} is not understood ({error}); pass some of "
             f"{[*baselines(), *FORECASTERS]}, or the path of a class, with parameters "

@@ -1,6 +1,7 @@
 """Cells of a benchmark, run one by one and kept."""
 
 import hashlib
+import numbers
 import os
 import time
 import warnings
@@ -13,6 +14,7 @@ import joblib
 import numpy as np
 import pandas as pd
 from sklearn.exceptions import FitFailedWarning
+from sklearn.utils import check_scalar
 from sktime.forecasting.base import BaseForecaster
 from torch import nn
 from tqdm.auto import tqdm
@@ -56,7 +58,7 @@ def benchmark(
     data: SplitSeries | Iterable[SplitSeries],
     horizons: int | Sequence[int],
     *,
-    seeds: Sequence[int] = (0, 1, 2),
+    seeds: int | Sequence[int] = (0, 1, 2),
     stride: int = 1,
     refit: bool = True,
     results=None,
@@ -82,7 +84,7 @@ def benchmark(
         From `skvar.datasets`.
     horizons : int or sequence of int
         Rows to forecast.
-    seeds : sequence of int, default=(0, 1, 2)
+    seeds : int or sequence of int, default=(0, 1, 2)
         Values of ``random_state``.
     stride : int, default=1
         Forecast after every so many rows; more than 1 for slow forecasters.
@@ -114,8 +116,8 @@ def benchmark(
     TypeError
         If an estimator is not a forecaster, or data not a SplitSeries.
     ValueError
-        If names occur twice, a horizon exceeds the test rows, or the file holds
-        something else.
+        If something is asked for twice, a horizon exceeds the test rows, or the file
+        holds something else.
     filelock.Timeout
         If another benchmark writes to the same file.
 
@@ -238,29 +240,23 @@ class _Cell:
 
 def _cells(estimators, data, horizons, seeds, stride, refit) -> list[_Cell]:
     """Every cell in the order of the table, checked before the first is run."""
+    _check_estimators(estimators)
+    check_scalar(stride, "stride", numbers.Integral, min_val=1)
     data = [data] if isinstance(data, SplitSeries) else list(data)
-    horizons = [int(horizon) for horizon in np.atleast_1d(horizons)]
-    seeds = [int(seed) for seed in seeds]
     for some in data:
         if not isinstance(some, SplitSeries):
             raise TypeError(
                 f"data holds a {type(some).__name__}; pass tables with their splits, "
                 "from skvar.datasets.fetch_... or skvar.datasets.split_series."
             )
-    for name, forecaster in estimators.items():
-        if not isinstance(forecaster, BaseForecaster):
-            raise TypeError(
-                f"estimators[{name!r}] is a {type(forecaster).__name__}, not an "
-                "instance of a forecaster of skvar or sktime."
-            )
-    names = [some.name for some in data]
-    for argument, values in (("data", names), ("horizons", horizons), ("seeds", seeds)):
+    horizons, seeds = _whole(horizons, "horizons"), _whole(seeds, "seeds")
+    for argument, values in (
+        ("data", [some.name for some in data]),
+        ("horizons", horizons),
+        ("seeds", seeds),
+    ):
         if not values or len(set(values)) < len(values):
             raise ValueError(f"{argument} is empty or holds something twice: {values}.")
-    if not estimators:
-        raise ValueError("estimators is empty; pass at least one forecaster.")
-    if stride < 1:
-        raise ValueError(f"stride={stride} must be at least 1.")
     for some in data:
         n_rows = some.test_end - some.validation_end
         if not 0 < min(horizons) <= max(horizons) <= n_rows:
@@ -284,6 +280,27 @@ def _cells(estimators, data, horizons, seeds, stride, refit) -> list[_Cell]:
         for name, forecaster in estimators.items()
         for seed in (seeds if _unseeded(forecaster) else [None])
     ]
+
+
+def _check_estimators(estimators: Mapping[str, BaseForecaster]) -> None:
+    if not isinstance(estimators, Mapping) or not estimators:
+        raise TypeError(
+            f"estimators is {estimators!r}; pass a dictionary of at least one "
+            "forecaster by the name of its row."
+        )
+    for name, forecaster in estimators.items():
+        if not isinstance(forecaster, BaseForecaster):
+            raise TypeError(
+                f"estimators[{name!r}] is {forecaster!r}, not an instance of a "
+                "forecaster of skvar or sktime."
+            )
+
+
+def _whole(values, name: str) -> list[int]:
+    values = np.atleast_1d(values)
+    if len(values) and not np.issubdtype(values.dtype, np.integer):
+        raise ValueError(f"{name} must be whole numbers, not {values.tolist()}.")
+    return values.tolist()
 
 
 def _rolls(forecaster: BaseForecaster) -> bool:
@@ -451,7 +468,7 @@ def _write(rows: Iterable[dict[str, str]], results) -> None:
 def _typed(rows: list[dict[str, str]]) -> pd.DataFrame:
     table = pd.DataFrame(rows, columns=COLUMNS)
     for name in ("MSE", "MAE", "fit_seconds", "predict_seconds"):
-        table[name] = pd.to_numeric(table[name], errors="coerce")
+        table[name] = table[name].replace("", "nan").astype(float)
     for name in ("lags", "horizon", "seed", "n_parameters", "n_windows", "stride"):
-        table[name] = pd.to_numeric(table[name], errors="coerce").astype("Int64")
+        table[name] = pd.to_numeric(table[name].replace("", None)).astype("Int64")
     return table

@@ -554,7 +554,7 @@ def _retrieve(source: _Source, data_home) -> Path:
         base_url="",
         registry={source.file: source.checksum},
         urls={source.file: source.url},
-        retry_if_failed=2,
+        retry_if_failed=1,
     )
     try:
         return Path(files.fetch(source.file, progressbar=True))

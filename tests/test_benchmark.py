@@ -1,0 +1,468 @@
+"""Benchmarks: errors, baselines, files of results, the command."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from filelock import FileLock, Timeout
+from sklearn.exceptions import FitFailedWarning
+from sktime.forecasting.naive import NaiveForecaster
+from sktime.utils.estimator_checks import parametrize_with_checks
+from statsmodels.tsa.api import VAR
+
+from skvar import ITransformerForecaster, LinearAttentionVAR, SAMoVARForecaster
+from skvar.benchmark import (
+    ClassicalVAR,
+    SeasonalNaive,
+    baselines,
+    benchmark,
+    summarise,
+)
+from skvar.benchmark.__main__ import main, markdown
+from skvar.datasets import SplitSeries, make_var, split_series
+
+# sktime announces a default of its next version.
+pytestmark = pytest.mark.filterwarnings("ignore:The default of config:FutureWarning")
+QUICK = {"max_epochs": 1, "d_model": 8, "n_heads": 2}
+
+
+@pytest.fixture(scope="module")
+def data():
+    series = make_var(200, n_series=2, spectral_radius=0.9, random_state=0).series
+    return SplitSeries("simulated", 5 + 3 * series, 120, 150, 190, season=4)
+
+
+def errors_by_hand(forecaster, data, horizon, stride=1):
+    """MSE and MAE of one forecast after the other, each from the table before it."""
+    known = data.series[: data.training_end]
+    table = (data.series - known.mean()) / known.std(ddof=0)
+    forecaster = forecaster.clone().fit(table[: data.validation_end], fh=[horizon])
+    errors = [
+        forecaster.predict(table[:end]).to_numpy() - table[end : end + horizon]
+        for end in range(data.validation_end, data.test_end - horizon + 1, stride)
+    ]
+    return np.square(errors).mean(), np.abs(errors).mean(), len(errors)
+
+
+@pytest.mark.parametrize("stride", [1, 7])
+def test_errors_are_those_of_every_window(data, stride):
+    forecaster = SAMoVARForecaster(6, horizon=3, n_layers=0, random_state=0)
+    expected = errors_by_hand(forecaster, data, 3, stride)
+    table = benchmark({"one": forecaster}, data, 3, stride=stride, verbose=0)
+    [row] = table.itertuples()
+    assert row.n_windows == expected[2] == len(range(38)[::stride])
+    # The network computes in single precision.
+    np.testing.assert_allclose([row.MSE, row.MAE], expected[:2], rtol=1e-5)
+    assert (row.data, row.estimator, row.lags, row.horizon) == (
+        "simulated",
+        "one",
+        6,
+        3,
+    )
+
+
+def test_a_trained_horizon_is_fed_back(data):
+    forecaster = LinearAttentionVAR(2, horizon=1, n_layers=0, alpha=0, random_state=0)
+    known = data.standardised()[:150].to_numpy()
+    fitted = VAR(known).fit(2)
+    values = data.standardised().to_numpy()
+    squares = [
+        np.square(fitted.forecast(values[:end], 5) - values[end : end + 5]).mean()
+        for end in range(150, 186)
+    ]
+    table = benchmark({"one": forecaster}, data, 5, verbose=0)
+    assert table["MSE"].item() == pytest.approx(np.mean(squares), rel=1e-5)
+
+
+@parametrize_with_checks([ClassicalVAR, SeasonalNaive])
+def test_sktime_contract(obj, test_name):
+    from sktime.utils.estimator_checks import check_estimator
+
+    check_estimator(obj, tests_to_run=test_name, raise_exceptions=True, verbose=False)
+
+
+@pytest.mark.parametrize("refit", [True, False])
+def test_seasonal_naive_is_that_of_sktime(data, refit):
+    estimators = {
+        "ours": SeasonalNaive(),
+        "theirs": NaiveForecaster(sp=4),
+        "our last": SeasonalNaive(1),
+        "their last": NaiveForecaster(),
+    }
+    table = benchmark(estimators, data, 6, refit=refit, verbose=0)
+    errors = table.set_index("estimator")[["MSE", "MAE", "n_windows"]].astype(float)
+    for ours, theirs in (("ours", "theirs"), ("our last", "their last")):
+        np.testing.assert_allclose(errors.loc[ours], errors.loc[theirs], rtol=1e-12)
+    assert errors["MSE"]["ours"] != errors["MSE"]["our last"]
+    assert table["refit"].tolist() == [str(r) for r in (False, refit, False, refit)]
+
+
+@pytest.mark.parametrize("n_series", [1, 2])
+def test_classical_var_is_that_of_statsmodels(n_series):
+    made = make_var(300, n_series=n_series, order=3, intercept=1.0, random_state=3)
+    table = made.series.to_numpy()
+    forecaster = ClassicalVAR(6).fit(table)
+    assert 1 <= len(forecaster.matrices_) <= 6
+    if n_series > 1:
+        theirs = VAR(table).fit(maxlags=6, ic="bic")
+        expected = [theirs.forecast(table[:end], 5) for end in (100, 300)]
+    else:
+        order = len(forecaster.matrices_)
+        rows = np.lib.stride_tricks.sliding_window_view(table[:, 0], order + 1)
+        design = np.column_stack([np.ones(len(rows)), rows[:, -2::-1]])
+        weights = np.linalg.lstsq(design, rows[:, -1], rcond=None)[0]
+        expected = []
+        for end in (100, 300):
+            path = list(table[:end, 0])
+            for _ in range(5):
+                path.append(weights[0] + weights[1:] @ path[: -order - 1 : -1])
+            expected.append(np.array(path[-5:])[:, np.newaxis])
+    [ours] = forecaster._rolling(table, np.array([99, 299]), 5)
+    np.testing.assert_allclose(ours, expected, rtol=1e-8)
+    np.testing.assert_allclose(forecaster.predict(range(1, 6)), expected[1], rtol=1e-8)
+
+
+def test_classical_var_of_noise_is_its_mean():
+    table = np.random.default_rng(0).normal(size=(300, 2))
+    forecast = ClassicalVAR().fit(table).predict([1, 9])
+    np.testing.assert_allclose(forecast, [table.mean(axis=0)] * 2, rtol=1e-8)
+
+
+def test_baselines_are_four():
+    known = baselines(lags=7)
+    assert list(known) == ["last value", "seasonal naive", "VAR", "ridge"]
+    assert known["ridge"].lags == 7
+
+
+def test_what_depends_on_the_cell(data):
+    estimators = {
+        "seeded": SAMoVARForecaster(6, **QUICK, refit=False, static_path=None),
+        "fixed": SAMoVARForecaster(6, **QUICK, refit=False, random_state=5),
+    }
+    table = benchmark(estimators, data, [2, 3], seeds=[5, 6], verbose=0)
+    assert table["seed"].isna().tolist() == [False, False, True] * 2
+    assert table["horizon"].tolist() == [2, 2, 2, 3, 3, 3]
+    seeded = estimators["seeded"].clone()
+    seeded.set_params(random_state=6, horizon=3, validation_fraction=30 / 150)
+    expected = errors_by_hand(seeded, data, 3)
+    found = table.query("horizon == 3 and seed == 6")
+    np.testing.assert_allclose(found[["MSE", "MAE"]], [expected[:2]], rtol=1e-5)
+    assert estimators["seeded"].random_state is None
+
+
+def test_parameters_are_counted(data):
+    estimators = {
+        "ridge": SAMoVARForecaster(6, n_layers=0, static_path="ridge"),
+        "by VAR": SAMoVARForecaster(6, n_layers=0, static_path="var", alpha=0),
+        "VAR": LinearAttentionVAR(3, n_layers=0),
+        "network": ITransformerForecaster(6, **QUICK, early_stopping=False),
+        "mix": ITransformerForecaster(
+            6, **QUICK, early_stopping=False, static_path="ridge"
+        ),
+        "naive": SeasonalNaive(),
+    }
+    table = benchmark(estimators, data, 5, seeds=[0], verbose=0)
+    count = table.set_index("estimator")["n_parameters"]
+    network = estimators["network"].clone().set_params(horizon=5).fit(data.series)
+    expected = sum(p.numel() for p in network.network_.parameters())
+    assert count["ridge"] == 5 * 6
+    assert count["by VAR"] == 2 * (4 * 2 + 1)
+    assert count["VAR"] == 2 * (3 * 2 + 1)
+    assert count["network"] == expected
+    assert count["mix"] == expected + 30
+    assert pd.isna(count["naive"])
+
+
+def test_results_do_not_depend_on_order_or_processes(data):
+    estimators = {
+        "a": SAMoVARForecaster(6, **QUICK, refit=False),
+        "b": ITransformerForecaster(6, **QUICK, refit=False),
+    }
+    measured = ["data", "estimator", "horizon", "seed", "MSE", "MAE"]
+    one = benchmark(estimators, data, [2, 3], seeds=[0, 1], verbose=0)[measured]
+    back = dict(reversed(estimators.items()))
+    other = benchmark(back, data, [3, 2], seeds=[1, 0], n_jobs=2, verbose=0)[measured]
+    order = ["horizon", "estimator", "seed"]
+    pd.testing.assert_frame_equal(
+        one.sort_values(order, ignore_index=True),
+        other.sort_values(order, ignore_index=True),
+    )
+
+
+class Logged(SeasonalNaive):
+    """Writes a line to a file at every fit."""
+
+    def __init__(self, log, season=None):
+        self.log = log
+        super().__init__(season)
+
+    def _estimate(self, values):
+        with open(self.log, "a") as file:
+            file.write("fit\n")
+        super()._estimate(values)
+
+    @property
+    def n_fits(self):
+        return Path(self.log).read_text().count("fit")
+
+
+def test_results_in_the_file_are_not_run_again(data, tmp_path):
+    path, logged = tmp_path / "new" / "results.csv", Logged(str(tmp_path / "log"))
+    whole = benchmark({"a": logged}, data, [1, 2], results=path, verbose=0)
+    assert logged.n_fits == 2
+    more = {"a": logged, "b": SeasonalNaive(1)}
+    table = benchmark(more, data, [2, 1, 3], results=path, verbose=0)
+    assert logged.n_fits == 3
+    assert table["horizon"].tolist() == [2, 2, 1, 1, 3, 3]
+    again = table.query("estimator == 'a' and horizon < 3").sort_values("horizon")
+    # Also seconds are those of the first run, to the last bit.
+    assert again.reset_index(drop=True).equals(whole)
+
+
+def test_other_settings_and_data_are_other_cells(data, tmp_path):
+    path, logged = tmp_path / "results.csv", Logged(str(tmp_path / "log"))
+    benchmark({"a": logged}, data, 1, results=path, verbose=0)
+    other = logged.clone().set_params(season=2)
+    table = benchmark({"a": other}, data, 1, results=path, verbose=0)
+    assert logged.n_fits == 2
+    assert len(table) == 1
+    moved = SplitSeries("simulated", data.series + 1e-9, 120, 150, 190, season=4)
+    longer = SplitSeries("simulated", data.series, 120, 150, 195, season=4)
+    for changed in (moved, longer):
+        benchmark({"a": logged}, changed, 1, results=path, verbose=0)
+    benchmark({"a": logged}, data, 1, stride=2, results=path, verbose=0)
+    assert logged.n_fits == 5
+    assert len(pd.read_csv(path)) == 5
+    benchmark({"a": logged}, data, 1, results=path, verbose=0)
+    assert logged.n_fits == 5
+
+
+def test_a_failure_costs_one_cell(data, tmp_path):
+    path = tmp_path / "results.csv"
+    estimators = {"long": SAMoVARForecaster(500), "short": SeasonalNaive()}
+    with pytest.warns(FitFailedWarning, match="long failed on simulated at horizon 2"):
+        table = benchmark(estimators, data, 2, seeds=[0], results=path, verbose=0)
+    assert table["MSE"].isna().tolist() == [True, False]
+    assert pd.read_csv(path)["estimator"].tolist() == ["short"]
+    assert summarise(table)["simulated", "mean"].isna().tolist() == [True, False]
+
+
+def test_a_second_writer_is_refused(data, tmp_path):
+    path = tmp_path / "results.csv"
+    with FileLock(f"{path}.lock"), pytest.raises(Timeout):
+        benchmark({"a": SeasonalNaive()}, data, 1, results=path, verbose=0)
+    benchmark({"a": SeasonalNaive()}, data, 1, results=path, verbose=0)
+
+
+@pytest.mark.parametrize("content", ["", "a,b\n1,2\n"])
+def test_a_file_of_others_is_left_alone(data, tmp_path, content):
+    path = tmp_path / "results.csv"
+    path.write_text(content)
+    with pytest.raises(ValueError, match="does not hold the columns of a benchmark"):
+        benchmark({"a": SeasonalNaive()}, data, 1, results=path, verbose=0)
+    assert path.read_text() == content
+
+
+@pytest.mark.parametrize(
+    ("changed", "error", "message"),
+    [
+        ({"estimators": {}}, TypeError, "estimators is {}; pass a dictionary"),
+        ({"estimators": {"a": SeasonalNaive}}, TypeError, r"estimators\['a'\] is <cl"),
+        ({"estimators": [SeasonalNaive()]}, TypeError, r"estimators is \[Seasonal"),
+        ({"data": []}, ValueError, "data is empty or holds something twice"),
+        ({"data": pd.DataFrame({"a": [1.0]})}, TypeError, "data holds a str"),
+        ({"data": ["ETTh1"]}, TypeError, "data holds a str"),
+        ({"horizons": []}, ValueError, "horizons is empty"),
+        ({"horizons": [1, 1]}, ValueError, "horizons is empty or holds something tw"),
+        ({"horizons": 41}, ValueError, r"horizons \[41\] must be between 1 and the 40"),
+        ({"horizons": 0}, ValueError, r"horizons \[0\] must be between 1"),
+        ({"horizons": 1.5}, ValueError, r"horizons must be whole numbers, not \[1.5\]"),
+        ({"seeds": []}, ValueError, "seeds is empty"),
+        ({"seeds": [1, 1]}, ValueError, "seeds is empty or holds something twice"),
+        ({"stride": 0}, ValueError, "stride == 0, must be >= 1"),
+    ],
+)
+def test_bad_arguments(data, changed, error, message):
+    given = {"estimators": {"a": SeasonalNaive()}, "data": data, "horizons": 1}
+    with pytest.raises(error, match=message):
+        benchmark(**(given | changed), verbose=0)
+
+
+KILLED = """
+import os, signal, sys
+sys.path.insert(0, {tests!r})
+from test_benchmark import killed_cells
+from skvar.benchmark import benchmark, running
+
+left = int(sys.argv[2])
+
+def strike(when):
+    global left
+    if when == sys.argv[1]:
+        left -= 1
+        if left == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+measure, replace, fsync = running._measure, os.replace, os.fsync
+
+def logged_measure(cell):
+    strike("before a cell")
+    with open("log", "a") as file:
+        file.write(cell.estimator + " " + str(cell.horizon) + "\\n")
+    row = measure(cell)
+    strike("after a cell")
+    return row
+
+def deadly_replace(*names):
+    strike("before the new file")
+    replace(*names)
+    strike("with the new file")
+
+def deadly_fsync(file):
+    if sys.argv[1] == "with half a file" and left == 1:
+        os.ftruncate(file, os.fstat(file).st_size // 2)
+    strike("with half a file")
+    fsync(file)
+
+running._measure = logged_measure
+running.os.replace, running.os.fsync = deadly_replace, deadly_fsync
+benchmark(**killed_cells(), results="results.csv", verbose=0)
+"""
+
+
+def killed_cells():
+    series = make_var(200, n_series=2, random_state=0).series
+    return {
+        "estimators": {f"s{season}": SeasonalNaive(season) for season in (1, 2, 3)},
+        "data": split_series(series, "some"),
+        "horizons": [1, 2],
+    }
+
+
+N_CELLS = 6
+
+
+def run_until_killed(folder, *arguments):
+    code = KILLED.format(tests=str(Path(__file__).parent))
+    return subprocess.run(
+        [sys.executable, "-c", code, *arguments], cwd=folder
+    ).returncode
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="there is no SIGKILL")
+@pytest.mark.parametrize(
+    ("when", "count"),
+    [
+        ("before a cell", 1),
+        ("after a cell", 3),
+        ("with half a file", 4),
+        ("before the new file", 1),
+        ("with the new file", 5),
+    ],
+)
+def test_a_killed_benchmark_loses_the_running_cell_at_most(when, count, tmp_path):
+    assert run_until_killed(tmp_path, when, str(count)) == -signal.SIGKILL
+    path = tmp_path / "results.csv"
+    before = pd.read_csv(path, dtype=str) if path.exists() else pd.DataFrame()
+    assert len(before) == count - (when != "with the new file")
+    assert run_until_killed(tmp_path, "never", "0") == 0
+    after = pd.read_csv(path, dtype=str)
+    assert len(after) == N_CELLS
+    assert not after.duplicated(["estimator", "horizon"]).any()
+    assert after[: len(before)].equals(before) or not len(before)
+    runs = pd.Series((tmp_path / "log").read_text().split("\n")[:-1])
+    assert runs.nunique() == N_CELLS
+    assert len(runs) <= N_CELLS + 1
+    table = benchmark(**killed_cells(), results=path, verbose=0)
+    fresh = benchmark(**killed_cells(), verbose=0)
+    assert table[["MSE", "MAE"]].equals(fresh[["MSE", "MAE"]])
+
+
+def test_summaries(data):
+    table = benchmark(
+        {"a": SAMoVARForecaster(6, **QUICK), "b": SeasonalNaive()},
+        data,
+        [1, 3],
+        seeds=[0, 1],
+        verbose=0,
+    )
+    means = summarise(table, "MAE")
+    of_a = table[table["estimator"] == "a"].set_index("horizon")["MAE"]
+    expected = [of_a[1].mean(), of_a[3].mean(), of_a.mean()]
+    np.testing.assert_allclose(means.loc["a"], expected)
+    assert means.index.tolist() == ["a", "b"]
+    lines = markdown(table, "MAE").splitlines()
+    assert lines[0].split("|")[2].strip() == "simulated 1"
+    first = lines[2].split("|")[2].strip()
+    assert first == f"{of_a[1].mean():.3f} ± {of_a[1].std():.3f}"
+    assert "±" not in lines[3]
+
+
+def test_command_on_a_file(tmp_path, monkeypatch, capsys, us_change):
+    monkeypatch.chdir(tmp_path)
+    us_change.to_timestamp().to_csv("mine.csv")
+    arguments = "--data mine.csv --horizons 4 8 --lags 8 --max-epochs 1 --seeds 1"
+    chosen = ["VAR", "LinearAttentionVAR(lags=4)", "SAMoVARForecaster"]
+    other = "sktime.forecasting.naive.NaiveForecaster(strategy='last', sp=2)"
+    main([*arguments.split(), "--estimators", *chosen, other])
+    printed = capsys.readouterr().out
+    assert "mine mean" in printed
+    assert all(f"| {name} " in printed for name in [*chosen, other])
+    table = pd.read_csv("benchmark.csv")
+    assert table["lags"].tolist()[1::4] == [4, 4]
+    assert "max_epochs=1" in table["settings"][2]
+    assert "sp=2" in table["settings"][3]
+    assert Path("benchmark.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--data", "nowhere.csv"], "neither a file nor one of ETTh1, "),
+        (["--estimators", "Forecaster"], "'Forecaster' is not understood"),
+        (["--estimators", "SAMoVARForecaster(8)"], "parameters as 'name=value'"),
+        (["--estimators", "SAMoVARForecaster(depth=2)"], "depth"),
+        (["--estimators", "SAMoVARForecaster(lags="], "is not understood"),
+        (["--estimators", "sktime.nothing.Forecaster"], "No module named"),
+        (["--estimators", "rolling_score"], "is not understood"),
+        (["--horizons", "9999"], "horizons"),
+        (["--lags", "0"], "lags"),
+    ],
+)
+def test_command_says_what_is_wrong(
+    arguments, message, tmp_path, monkeypatch, capsys, us_change
+):
+    monkeypatch.chdir(tmp_path)
+    us_change.to_timestamp().to_csv("mine.csv")
+    with pytest.raises(SystemExit):
+        main(["--data", "mine.csv", *arguments])
+    assert message in capsys.readouterr().err
+
+
+def test_command_reruns_a_small_table(reference_dir, tmp_path):
+    """One horizon, one epoch, every forecaster, on real data."""
+    arguments = "--data ETTh1 --horizons 24 --lags 48 --max-epochs 1 --seeds 1"
+    done = subprocess.run(
+        [sys.executable, "-m", "skvar.benchmark", *arguments.split(), "--stride", "24"],
+        cwd=tmp_path,
+        env={**os.environ, "SKVAR_DATA_HOME": str(reference_dir / "data")},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    table = pd.read_csv(tmp_path / "benchmark.csv").set_index("estimator")
+    assert len(table) == 10
+    assert all(f"| {name} " in done.stdout for name in table.index)
+    values = pd.read_csv(reference_dir / "data" / "ETTh1.csv", index_col=0).to_numpy()
+    values = (values - values[:8640].mean(axis=0)) / values[:8640].std(axis=0)
+    ends = range(11520, 14400 - 23, 24)
+    naive = [values[end - 24 : end] - values[end : end + 24] for end in ends]
+    assert table["n_windows"].eq(len(naive)).all()
+    assert table["MSE"]["seasonal naive"] == pytest.approx(np.square(naive).mean())
+    assert table["MSE"].drop(["last value"]).max() < table["MSE"]["last value"]
+    assert table["MSE"]["ridge"] < table["MSE"]["seasonal naive"]
