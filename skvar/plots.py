@@ -418,7 +418,8 @@ def plot_benchmark(results, *, measure: str = "MSE", ax=None) -> np.ndarray:
 
     names, horizons = results["data"].unique(), results["horizon"].unique()
     n_rows = results["estimator"].nunique()
-    axes = _panels(ax, names, len(names), size=(6, 1.2 + 0.3 * n_rows))
+    size = 6, 1.2 + 0.3 * n_rows
+    axes = _grid(None if ax is None else np.ravel(ax), (1, len(names)), size).ravel()
     for name, axis in zip(names, axes, strict=True):
         part = results[results["data"] == name]
         means = part.pivot_table(measure, "estimator", "horizon", sort=False)
@@ -427,9 +428,14 @@ def plot_benchmark(results, *, measure: str = "MSE", ax=None) -> np.ndarray:
             color = _COLORS[number % len(_COLORS)]
             axis.plot(means.get(horizon), means.index, "o", color=color, label=horizon)
         axis.set(xscale="log", xlabel=measure)
+        axis.set_title(name, loc="left", fontsize="medium")
         axis.grid(axis="y", color="0.9")
+        # A logarithmic scale shows hardly a number between 0.3 and 0.9.
+        near = means.max(axis=None) < 10 * means.min(axis=None)
+        steps = ticker.MaxNLocator(5) if near else ticker.LogLocator(subs=(1, 3))
+        axis.xaxis.set_major_locator(steps)
         axis.xaxis.set_major_formatter(ticker.StrMethodFormatter("{x:.3g}"))
-        axis.xaxis.set_minor_formatter(ticker.StrMethodFormatter("{x:.3g}"))
+        axis.xaxis.set_minor_formatter(ticker.NullFormatter())
     _legend(axes, ax, axes[0].lines, "horizon")
     return axes
 

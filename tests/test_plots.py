@@ -239,3 +239,31 @@ def test_bad_input_is_named(case):
     draw, message = BAD[case]
     with pytest.raises(ValueError, match=message):
         draw()
+
+
+def test_benchmark_shows_means_by_data_and_horizon():
+    rows = [
+        (data, estimator, horizon, seed, error * horizon + seed / 10)
+        for data in ("first", "second")
+        for estimator, error in (("worse", 2.0), ("failed", np.nan), ("better", 1.0))
+        for horizon in (1, 5)
+        for seed in (0, 1)
+    ]
+    columns = ["data", "estimator", "horizon", "seed", "MAE"]
+    results = pd.DataFrame(rows, columns=columns)
+    axes = plots.plot_benchmark(results, measure="MAE")
+    assert [ax.get_title(loc="left") for ax in axes] == ["first", "second"]
+    for ax in axes:
+        assert ax.get_xlabel() == "MAE"
+        shown = {line.get_label(): line for line in ax.lines}
+        for horizon in (1, 5):
+            x, y = shown[str(horizon)].get_data()
+            found = dict(zip(y, x, strict=True))
+            assert found["worse"] == pytest.approx(2 * horizon + 0.05)
+            assert found["better"] == pytest.approx(horizon + 0.05)
+        labels = [label.get_text() for label in ax.get_yticklabels()]
+        assert labels.index("better") > labels.index("worse")  # on top
+    given = plots.plot_benchmark(
+        results[results["data"] == "first"], measure="MAE", ax=axes[0]
+    )
+    assert given[0] is axes[0]
