@@ -400,9 +400,10 @@ def probsparse_attention(
     v : Tensor of shape (B, N_k, H, e)
         Values.
     sample : Tensor of int64 of shape (N_q, U)
-        The keys sampled for each query.
+        The keys sampled for each query, U at least one, by their places from 0 to
+        N_k - 1, which are not checked.
     n_top : int
-        How many queries of each head attend.
+        How many queries of each head attend, from 1 to N_q.
     causal : bool, default=False
         Whether queries attend up to their own place only, where the others get the sum
         of the values so far, as published; needs as many queries as keys.
@@ -410,6 +411,12 @@ def probsparse_attention(
     Returns
     -------
     Tensor of shape (B, N_q, H, e)
+
+    Raises
+    ------
+    ValueError
+        If the sample is not of every query, ``n_top`` not among their numbers, or with
+        ``causal`` their number not that of the keys.
 
     References
     ----------
@@ -425,6 +432,7 @@ def probsparse_attention(
     >>> probsparse_attention(q, k, v, sample, n_top=25).shape
     torch.Size([1, 100, 2, 4])
     """
+    _check_sparsity(q.shape[1], k.shape[1], sample, n_top, causal)
     q, k, v = (x.transpose(1, 2) for x in (q, k, v))
     with torch.no_grad():
         if k.shape[2] <= _FEW_KEYS:
@@ -443,3 +451,22 @@ def probsparse_attention(
         rest = v.mean(2, keepdim=True).expand(-1, -1, q.shape[2], -1)
     attended = scores.softmax(-1) @ v
     return rest.scatter(2, top.expand_as(attended), attended).transpose(1, 2)
+
+
+def _check_sparsity(
+    n_queries: int, n_keys: int, sample: Tensor, n_top: int, causal: bool
+) -> None:
+    if sample.ndim != 2 or sample.shape[0] != n_queries or not sample.shape[1]:
+        raise ValueError(
+            f"sample has the shape {tuple(sample.shape)}, not (N_q, U) with "
+            f"N_q={n_queries} queries and U of at least 1."
+        )
+    if not 0 < n_top <= n_queries:
+        raise ValueError(
+            f"n_top={n_top} must be from 1 to the number of queries, {n_queries}."
+        )
+    if causal and n_queries != n_keys:
+        raise ValueError(
+            f"causal=True needs as many queries as keys, not {n_queries} and {n_keys}; "
+            "set causal=False."
+        )

@@ -386,6 +386,14 @@ def probsparse_by_definition(q, k, v, sample, n_top, causal):
     return out
 
 
+@pytest.fixture(params=["all products", "gathered keys"])
+def either_way(request, monkeypatch):
+    """Products with all keys, or with those of the sample alone."""
+    few = {"all products": 1000, "gathered keys": 0}
+    monkeypatch.setattr(_attention, "_FEW_KEYS", few[request.param])
+
+
+@pytest.mark.usefixtures("either_way")
 @pytest.mark.parametrize(("n_keys", "causal"), [(17, True), (17, False), (9, False)])
 def test_probsparse_attention_is_its_definition(n_keys, causal):
     q, _, _, _ = draw(17)
@@ -413,3 +421,44 @@ def test_probsparse_attention_of_all_queries_is_softmax_attention(causal):
         *(x.transpose(1, 2) for x in (q, k, v)), is_causal=causal
     )
     assert torch.allclose(out, expected.transpose(1, 2), rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("causal", [True, False])
+def test_probsparse_attention_of_many_keys_is_that_of_few(causal, monkeypatch):
+    n = _attention._FEW_KEYS + 1
+    q, k, v, _ = draw(n, batch=1, heads=2)
+    generator = torch.Generator().manual_seed(0)
+    sample = torch.randint(n, (n, 30), generator=generator)
+    gathered = probsparse_attention(q, k, v, sample, 30, causal=causal)
+    monkeypatch.setattr(_attention, "_FEW_KEYS", n)
+    out = probsparse_attention(q, k, v, sample, 30, causal=causal)
+    assert torch.allclose(out, gathered, rtol=0, atol=1e-12)
+
+
+@pytest.mark.usefixtures("either_way")
+@pytest.mark.parametrize(
+    ("sample", "n_top", "causal", "message"),
+    [
+        ((6, 3), 2, True, "causal=True needs as many queries as keys, not 6 and 10"),
+        ((5, 3), 2, False, r"sample has the shape \(5, 3\), not .* with N_q=6"),
+        ((1, 3), 2, False, r"sample has the shape \(1, 3\), not"),
+        ((6, 0), 2, False, r"sample has the shape \(6, 0\), not .* U of at least 1"),
+        ((6,), 2, False, r"sample has the shape \(6,\), not"),
+        ((6, 3), 7, False, "n_top=7 must be from 1 to the number of queries, 6"),
+        ((6, 3), 0, False, "n_top=0 must be from 1"),
+    ],
+)
+def test_probsparse_attention_names_what_does_not_fit(sample, n_top, causal, message):
+    q, k = torch.randn(2, 6, 3, 4), torch.randn(2, 10, 3, 4)
+    places = torch.zeros(sample, dtype=torch.int64)
+    with pytest.raises(ValueError, match=message):
+        probsparse_attention(q, k, k, places, n_top, causal=causal)
+
+
+@pytest.mark.usefixtures("either_way")
+def test_probsparse_attention_needs_no_more_keys_than_queries():
+    q, k = torch.randn(2, 10, 3, 4), torch.randn(2, 6, 3, 4)
+    places = torch.zeros(10, 1, dtype=torch.int64)
+    with pytest.raises(ValueError, match="not 10 and 6"):
+        probsparse_attention(q, k, k, places, 5, causal=True)
+    assert probsparse_attention(q, k, k, places, 5).shape == q.shape
