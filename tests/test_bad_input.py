@@ -124,7 +124,7 @@ BAD_COMPARATORS = [
     (InformerForecaster(**SMALL), {"d_ff": 2.5}, "d_ff"),
     (InformerForecaster(**SMALL), {"factor": 0}, "factor"),
     (InformerForecaster(**SMALL), {"label_len": 0}, "label_len"),
-    (InformerForecaster(**SMALL), {"label_len": 9}, "at least label_len=9"),
+    (InformerForecaster(**SMALL), {"label_len": 9}, "label_len=9 exceeds lags=8"),
 ]
 
 

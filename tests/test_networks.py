@@ -177,24 +177,70 @@ def test_other_transformers_name_a_wrong_size(kind):
         sizes = {"lags": 8, "horizon": 2, "n_series": 1}
         with pytest.raises(ValueError, match=f"{name}=0 must be at least 1"):
             kind(**{**sizes, name: 0})
+    for name in ("lags", "n_heads", "n_layers"):
+        for value in (True, 2.0, "2"):
+            with pytest.raises(TypeError, match=f"{name}={value!r} must be an integer"):
+                kind(**{**sizes, name: value})
     with pytest.raises(ValueError, match="lags=0 must be at least"):
         kind(lags=0, horizon=2, n_series=1)
     with pytest.raises(ValueError, match="n_heads=3 does not divide d_model=8"):
         kind(**sizes, n_heads=3, d_model=8)
+    assert kind(**{**sizes, "lags": np.int64(8)}).lags == 8
+
+
+@pytest.mark.parametrize("kind", [Informer, ITransformer, LinearTransformer, SAMoVAR])
+def test_networks_name_the_rows_of_a_window(kind):
+    network = kind(lags=8, horizon=4, n_series=2)
+    for shape in ((3, 7, 2), (3, 16, 2), (8, 2)):
+        with pytest.raises(ValueError, match="window has the shape .* with lags=8"):
+            network(torch.randn(shape))
+    if kind is ITransformer:
+        assert network(torch.randn(3, 8, 5)).shape == (3, 4, 5)
+    else:
+        with pytest.raises(ValueError, match=r"\(3, 8, 5\), not .* n_series=2"):
+            network(torch.randn(3, 8, 5))
+
+
+@pytest.mark.parametrize("kind", [LinearTransformer, SAMoVAR])
+def test_networks_of_arx_tokens_name_a_wrong_size(kind):
+    sizes = {"lags": 8, "horizon": 2, "n_series": 3}
+    for name in ("token_length", "n_targets"):
+        with pytest.raises(ValueError, match=f"{name}=0 must be at least 1"):
+            kind(**sizes, **{name: 0})
+    with pytest.raises(ValueError, match="n_targets=4 exceeds n_series=3"):
+        kind(**sizes, n_targets=4)
 
 
 def test_informer_names_what_does_not_fit():
     sizes = {"lags": 8, "horizon": 2, "n_series": 1}
-    with pytest.raises(ValueError, match="lags=8 .* at least label_len=9"):
+    with pytest.raises(ValueError, match=r"label_len=9 exceeds lags=8"):
         Informer(**sizes, label_len=9)
+    with pytest.raises(ValueError, match=r"^lags=1 must be at least 2\.$"):
+        Informer(lags=1, horizon=2, n_series=1)
+    with pytest.raises(ValueError, match="n_marks=-1 must be at least 0"):
+        Informer(**sizes, n_marks=-1)
     for name in ("label_len", "factor", "n_decoder_layers", "d_ff"):
         with pytest.raises(ValueError, match=f"{name}=0 must be at least 1"):
             Informer(**sizes, **{name: 0})
-    window = torch.randn(1, 8, 1)
-    with pytest.raises(ValueError, match=r"0 mark\(s\) are given, but n_marks=3"):
-        Informer(**sizes, n_marks=3)(window)
-    with pytest.raises(ValueError, match=r"2 mark\(s\) are given, but n_marks=0"):
-        Informer(**sizes)(window, torch.randn(1, 8, 2), torch.randn(1, 6, 2))
+
+
+@pytest.mark.parametrize(
+    ("n_marks", "past", "future", "message"),
+    [
+        (3, None, None, r"past_marks has the shape None, .* needs \(2, 8, 3\)"),
+        (3, (2, 8, 3), (2, 1, 3), r"future_marks .* \(2, 1, 3\), .* \(2, 6, 3\)"),
+        (3, (2, 8, 3), (1, 6, 3), r"future_marks .* \(1, 6, 3\)"),
+        (3, (2, 1, 3), (2, 6, 3), r"past_marks .* \(2, 1, 3\)"),
+        (3, (2, 8, 2), (2, 6, 2), r"past_marks .* \(2, 8, 2\), but n_marks=3"),
+        (0, (2, 8, 2), None, "past_marks .* n_marks=0 needs None"),
+        (0, None, (2, 6, 2), "future_marks .* n_marks=0 needs None"),
+    ],
+)
+def test_informer_names_marks_that_do_not_fit(n_marks, past, future, message):
+    network = Informer(lags=8, horizon=2, n_series=1, n_marks=n_marks)
+    marks = [None if shape is None else torch.randn(shape) for shape in (past, future)]
+    with pytest.raises(ValueError, match=message):
+        network(torch.randn(2, 8, 1), *marks)
 
 
 @pytest.mark.parametrize(("lags", "horizon", "n_layers"), [(2, 1, 4), (3, 9, 1)])
@@ -260,7 +306,7 @@ def test_from_reference_names_what_is_missing_or_misshapen():
 @pytest.mark.parametrize(
     "kind", [SAMoVAR, partial(SAMoVAR, predictor="fixed_var"), LinearTransformer]
 )
-def test_samovar_shapes(lags, horizon, token_length, n_targets, kind):
+def test_shapes_of_networks_on_arx_tokens(lags, horizon, token_length, n_targets, kind):
     network = kind(
         lags=lags,
         horizon=horizon,

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from .._attention import AarenState, aaren_attention
-from .layers import ResidualMLP, check_heads, split_heads
+from .layers import ResidualMLP, check_heads, check_sizes, split_heads
 
 
 class Aaren(nn.Module):
@@ -72,8 +72,7 @@ class Aaren(nn.Module):
     ):
         super().__init__()
         check_heads(n_heads, d_model)
-        if n_layers < 1:
-            raise ValueError(f"n_layers={n_layers} must be at least 1.")
+        check_sizes(n_layers=n_layers)
         if timescale is not None and not timescale > 1:
             raise ValueError(
                 f"timescale={timescale} must be more than one token; None leaves the "

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .layers import check_heads, check_sizes, roll_out
+from .layers import check_heads, check_sizes, check_window, roll_out
 
 
 class ARXNetwork(nn.Module):
@@ -42,11 +42,23 @@ class ARXNetwork(nn.Module):
         kinds: bool,
     ):
         super().__init__()
-        check_sizes(lags=lags, horizon=horizon, n_series=n_series, d_model=d_model)
+        n_targets = n_series if n_targets is None else n_targets
+        token_length = horizon if token_length is None else token_length
+        check_sizes(
+            lags=lags,
+            horizon=horizon,
+            n_series=n_series,
+            n_targets=n_targets,
+            token_length=token_length,
+        )
         check_heads(n_heads, d_model)
-        self.lags, self.horizon = lags, horizon
-        self.n_series, self.n_targets = n_series, n_targets or n_series
-        self.token_length = token_length or horizon
+        if n_targets > n_series:
+            raise ValueError(
+                f"n_targets={n_targets} exceeds n_series={n_series}; the targets are "
+                "the last ones of the series."
+            )
+        self.lags, self.horizon, self.token_length = lags, horizon, token_length
+        self.n_series, self.n_targets = n_series, n_targets
         if self.horizon > self.token_length and self.n_targets < n_series:
             raise ValueError(
                 f"horizon={horizon} exceeds token_length={self.token_length}, which "
@@ -118,6 +130,7 @@ class ARXNetwork(nn.Module):
         Zeros fill the first segment on the left. Centre, scale and the divisor, which
         differs from the scale for flat series, have shape (B, 1, C).
         """
+        check_window(window, self.lags, self.n_series)
         centre = self.centre @ window[:, -len(self.centre) :]
         centre = centre.unsqueeze(1)
         correction = min(1, self.lags - 1)

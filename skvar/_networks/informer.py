@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .._attention import probsparse_attention
-from .layers import check_heads, check_sizes, load_renamed, split_heads
+from .layers import check_heads, check_sizes, check_window, load_renamed, split_heads
 
 
 class Informer(nn.Module):
@@ -51,8 +51,10 @@ class Informer(nn.Module):
     Raises
     ------
     ValueError
-        If a size is less than one, ``label_len`` exceeds ``lags``, or ``n_heads`` does
-        not divide ``d_model``.
+        If a size is less than one, ``lags`` less than two, ``label_len`` exceeds
+        ``lags``, or ``n_heads`` does not divide ``d_model``.
+    TypeError
+        If a size is not an integer.
 
     References
     ----------
@@ -85,12 +87,11 @@ class Informer(nn.Module):
         dropout: float = 0.1,
     ):
         super().__init__()
+        check_heads(n_heads, d_model)
+        check_sizes(least=2, lags=lags)
+        check_sizes(least=0, n_marks=n_marks)
         d_ff = 4 * d_model if d_ff is None else d_ff
         label_len = lags // 2 if label_len is None else label_len
-        if lags < max(2, label_len):
-            raise ValueError(
-                f"lags={lags} must be at least 2, and at least label_len={label_len}."
-            )
         check_sizes(
             horizon=horizon,
             n_series=n_series,
@@ -98,12 +99,15 @@ class Informer(nn.Module):
             factor=factor,
             n_layers=n_layers,
             n_decoder_layers=n_decoder_layers,
-            d_model=d_model,
             d_ff=d_ff,
         )
-        check_heads(n_heads, d_model)
+        if label_len > lags:
+            raise ValueError(
+                f"label_len={label_len} exceeds lags={lags}; the decoder starts from "
+                "the last rows of the window."
+            )
         self.lags, self.horizon, self.n_series = lags, horizon, n_series
-        self.label_len = label_len
+        self.label_len, self.n_marks = label_len, n_marks
         attention = partial(
             ProbSparseAttention, d_model=d_model, n_heads=n_heads, factor=factor
         )
@@ -137,12 +141,27 @@ class Informer(nn.Module):
         ``past_marks`` (B, lags, n_marks) are those of the window, ``future_marks``
         (B, label_len + horizon, n_marks) those of the decoder's start and the forecast.
         """
+        check_window(window, self.lags, self.n_series)
+        self._check_marks("past_marks", past_marks, len(window), self.lags)
+        rows = self.label_len + self.horizon
+        self._check_marks("future_marks", future_marks, len(window), rows)
         tokens = self.encode(self.embed(window, past_marks))
         start = F.pad(window[:, -self.label_len :], (0, 0, 0, self.horizon))
         out = self.decoder_embed(start, future_marks)
         for layer in self.decoder:
             out = layer(out, tokens)
         return self.head(self.decoder_norm(out[:, -self.horizon :]))
+
+    def _check_marks(
+        self, name: str, marks: Tensor | None, n_windows: int, n_rows: int
+    ) -> None:
+        given = None if marks is None else tuple(marks.shape)
+        needed = (n_windows, n_rows, self.n_marks) if self.n_marks else None
+        if given != needed:
+            raise ValueError(
+                f"{name} has the shape {given}, but n_marks={self.n_marks} needs "
+                f"{needed}; None stands for no marks."
+            )
 
     def encode(self, tokens: Tensor) -> Tensor:
         """Tokens (B, lags, D) to fewer (B, N, D)."""
@@ -234,7 +253,6 @@ class Embedding(nn.Module):
             n_series, d_model, 3, padding=1, padding_mode="circular", bias=False
         )
         nn.init.kaiming_normal_(self.rows.weight, nonlinearity="leaky_relu")
-        self.n_marks = n_marks
         if n_marks:
             self.marks = nn.Linear(n_marks, d_model, bias=False)
         self.register_buffer("place", sinusoids(length, d_model), persistent=False)
@@ -242,10 +260,7 @@ class Embedding(nn.Module):
 
     def forward(self, rows: Tensor, marks: Tensor | None) -> Tensor:
         tokens = self.rows(rows.mT).mT + self.place
-        given = 0 if marks is None else marks.shape[-1]
-        if given != self.n_marks:
-            raise ValueError(f"{given} mark(s) are given, but n_marks={self.n_marks}.")
-        if self.n_marks:
+        if marks is not None:
             tokens = tokens + self.marks(marks)
         return self.dropout(tokens)
 

@@ -11,7 +11,7 @@ import numpy as np
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .layers import check_heads, check_sizes, load_renamed, renamed
+from .layers import check_heads, check_sizes, check_window, load_renamed, renamed
 
 
 class ITransformer(nn.Module):
@@ -24,7 +24,8 @@ class ITransformer(nn.Module):
     lags, horizon : int
         Time steps in a window and in a forecast.
     n_series : int
-        Series in a window, all of them forecast.
+        Series in a window, all of them forecast. No parameter depends on it: windows
+        may have any number of them.
     n_layers, n_heads, d_model : int
         Depth, heads and width; ``n_heads`` divides ``d_model``.
     d_ff : int, optional
@@ -36,6 +37,8 @@ class ITransformer(nn.Module):
     ------
     ValueError
         If a size is less than one, or ``n_heads`` does not divide ``d_model``.
+    TypeError
+        If a size is not an integer.
 
     References
     ----------
@@ -64,16 +67,11 @@ class ITransformer(nn.Module):
         dropout: float = 0.1,
     ):
         super().__init__()
+        check_heads(n_heads, d_model)
         d_ff = 4 * d_model if d_ff is None else d_ff
         check_sizes(
-            lags=lags,
-            horizon=horizon,
-            n_series=n_series,
-            n_layers=n_layers,
-            d_model=d_model,
-            d_ff=d_ff,
+            lags=lags, horizon=horizon, n_series=n_series, n_layers=n_layers, d_ff=d_ff
         )
-        check_heads(n_heads, d_model)
         self.lags, self.horizon, self.n_series = lags, horizon, n_series
         self.embed = nn.Linear(lags, d_model)
         self.dropout = nn.Dropout(dropout)
@@ -91,6 +89,7 @@ class ITransformer(nn.Module):
 
     def forward(self, window: Tensor) -> Tensor:
         """Forecast (B, horizon, n_series) from a window (B, lags, n_series)."""
+        check_window(window, self.lags)
         mean = window.mean(dim=1, keepdim=True)
         variance = window.var(dim=1, keepdim=True, correction=0)
         scale = (variance + 1e-5).sqrt()

@@ -1,5 +1,6 @@
 """Parts that more than one network uses."""
 
+import numbers
 import re
 from collections.abc import Callable, Iterator, Mapping
 
@@ -61,19 +62,33 @@ def roll_out(
     return torch.cat(ahead, dim=1)[:, :steps]
 
 
-def check_sizes(**sizes: int) -> None:
-    """Raise unless every size is at least one."""
+def check_sizes(*, least: int = 1, **sizes: int) -> None:
+    """Raise unless every size is an integer and at least so much."""
     for name, size in sizes.items():
-        if size < 1:
-            raise ValueError(f"{name}={size} must be at least 1.")
+        if isinstance(size, bool) or not isinstance(size, numbers.Integral):
+            raise TypeError(f"{name}={size!r} must be an integer.")
+        if size < least:
+            raise ValueError(f"{name}={size} must be at least {least}.")
 
 
 def check_heads(n_heads: int, d_model: int) -> None:
     """Raise unless ``n_heads`` heads of equal width fill ``d_model``."""
-    if n_heads < 1 or d_model % n_heads:
+    check_sizes(n_heads=n_heads, d_model=d_model)
+    if d_model % n_heads:
         raise ValueError(
             f"n_heads={n_heads} does not divide d_model={d_model}; choose a d_model "
             "that is a multiple of n_heads."
+        )
+
+
+def check_window(window: Tensor, lags: int, n_series: int | None = None) -> None:
+    """Raise unless a window is (B, lags, n_series), of any series without a number."""
+    series = window.shape[-1] if n_series is None else n_series
+    if window.ndim != 3 or window.shape[1:] != (lags, series):
+        of = "" if n_series is None else f" and n_series={n_series}"
+        raise ValueError(
+            f"window has the shape {tuple(window.shape)}, not (B, lags, n_series) with "
+            f"lags={lags}{of}."
         )
 
 

@@ -42,8 +42,11 @@ class LinearTransformer(ARXNetwork):
     Raises
     ------
     ValueError
-        If a size is less than one, ``n_heads`` does not divide ``d_model``, or
-        forecasts of some series would have to be fed back.
+        If a size is less than one, ``n_heads`` does not divide ``d_model``,
+        ``n_targets`` exceeds ``n_series``, or forecasts of some series would have to be
+        fed back.
+    TypeError
+        If a size is not an integer.
 
     References
     ----------

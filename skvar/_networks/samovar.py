@@ -15,7 +15,14 @@ from torch import Tensor, nn
 
 from .._attention import linear_attention
 from .arx import REFERENCE_NAMES, ARXNetwork, used_positions
-from .layers import HeadNorm, ResidualMLP, load_renamed, renamed, split_heads
+from .layers import (
+    HeadNorm,
+    ResidualMLP,
+    check_sizes,
+    load_renamed,
+    renamed,
+    split_heads,
+)
 
 
 class SAMoVAR(ARXNetwork):
@@ -78,6 +85,7 @@ class SAMoVAR(ARXNetwork):
             dropout=dropout,
             kinds=True,
         )
+        check_sizes(n_layers=n_layers)
         self.var = VARStage(
             n_tokens=2 * self.tokens.n_segments,
             n_targets=self.n_targets,
