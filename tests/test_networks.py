@@ -145,10 +145,38 @@ def test_checkpoints_of_a_library_that_do_not_fit(load):
     network, params, sizes = load()
     with pytest.raises(ValueError, match="which does not fit"):
         type(network).from_reference(params, **{**sizes, "d_ff": 16})
+    with pytest.raises(ValueError, match=r"does not use \['.*attn_layers\.1\."):
+        type(network).from_reference(params, **{**sizes, "n_layers": 1})
+    name = "encoder.attn_layers.0.conv1.weight"
+    turned = {**params, name: np.ascontiguousarray(params[name].swapaxes(0, 1))}
+    with pytest.raises(ValueError, match=f"{name}.* which does not fit"):
+        type(network).from_reference(turned, **sizes)
     layer = "encoder.attn_layers.0.attention"
     del params[f"{layer}.key_projection.bias"]
     with pytest.raises(ValueError, match=rf"params lacks '{layer}\.\w+_projection"):
         type(network).from_reference(params, **sizes)
+
+
+def test_checkpoints_with_marks_need_a_network_with_marks():
+    _, params, sizes = informer_and_its_params()
+    # What a library's own state_dict holds besides.
+    for part in ("enc", "dec"):
+        name = f"{part}_embedding.position_embedding.pe"
+        params[name] = np.zeros((1, 5000, 16))
+    Informer.from_reference(params, **sizes)
+    with pytest.raises(ValueError, match=r"not use \['dec_embedding\.temporal_emb"):
+        Informer.from_reference(params, **{**sizes, "n_marks": 0})
+
+
+def test_sampled_keys_of_a_checkpoint_follow_torchs_generator():
+    _, params, sizes = informer_and_its_params()
+    samples = []
+    for seed in (1, 1, 2):
+        torch.manual_seed(seed)
+        network = Informer.from_reference(params, **{**sizes, "factor": 1})
+        samples.append(network.encoder[0].self_attention.sample)
+    assert torch.equal(samples[0], samples[1])
+    assert not torch.equal(samples[0], samples[2])
 
 
 def small(kind, **sizes):
@@ -294,6 +322,8 @@ def test_from_reference_names_what_is_missing_or_misshapen():
     _, params, sizes = load_golden("samovar")
     with pytest.raises(ValueError, match="which does not fit"):
         SAMoVAR.from_reference(params, **{**sizes, "d_model": 32})
+    with pytest.raises(ValueError, match=r"does not use \['transformer\.attn\.1\."):
+        SAMoVAR.from_reference(params, **{**sizes, "n_layers": 1})
     del params["pre_norm.weight"]
     with pytest.raises(ValueError, match=r"lacks 'pre_norm\.weight'"):
         SAMoVAR.from_reference(params, **sizes)

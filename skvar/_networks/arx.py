@@ -202,6 +202,9 @@ class ARXTokens(nn.Module):
         return self.norm(tokens).flatten(0, 1)
 
 
+# The paper's code allocates and never uses them, but for the norms in the baseline.
+REFERENCE_WITHOUT = r"transformer\.(pns|layer_attn)\."
+
 REFERENCE_NAMES = {
     "tokens.main": "tokenizer.tokenizer",
     "tokens.main_norm": "tokenizer.input_norm_main",

@@ -204,7 +204,7 @@ class Informer(nn.Module):
         Parameters
         ----------
         params : mapping of str to array
-            Arrays under their names in the published checkpoints.
+            Arrays under their names there, which differ from those of the paper's code.
         lags, horizon, n_heads, n_series, n_layers, d_model, label_len, n_marks : int
             As in the constructor, with the values of the checkpoint.
         factor, n_decoder_layers : int
@@ -217,12 +217,15 @@ class Informer(nn.Module):
         Returns
         -------
         Informer
-            With the checkpoint's parameters, in training mode.
+            With the checkpoint's parameters, in training mode. The keys sampled in
+            evaluation are in no checkpoint: they are drawn from torch's global
+            generator, as in any new network; `torch.manual_seed` repeats them.
 
         Raises
         ------
         ValueError
-            If ``params`` lacks an array of this network.
+            If ``params`` lacks an array of this network, or has one that does not fit
+            or belong.
         """
         network = cls(
             lags=lags,
@@ -238,7 +241,9 @@ class Informer(nn.Module):
             d_ff=d_ff,
             dropout=dropout,
         )
-        load_renamed(network, params, rename=reference_name)
+        # Counts of batches, and sines and cosines of places, are no parameters.
+        without = r".*\.(num_batches_tracked|position_embedding\.pe)$"
+        load_renamed(network, params, reference_name, without=without)
         return network
 
 

@@ -114,12 +114,12 @@ class ITransformer(nn.Module):
         d_ff: int | None = None,
         dropout: float = 0.0,
     ) -> "ITransformer":
-        """Build the network from a checkpoint of the paper's code.
+        """Build the network from a checkpoint of the Time-Series-Library.
 
         Parameters
         ----------
         params : mapping of str to array
-            Arrays under their names in the published checkpoints.
+            Arrays under their names there, which differ from those of the paper's code.
         lags, horizon, n_heads, n_series, n_layers, d_model : int
             As in the constructor, with the values of the checkpoint.
         d_ff : int, optional
@@ -135,7 +135,8 @@ class ITransformer(nn.Module):
         Raises
         ------
         ValueError
-            If ``params`` lacks an array of this network.
+            If ``params`` lacks an array of this network, or has one that does not fit
+            or belong.
         """
         network = cls(
             lags=lags,
@@ -147,7 +148,7 @@ class ITransformer(nn.Module):
             d_ff=d_ff,
             dropout=dropout,
         )
-        load_renamed(network, _joined(params), rename=reference_name)
+        load_renamed(network, _joined(params), reference_name)
         return network
 
 
@@ -158,7 +159,7 @@ def _joined(params: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         parts = [name.replace("query", part) for part in ("query", "key", "value")]
         if ".query_projection." in name and params.keys() >= set(parts):
             joined[name.replace("query", "in")] = np.concatenate(
-                [params[part] for part in parts]
+                [joined.pop(part) for part in parts]
             )
     return joined
 

@@ -96,24 +96,33 @@ def load_renamed(
     module: nn.Module,
     params: Mapping[str, np.ndarray],
     rename: Callable[[str], str],
+    without: str = "$",
 ) -> None:
     """Load arrays that bear other names; ``rename`` maps a parameter's name to theirs.
 
-    Arrays may have additional leading axes of length 1.
+    Arrays may have additional axes of length 1. All must be used, but for those whose
+    names the pattern ``without`` matches from their start.
     """
+    unused = {name for name in params if not re.match(without, name)}
     with torch.no_grad():
         for name, parameter in _learned(module):
             theirs = rename(name)
             if theirs not in params:
                 raise ValueError(f"params lacks {theirs!r}, needed for {name!r}.")
-            array = np.asarray(params[theirs])
-            if array.size != parameter.numel():
+            array = torch.tensor(np.asarray(params[theirs]))
+            if array.squeeze().shape != parameter.squeeze().shape:
                 raise ValueError(
-                    f"params[{theirs!r}] has shape {array.shape}, which does not fit "
-                    f"{name!r} of shape {tuple(parameter.shape)}; check the sizes "
-                    "passed beside params."
+                    f"params[{theirs!r}] has shape {tuple(array.shape)}, which does "
+                    f"not fit {name!r} of shape {tuple(parameter.shape)}; check the "
+                    "sizes passed beside params."
                 )
-            parameter.copy_(torch.tensor(array).reshape(parameter.shape))
+            parameter.copy_(array.reshape(parameter.shape))
+            unused.discard(theirs)
+    if unused:
+        raise ValueError(
+            f"The network does not use {sorted(unused)} of params; check the sizes "
+            "passed beside params."
+        )
 
 
 def _learned(module: nn.Module) -> Iterator[tuple[str, Tensor]]:

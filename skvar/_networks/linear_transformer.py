@@ -12,7 +12,7 @@ import numpy as np
 from torch import Tensor, nn
 
 from .._attention import linear_attention
-from .arx import REFERENCE_NAMES, ARXNetwork, used_positions
+from .arx import REFERENCE_NAMES, REFERENCE_WITHOUT, ARXNetwork, used_positions
 from .layers import ResidualMLP, check_sizes, load_renamed, renamed, split_heads
 
 
@@ -136,7 +136,8 @@ class LinearTransformer(ARXNetwork):
         Raises
         ------
         ValueError
-            If ``params`` lacks an array of this network.
+            If ``params`` lacks an array of this network, or has one that does not fit
+            or belong.
         """
         network = cls(
             lags=lags,
@@ -149,7 +150,7 @@ class LinearTransformer(ARXNetwork):
             dropout=dropout,
         )
         used = used_positions(params, network.tokens)
-        load_renamed(network, used, rename=reference_name)
+        load_renamed(network, used, reference_name, without=REFERENCE_WITHOUT)
         return network
 
 

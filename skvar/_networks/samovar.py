@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .._attention import linear_attention
-from .arx import REFERENCE_NAMES, ARXNetwork, used_positions
+from .arx import REFERENCE_NAMES, REFERENCE_WITHOUT, ARXNetwork, used_positions
 from .layers import (
     HeadNorm,
     ResidualMLP,
@@ -139,7 +139,8 @@ class SAMoVAR(ARXNetwork):
         Raises
         ------
         ValueError
-            If ``params`` lacks an array of this network.
+            If ``params`` lacks an array of this network, or has one that does not fit
+            or belong.
         """
         fixed = "transformer.attn.0.fixed_q" in params
         network = cls(
@@ -154,7 +155,7 @@ class SAMoVAR(ARXNetwork):
             predictor="fixed_var" if fixed else "linear_attention",
         )
         used = used_positions(params, network.tokens)
-        load_renamed(network, used, rename=reference_name)
+        load_renamed(network, used, reference_name, without=REFERENCE_WITHOUT)
         return network
 
 
