@@ -34,6 +34,8 @@ class NetworkEstimator:
     def _check_counts(self, *names: str, least: int = 1, optional: bool = False):
         for name in names:
             value = getattr(self, name)
+            if isinstance(value, bool):
+                raise TypeError(f"{name}={value} must be an integer, not a bool.")
             if value is not None or not optional:
                 check_scalar(value, name, numbers.Integral, min_val=least)
 

@@ -1,13 +1,12 @@
 """sktime's protocol, and scikit-learn's, around a network that reads windows."""
 
-import numbers
 from collections.abc import Iterator
 
 import numpy as np
 import pandas as pd
 import torch
 from sklearn.preprocessing import StandardScaler
-from sklearn.utils import InputTags, Tags, TargetTags, check_scalar
+from sklearn.utils import InputTags, Tags, TargetTags
 from sktime.forecasting.base import BaseForecaster, ForecastingHorizon
 
 from ._estimator import SktimeEstimator
@@ -177,8 +176,7 @@ class WindowForecaster(SktimeEstimator, WindowModel, BaseForecaster):
 
     def _check_parameters(self) -> None:
         super()._check_parameters()
-        if self.horizon is not None:
-            check_scalar(self.horizon, "horizon", numbers.Integral, min_val=1)
+        self._check_counts("horizon", optional=True)
 
     def _horizon_from(self, fh: ForecastingHorizon | None) -> int:
         if self.horizon is not None:
