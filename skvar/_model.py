@@ -370,6 +370,7 @@ def _load(network: nn.Module, weights: dict) -> None:
         raise ValueError(
             "Training goes on from the network of the last fit (warm_start=True, or "
             "update), but its sizes do not fit the present parameters or data; put "
-            "lags, horizon, token_length, n_layers, n_heads, d_model, static_path and "
-            "the series back, or set warm_start=False and fit anew."
+            "lags, horizon, static_path, what else sets a size of the network (such as "
+            "n_layers or d_model) and the series back, or set warm_start=False and fit "
+            "anew."
         ) from error

@@ -991,24 +991,29 @@ class ITransformerForecaster(ITransformerModel, VARInspection, WindowForecaster)
 class InformerForecaster(InformerModel, VARInspection, WindowForecaster):
     """Informer: sparse attention, a distilling encoder and a decoder of start tokens.
 
-    The queries that differ most from the others on a sample of the keys attend in full;
-    the encoder halves the sequence between its layers, and the decoder forecasts all
-    steps at once, after the last rows of the window [1]_.
+    Only those queries attend whose weights are furthest from equal, as judged by a
+    sample of the keys; the others get the mean of the values, or among the decoder's
+    tokens their sum so far. The encoder halves the sequence between its layers, and the
+    decoder, one layer deep, forecasts all steps at once, after the last rows of the
+    window [1]_. Details are those of the Time-Series-Library, without time features;
+    `skvar.nn.Informer` says where they differ from the authors' code.
 
     Parameters
     ----------
     lags : int, default=24
-        Rows of history that the model sees.
+        Rows of history that the model sees; at least 2 where there are layers.
     horizon : int, optional
         Steps forecast in one pass and learned; the last step of ``fh`` in fit by
         default, else 1. Later steps come from feeding forecasts back.
     label_len : int, optional
-        Rows of the window that the decoder begins with; half of the lags by default.
+        Rows of the window that the decoder begins with, ``lags`` at most; half of them
+        by default.
     factor : int, default=5
-        Sampling factor of the attention: so many times the logarithm of the number of
-        keys are sampled, and as many queries attend in full.
+        Keys sampled, and queries that attend, for each unit of the natural logarithm of
+        their number, rounded up. With 5, up to 15 tokens attend in full.
     n_layers : int, default=2
-        Depth; 0 leaves the static path alone, without training, if there is one.
+        Depth of the encoder; 0 leaves the static path alone, without training, if there
+        is one.
     n_heads : int, default=4
         Heads; a divisor of ``d_model``.
     d_model : int, default=32
@@ -1052,7 +1057,7 @@ class InformerForecaster(InformerModel, VARInspection, WindowForecaster):
     device : str, default="auto"
         "auto" takes CUDA, then MPS, then the CPU; or the name of a torch device.
     random_state : int, RandomState or None, default=None
-        Seed of initial weights, batches and dropout.
+        Seed of initial weights, batches, dropout and sampled keys.
     verbose : int, default=0
         Whether to show a progress bar.
 

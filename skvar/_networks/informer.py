@@ -2,6 +2,9 @@
 
 Zhou et al. (2021), "Informer: Beyond Efficient Transformer for Long Sequence
 Time-Series Forecasting", AAAI, arXiv:2012.07436.
+
+Details are those of the Time-Series-Library (TSLib); the notes of `Informer` say where
+the authors' code differs.
 """
 
 import math
@@ -24,7 +27,8 @@ class Informer(nn.Module):
     Between layers the encoder distils its tokens to about half as many. The decoder
     starts from the last rows of the window and zeros in place of the forecast, which it
     makes in one step. The keys that `probsparse_attention` samples are drawn anew at
-    every call in training, and once for all in evaluation.
+    every call in training, and once for all in evaluation. Details are those of the
+    Time-Series-Library.
 
     Parameters
     ----------
@@ -33,14 +37,15 @@ class Informer(nn.Module):
     n_series : int
         Series in a window, all of them forecast.
     label_len : int, optional
-        Rows of the window that the decoder starts from; half of them by default.
+        Rows of the window that the decoder starts from, ``lags`` at most; half of them
+        by default.
     n_marks : int
         Features of the time of a row, such as its hour; 0 for none.
     factor : int
-        Keys sampled and queries that attend, for each unit of the logarithm of their
-        number.
+        Keys sampled, and queries that attend, for each unit of the natural logarithm of
+        their number, rounded up. With 5, up to 15 tokens attend in full.
     n_layers, n_decoder_layers : int
-        Depth of the encoder and of the decoder.
+        Depth of the encoder and of the decoder, 2 by default in the authors' code.
     n_heads, d_model : int
         Heads and width; ``n_heads`` divides ``d_model``.
     d_ff : int, optional
@@ -55,6 +60,13 @@ class Informer(nn.Module):
         ``lags``, or ``n_heads`` does not divide ``d_model``.
     TypeError
         If a size is not an integer.
+
+    Notes
+    -----
+    As in the Time-Series-Library, every attention reads its heads (B, n_heads, N, d) as
+    tokens (B, N, n_heads * d), which mixes heads and places. In the authors' code only
+    the self-attention of the decoder does, all of the decoder's tokens attend to the
+    encoded ones, and distilling adds no tokens before it halves them.
 
     References
     ----------
@@ -113,7 +125,7 @@ class Informer(nn.Module):
         )
         embedding = partial(Embedding, n_series, n_marks, d_model, dropout=dropout)
         layer = partial(Layer, d_model=d_model, d_ff=d_ff, dropout=dropout)
-        # The convolution adds two tokens, as published, before pooling halves them.
+        # The convolution adds two tokens, as in TSLib, before pooling halves them.
         lengths = [lags]
         for _ in range(n_layers - 1):
             lengths.append((lengths[-1] + 1) // 2 + 1)
@@ -278,7 +290,11 @@ def sinusoids(length: int, d_model: int) -> Tensor:
 
 
 class ProbSparseAttention(nn.Module):
-    """Attention of ``n_queries`` tokens to ``n_keys`` tokens."""
+    """Attention of ``n_queries`` tokens to ``n_keys`` tokens.
+
+    With ``causal`` the attention looks back alone, but its outputs mix places. No data
+    of the future leak: the decoder's rows are zeros there.
+    """
 
     def __init__(
         self,
@@ -313,7 +329,7 @@ class ProbSparseAttention(nn.Module):
         if self.training:
             sample = torch.randint_like(sample, self.n_keys)
         out = probsparse_attention(q, k, v, sample, self.n_top, causal=self.causal)
-        # The published code reads (B, H, N, d) as (B, N, H * d), without transposing.
+        # TSLib reads (B, H, N, d) as (B, N, H * d), without transposing.
         return self.out(out.transpose(1, 2).reshape(tokens.shape))
 
 
