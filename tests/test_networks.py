@@ -10,7 +10,7 @@ import scipy.stats
 import torch
 from torch.nn import functional as F
 
-from skvar._networks import linear_transformer, samovar
+from skvar._networks import informer, linear_transformer, samovar
 from skvar._networks.aaren_forecasting import StreamingNorm
 from skvar._networks.arx import used_positions
 from skvar._networks.static_path import _sure_part
@@ -299,6 +299,120 @@ def test_informer_samples_anew_in_training_alone():
     assert not torch.allclose(other.eval()(window), network(window))
     other.load_state_dict(network.state_dict())
     assert torch.equal(other(window), network(window))
+
+
+# ln 8 = 2.08, ln 15 = 2.71, ln 16 = 2.77, ln 20 = 2.996, ln 21 = 3.04, ln 1000 = 6.91
+@pytest.mark.parametrize(
+    ("factor", "n", "expected"),
+    [
+        (1, 2, 1),
+        (1, 8, 3),
+        (1, 16, 3),
+        (5, 15, 15),
+        (5, 16, 15),
+        (5, 20, 15),
+        (5, 21, 20),
+        (2, 1000, 14),
+        (9, 4, 4),
+    ],
+)
+def test_sparse_number_is_counted_by_hand(factor, n, expected):
+    assert informer.sparse_number(factor, n) == expected
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_informer_samples_all_keys_and_so_many(training, monkeypatch):
+    calls = []
+
+    def spy(q, k, v, sample, n_top, *, causal):
+        calls.append((sample, n_top, causal))
+        return v.mean(dim=1, keepdim=True).expand_as(q)
+
+    monkeypatch.setattr(informer, "probsparse_attention", spy)
+    torch.manual_seed(0)
+    for _ in range(20):
+        network = Informer(
+            lags=60, horizon=6, n_series=2, label_len=12, factor=1, d_model=8
+        )
+        network.train(training)(torch.randn(2, 60, 2))
+    # Distilling leaves 31 of 60 tokens; the decoder has 18, and looks back first:
+    # ln 60 = 4.09, ln 31 = 3.43, ln 18 = 2.89.
+    expected = [
+        ((60, 5), 60, 5, False),
+        ((31, 4), 31, 4, False),
+        ((18, 3), 18, 3, True),
+        ((18, 4), 31, 3, False),
+    ]
+    for place, (shape, n_keys, n_top, causal) in enumerate(expected):
+        samples = torch.stack([sample for sample, _, _ in calls[place::4]])
+        assert samples.shape == (20, *shape)
+        assert samples.unique().tolist() == list(range(n_keys))
+        assert calls[place][1:] == (n_top, causal)
+
+
+@pytest.mark.parametrize(("lags", "expected"), [(8, 4), (9, 4), (2, 1)])
+def test_informers_decoder_starts_from_half_of_the_window(lags, expected):
+    network = Informer(lags=lags, horizon=3, n_series=2)
+    assert network.label_len == expected
+    seen = []
+    network.decoder_embed.register_forward_pre_hook(lambda _, args: seen.append(args))
+    window = torch.randn(5, lags, 2)
+    network(window)
+    [(start, _)] = seen
+    assert torch.equal(start[:, :expected], window[:, lags - expected :])
+    assert torch.equal(start[:, expected:], torch.zeros(5, 3, 2))
+
+
+@pytest.mark.parametrize(
+    ("kind", "n_calls"),
+    [
+        # Embeddings of encoder and decoder; 3 in each of 2 layers, 4 in the decoder's.
+        (Informer, 2 + 2 * 3 + 4),
+        # The embedding; after attention, inside the MLP and after it.
+        (ITransformer, 1 + 2 * 3),
+        # The tokens; after attention and after the MLP.
+        (LinearTransformer, 1 + 2 * 2),
+    ],
+)
+def test_dropout_of_other_transformers(kind, n_calls):
+    network = small(kind, dropout=0.25)
+    shares = []
+
+    def count(module, args, out):
+        [before] = args
+        shares.append(((out == 0) & (before != 0)).sum() / (before != 0).sum())
+
+    for module in network.modules():
+        if isinstance(module, torch.nn.Dropout):
+            module.register_forward_hook(count)
+    window = torch.randn(64, 30, 2)
+    network(window)
+    assert torch.stack(shares).numpy() == pytest.approx([0.25] * n_calls, abs=0.05)
+    shares.clear()
+    network.eval()
+    assert torch.equal(network(window), network(window))
+    assert not any(shares)
+    if kind is ITransformer:
+        assert [layer.self_attn.dropout for layer in network.layers] == [0.25] * 2
+
+
+def test_initial_values_of_other_transformers():
+    torch.manual_seed(0)
+    sizes = {"lags": 64, "horizon": 16, "n_series": 32, "d_model": 128}
+    network = LinearTransformer(**sizes, n_layers=8)
+    # 0.02 / sqrt(2 n_layers) at the ends of residual branches, as in GPT-2.
+    for layer in network.layers:
+        ends = (layer.out, layer.feed_forward.contract)
+        for linear in (*ends, layer.query, layer.feed_forward.expand):
+            expected = 0.005 if linear in ends else 0.02
+            assert linear.weight.std().item() == pytest.approx(expected, rel=0.03)
+            assert not linear.bias.any()
+    assert network.head.weight.std().item() == pytest.approx(0.02, rel=0.1)
+    # He et al. (2015), arXiv:1502.01852: sqrt(2 / (1 + slope^2) / fan_in).
+    network = Informer(**sizes)
+    for embed in (network.embed, network.decoder_embed):
+        expected = np.sqrt(2 / (1 + 0.01**2) / (3 * 32))
+        assert embed.rows.weight.std().item() == pytest.approx(expected, rel=0.03)
 
 
 def test_parity_of_the_var_stage():
