@@ -216,6 +216,12 @@ class WindowForecaster(SktimeEstimator, WindowModel, BaseForecaster):
         with self._all_or_nothing():
             return super().predict(fh=fh, X=X)
 
+    @property
+    def n_parameters_(self) -> int:
+        """Estimated numbers that the forecasts depend on."""
+        trained = sum(parameter.numel() for parameter in self.network_.parameters())
+        return getattr(self.network_, "n_parameters", trained)
+
     def rolling_forecast(self, Y):
         """Forecast after every window of a table, without refitting.
 

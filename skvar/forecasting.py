@@ -103,6 +103,8 @@ class LinearAttentionVAR(LinearAttentionVARModel, VARInspection, WindowForecaste
         Names of the series.
     n_features_in_ : int
         Number of series.
+    n_parameters_ : int
+        Estimated numbers that the forecasts depend on.
 
     Notes
     -----
@@ -309,6 +311,8 @@ class SAMoVARForecaster(SAMoVARModel, TokenInspection, VARInspection, WindowFore
         Names of the series.
     n_features_in_ : int
         Number of series.
+    n_parameters_ : int
+        Estimated numbers that the forecasts depend on.
 
     References
     ----------
@@ -512,6 +516,8 @@ class AarenForecaster(AarenModel, VARInspection, WindowForecaster):
         Names of the series.
     n_features_in_ : int
         Number of series.
+    n_parameters_ : int
+        Estimated numbers that the forecasts depend on.
 
     References
     ----------
@@ -706,6 +712,8 @@ class LinearTransformerForecaster(
         Names of the series.
     n_features_in_ : int
         Number of series.
+    n_parameters_ : int
+        Estimated numbers that the forecasts depend on.
 
     References
     ----------
@@ -896,6 +904,8 @@ class ITransformerForecaster(ITransformerModel, VARInspection, WindowForecaster)
         Names of the series.
     n_features_in_ : int
         Number of series.
+    n_parameters_ : int
+        Estimated numbers that the forecasts depend on.
 
     References
     ----------
@@ -1097,6 +1107,8 @@ class InformerForecaster(InformerModel, VARInspection, WindowForecaster):
         Names of the series.
     n_features_in_ : int
         Number of series.
+    n_parameters_ : int
+        Estimated numbers that the forecasts depend on.
 
     References
     ----------

@@ -393,7 +393,7 @@ def plot_training(
 
 
 def plot_benchmark(results, *, measure: str = "MSE", ax=None) -> np.ndarray:
-    """Errors of forecasters by data and horizon, the best on top.
+    """Errors of forecasters by data and horizon, the best on top, failures below.
 
     Parameters
     ----------
@@ -416,22 +416,28 @@ def plot_benchmark(results, *, measure: str = "MSE", ax=None) -> np.ndarray:
     """
     from matplotlib import ticker
 
-    names, horizons = results["data"].unique(), results["horizon"].unique()
-    n_rows = results["estimator"].nunique()
-    size = 6, 1.2 + 0.3 * n_rows
+    keys = [results[key] for key in ("data", "estimator", "horizon")]
+    values = results[measure].astype(float).groupby(keys, sort=False)
+    cells = values.agg(lambda seeds: seeds.mean(skipna=False))
+    names, _, horizons = (key.unique() for key in keys)
+    size = 6, 1.2 + 0.3 * results["estimator"].nunique()
     axes = _grid(None if ax is None else np.ravel(ax), (1, len(names)), size).ravel()
     for name, axis in zip(names, axes, strict=True):
-        part = results[results["data"] == name]
-        means = part.pivot_table(measure, "estimator", "horizon", sort=False)
-        means = means.loc[means.mean(axis=1).sort_values(ascending=False).index]
+        means = cells[name].unstack("horizon").reindex(columns=horizons)
+        order = means.mean(axis=1, skipna=False).sort_values(
+            ascending=False, na_position="first"
+        )
+        means = means.loc[order.index]
+        labels = [estimator.replace("$", r"\$") for estimator in means.index]
         for number, horizon in enumerate(horizons):
-            color = _COLORS[number % len(_COLORS)]
-            axis.plot(means.get(horizon), means.index, "o", color=color, label=horizon)
+            cycle, color = divmod(number, len(_COLORS))
+            style = {"color": _COLORS[color], "marker": "os^D"[cycle % 4]}
+            axis.plot(means[horizon], labels, ls="", label=horizon, **style)
         axis.set(xscale="log", xlabel=measure)
         axis.set_title(name, loc="left", fontsize="medium")
         axis.grid(axis="y", color="0.9")
         # A logarithmic scale shows hardly a number between 0.3 and 0.9.
-        near = means.max(axis=None) < 10 * means.min(axis=None)
+        near = not means.max(axis=None) > 10 * means.min(axis=None)
         steps = ticker.MaxNLocator(5) if near else ticker.LogLocator(subs=(1, 3))
         axis.xaxis.set_major_locator(steps)
         axis.xaxis.set_major_formatter(ticker.StrMethodFormatter("{x:.3g}"))

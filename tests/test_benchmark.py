@@ -21,10 +21,12 @@ from skvar.benchmark import (
     SeasonalNaive,
     baselines,
     benchmark,
+    read_results,
     summarise,
 )
 from skvar.benchmark.__main__ import main, markdown
 from skvar.datasets import SplitSeries, make_var, split_series
+from skvar.datasets.published import read_table
 
 # sktime announces a default of its next version.
 pytestmark = pytest.mark.filterwarnings("ignore:The default of config:FutureWarning")
@@ -99,7 +101,7 @@ def test_seasonal_naive_is_that_of_sktime(data, refit):
     for ours, theirs in (("ours", "theirs"), ("our last", "their last")):
         np.testing.assert_allclose(errors.loc[ours], errors.loc[theirs], rtol=1e-12)
     assert errors["MSE"]["ours"] != errors["MSE"]["our last"]
-    assert table["refit"].tolist() == [str(r) for r in (False, refit, False, refit)]
+    assert table["refit"].tolist() == [False, refit, False, refit]
 
 
 @pytest.mark.parametrize("n_series", [1, 2])
@@ -165,8 +167,11 @@ def test_parameters_are_counted(data):
             6, **QUICK, early_stopping=False, static_path="ridge"
         ),
         "naive": SeasonalNaive(),
+        "classical": ClassicalVAR(),
+        "of sktime": NaiveForecaster(),
     }
-    table = benchmark(estimators, data, 5, seeds=[0], verbose=0)
+    table = benchmark(estimators, data, 5, seeds=[0], stride=9, verbose=0)
+    classical = ClassicalVAR().fit(data.standardised()[:150])
     count = table.set_index("estimator")["n_parameters"]
     network = estimators["network"].clone().set_params(horizon=5).fit(data.series)
     expected = sum(p.numel() for p in network.network_.parameters())
@@ -175,7 +180,9 @@ def test_parameters_are_counted(data):
     assert count["VAR"] == 2 * (3 * 2 + 1)
     assert count["network"] == expected
     assert count["mix"] == expected + 30
-    assert pd.isna(count["naive"])
+    assert count["naive"] == 0
+    assert count["classical"] == 2 * (2 * len(classical.matrices_) + 1)
+    assert pd.isna(count["of sktime"])
 
 
 def test_results_do_not_depend_on_order_or_processes(data):
@@ -274,14 +281,18 @@ def test_a_file_of_others_is_left_alone(data, tmp_path, content):
         ({"estimators": {}}, TypeError, "estimators is {}; pass a dictionary"),
         ({"estimators": {"a": SeasonalNaive}}, TypeError, r"estimators\['a'\] is <cl"),
         ({"estimators": [SeasonalNaive()]}, TypeError, r"estimators is \[Seasonal"),
+        ({"estimators": {1: SeasonalNaive()}}, ValueError, "has the name 1"),
+        ({"estimators": {"a\n": SeasonalNaive()}}, ValueError, "has the name"),
         ({"data": []}, ValueError, "data is empty or holds something twice"),
-        ({"data": pd.DataFrame({"a": [1.0]})}, TypeError, "data holds a str"),
-        ({"data": ["ETTh1"]}, TypeError, "data holds a str"),
+        ({"data": pd.DataFrame({"a": [1.0]})}, TypeError, "data is or holds a DataFra"),
+        ({"data": ["ETTh1"]}, TypeError, "data is or holds a str"),
+        ({"data": None}, TypeError, "data is or holds a NoneType"),
         ({"horizons": []}, ValueError, "horizons is empty"),
         ({"horizons": [1, 1]}, ValueError, "horizons is empty or holds something tw"),
-        ({"horizons": 41}, ValueError, r"horizons \[41\] must be between 1 and the 40"),
-        ({"horizons": 0}, ValueError, r"horizons \[0\] must be between 1"),
-        ({"horizons": 1.5}, ValueError, r"horizons must be whole numbers, not \[1.5\]"),
+        ({"horizons": 41}, ValueError, r"from 1 to 40 \(the test rows of simulated\)"),
+        ({"horizons": 0}, ValueError, "horizons must be from 1 to 40"),
+        ({"horizons": 1.5}, TypeError, "horizons must be whole numbers, not 1.5"),
+        ({"seeds": [-1]}, ValueError, "seeds must be from 0 to 4294967295, not -1"),
         ({"seeds": []}, ValueError, "seeds is empty"),
         ({"seeds": [1, 1]}, ValueError, "seeds is empty or holds something twice"),
         ({"stride": 0}, ValueError, "stride == 0, must be >= 1"),
@@ -293,11 +304,20 @@ def test_bad_arguments(data, changed, error, message):
         benchmark(**(given | changed), verbose=0)
 
 
+CELLS = """
+from skvar.benchmark import SeasonalNaive
+from skvar.datasets import make_var, split_series
+
+cells = {
+    "estimators": {f"s{season}": SeasonalNaive(season) for season in (1, 2, 3)},
+    "data": split_series(make_var(200, n_series=2, random_state=0).series),
+    "horizons": [1, 2],
+}
+"""
+N_CELLS = 6
 KILLED = """
 import os, signal, sys
-sys.path.insert(0, {tests!r})
-from test_benchmark import killed_cells
-from skvar.benchmark import benchmark, running
+from skvar.benchmark import benchmark, results, running
 
 left = int(sys.argv[2])
 
@@ -330,28 +350,14 @@ def deadly_fsync(file):
     fsync(file)
 
 running._measure = logged_measure
-running.os.replace, running.os.fsync = deadly_replace, deadly_fsync
-benchmark(**killed_cells(), results="results.csv", verbose=0)
+results.os.replace, results.os.fsync = deadly_replace, deadly_fsync
+benchmark(**cells, results="results.csv", verbose=0)
 """
 
 
-def killed_cells():
-    series = make_var(200, n_series=2, random_state=0).series
-    return {
-        "estimators": {f"s{season}": SeasonalNaive(season) for season in (1, 2, 3)},
-        "data": split_series(series, "some"),
-        "horizons": [1, 2],
-    }
-
-
-N_CELLS = 6
-
-
 def run_until_killed(folder, *arguments):
-    code = KILLED.format(tests=str(Path(__file__).parent))
-    return subprocess.run(
-        [sys.executable, "-c", code, *arguments], cwd=folder
-    ).returncode
+    code = [sys.executable, "-c", CELLS + KILLED]
+    return subprocess.run([*code, *arguments], cwd=folder).returncode
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="there is no SIGKILL")
@@ -378,8 +384,10 @@ def test_a_killed_benchmark_loses_the_running_cell_at_most(when, count, tmp_path
     runs = pd.Series((tmp_path / "log").read_text().split("\n")[:-1])
     assert runs.nunique() == N_CELLS
     assert len(runs) <= N_CELLS + 1
-    table = benchmark(**killed_cells(), results=path, verbose=0)
-    fresh = benchmark(**killed_cells(), verbose=0)
+    names = {}
+    exec(CELLS, names)
+    table = benchmark(**names["cells"], results=path, verbose=0)
+    fresh = benchmark(**names["cells"], verbose=0)
     assert table[["MSE", "MAE"]].equals(fresh[["MSE", "MAE"]])
 
 
@@ -405,7 +413,7 @@ def test_summaries(data):
 
 def test_command_on_a_file(tmp_path, monkeypatch, capsys, us_change):
     monkeypatch.chdir(tmp_path)
-    us_change.to_timestamp().to_csv("mine.csv")
+    us_change.to_csv("mine.csv", index=False)
     arguments = "--data mine.csv --horizons 4 8 --lags 8 --max-epochs 1 --seeds 1"
     chosen = ["VAR", "LinearAttentionVAR(lags=4)", "SAMoVARForecaster"]
     other = "sktime.forecasting.naive.NaiveForecaster(strategy='last', sp=2)"
@@ -466,3 +474,191 @@ def test_command_reruns_a_small_table(reference_dir, tmp_path):
     assert table["MSE"]["seasonal naive"] == pytest.approx(np.square(naive).mean())
     assert table["MSE"].drop(["last value"]).max() < table["MSE"]["last value"]
     assert table["MSE"]["ridge"] < table["MSE"]["seasonal naive"]
+
+
+class Swapped(NaiveForecaster):
+    """Returns its columns in another order, or fewer, or what is not finite."""
+
+    _tags = {"y_inner_mtype": "pd.DataFrame", "capability:multivariate": True}
+
+    def __init__(self, how="order"):
+        self.how = how
+        super().__init__()
+
+    def _predict(self, fh, X=None):
+        index = fh.to_absolute_index(self.cutoff)
+        values = np.repeat(self._last.to_numpy(), len(fh), axis=0)
+        frame = pd.DataFrame(values, index, self._last.columns)
+        if self.how == "order":
+            return frame.iloc[:, ::-1]
+        return frame.iloc[:, :1] if self.how == "fewer" else frame * np.inf
+
+    def _fit(self, y, X=None, fh=None):
+        self._last = y.iloc[-1:]
+        return self
+
+
+def test_forecasts_are_told_by_their_columns(data):
+    estimators = {how: Swapped(how) for how in ("order", "fewer", "infinite")}
+    with pytest.warns(FitFailedWarning) as warned:
+        table = benchmark(
+            {"last": SeasonalNaive(1), **estimators}, data, 2, stride=9, verbose=0
+        )
+    assert ["fewer failed" in str(w.message) for w in warned] == [True, False]
+    assert "infinite failed on simulated at horizon 2, seed None: Va" in str(
+        warned[1].message
+    )
+    errors = table.set_index("estimator")["MSE"]
+    assert errors["order"] == pytest.approx(errors["last"], rel=1e-12)
+    assert errors[["fewer", "infinite"]].isna().all()
+
+
+class Unpicklable(Exception):
+    def __init__(self, a, b):
+        super().__init__(a)
+
+
+class Failing(SeasonalNaive):
+    def _estimate(self, values):
+        raise Unpicklable("no", "way")
+
+
+class Reordering(SeasonalNaive):
+    """Has a parameter whose text is another one in every process."""
+
+    def __init__(self, parameter=None, season=None):
+        self.parameter = parameter
+        super().__init__(season)
+
+
+def test_cells_in_other_processes(data, tmp_path):
+    path = tmp_path / "results.csv"
+    estimators = {
+        "a": Reordering(np.random.RandomState(0)),
+        "b": Failing(),
+        "c": SeasonalNaive(),
+    }
+    for _ in range(2):
+        with pytest.warns(FitFailedWarning, match=r"b failed .* Unpicklable: no"):
+            table = benchmark(
+                estimators, data, [1, 2], results=path, n_jobs=2, verbose=0
+            )
+        assert table["MSE"].isna().tolist() == [False, True, False] * 2
+        assert len(read_results(path)) == 4
+
+
+def test_long_parameters_tell_cells_apart(data, tmp_path):
+    path = tmp_path / "results.csv"
+    for season, last in enumerate((39, 99), start=1):
+        forecaster = Reordering([*range(39), last], season)
+        table = benchmark({"a": forecaster}, data, 1, results=path, verbose=0)
+    assert read_results(path)["MSE"].nunique() == 2
+    assert read_results(path).iloc[1:].reset_index(drop=True).equals(table)
+    with pytest.raises(TypeError, match=r"estimators\['a'\] has a parameter that can"):
+        benchmark({"a": Reordering(lambda x: x)}, data, 1, verbose=0)
+
+
+@pytest.mark.parametrize("name", ["a,b", '"quoted"', "nan", "NA", " a ", "ü", "1.0"])
+def test_names_survive_the_file(name, tmp_path):
+    made = make_var(60, n_series=2, random_state=0).series
+    data, path = split_series(made, name, season=3), tmp_path / "results.csv"
+    for _ in range(2):
+        table = benchmark({name: SeasonalNaive()}, data, 1, results=path, verbose=0)
+        assert read_results(path).equals(table)
+    assert table["estimator"].tolist() == table["data"].tolist() == [name]
+
+
+def test_a_link_stays_a_link(data, tmp_path):
+    link, path = tmp_path / "link.csv", tmp_path / "results.csv"
+    link.symlink_to(path)
+    benchmark({"a": SeasonalNaive()}, data, 1, results=link, verbose=0)
+    assert link.is_symlink()
+    assert len(read_results(path)) == 1
+
+
+@pytest.mark.parametrize(
+    ("forecaster", "message"),
+    [
+        (SeasonalNaive(-1), "season == -1, must be >= 1"),
+        (SeasonalNaive(0), "season == 0, must be >= 1"),
+        (ClassicalVAR(0), "max_lags == 0, must be >= 1"),
+        (SeasonalNaive(21), "fewer than season=21"),
+    ],
+)
+def test_bad_parameters_of_baselines(forecaster, message):
+    with pytest.raises(ValueError, match=message):
+        forecaster.fit(np.arange(20.0))
+
+
+def test_classical_var_of_few_rows_and_constant_series():
+    table = make_var(30, n_series=3, random_state=0).series.to_numpy().copy()
+    table[:, 1] = 7.0
+    fitted = ClassicalVAR().fit(table)
+    order = len(fitted.matrices_)
+    theirs = VAR(table[:, ::2]).fit(order)
+    np.testing.assert_allclose(
+        fitted.predict([1, 2, 3])[:, ::2], theirs.forecast(table[:, ::2], 3)
+    )
+    assert (fitted.predict([1, 2, 3])[:, 1] == 7).all()
+    assert ClassicalVAR().fit(np.full((30, 2), 3.0)).predict([9]).tolist() == [[3, 3]]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("date;a\n2020-01-01;1\n2020-01-02;2\n", "separated by commas"),
+        ("date,a\n01.02.2020,1\n02.02.2020,2\n", "holds neither numbers nor times"),
+        ("date,a\n2020-01-02,1\n2020-01-01,2\n", "not strictly increasing"),
+        ("date,a\n2020-01-01,1\n2020-01-02,2\n2020-01-05,1\n", "irregular time index"),
+        ("date,a\n2020-01-01,1\n2020-01-02,b\n2020-01-03,1\n", "not numeric"),
+        ("date,a\n2020-01-01,1\n2020-01-02,\n2020-01-03,1\n", "holds NaN"),
+        ("date,a\n", "no rows"),
+        ("", "No columns"),
+        ("a,b\n1,2,3\n4,5,6\n", "hold more values than the first one"),
+    ],
+)
+def test_command_names_what_is_wrong_in_a_file(text, message, tmp_path, capsys):
+    path = tmp_path / "mine.csv"
+    path.write_text(text)
+    with pytest.raises(SystemExit):
+        main(["--data", str(path), "--results", str(tmp_path / "results.csv")])
+    printed = capsys.readouterr().err
+    assert f"--data {path}: " in printed
+    assert message in printed
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "date,a,b\n{}",
+        "{}",
+        ",a,b\n{}",
+        "date,0,1\n{}",
+    ],
+)
+def test_tables_that_files_hold(text, tmp_path):
+    days = pd.date_range("2020-01-01", periods=20)
+    rows = "\n".join(f"{day.date()},{i},{-i}" for i, day in enumerate(days))
+    (tmp_path / "mine.csv").write_text(text.format(rows))
+    table = read_table(tmp_path / "mine.csv")
+    np.testing.assert_array_equal(table, np.outer(np.arange(20), [1, -1]))
+    assert (table.index == days).all()
+    numbers = pd.DataFrame(np.arange(40.0).reshape(20, 2))
+    for options in ({}, {"index": False, "header": False}):
+        numbers.to_csv(tmp_path / "numbers.csv", **options)
+        table = read_table(tmp_path / "numbers.csv")
+        np.testing.assert_array_equal(table, numbers)
+
+
+def test_command_fails_if_a_cell_does(tmp_path, monkeypatch, capsys, us_change):
+    monkeypatch.chdir(tmp_path)
+    us_change.to_csv("mine.csv", index=False)
+    arguments = ["--data", "mine.csv", "--horizons", "2", "--estimators", "VAR"]
+    with pytest.warns(FitFailedWarning), pytest.raises(SystemExit) as exit:
+        main([*arguments, "SAMoVARForecaster(lags=500)"])
+    assert exit.value.code == 1
+    assert "| nan" in capsys.readouterr().out
+    assert Path("benchmark.png").exists()
+    with pytest.raises(SystemExit):
+        main([*arguments, "--results", "mine.png"])
+    assert "name of the picture" in capsys.readouterr().err

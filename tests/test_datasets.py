@@ -188,7 +188,7 @@ def test_published_tables_that_are_there(reference_dir, monkeypatch):
     )
     # The parser of pandas is right to a few units in the last place.
     np.testing.assert_allclose(ett.series, raw[:, 1:].astype(float), rtol=1e-14)
-    assert ett.series.index[-1] == pd.Timestamp(raw[-1, 0])
+    assert ett.series.index[-1] == pd.Timestamp(str(raw[-1, 0]))
     assert ett.series.index.freq == "h"
     assert ett.training.index[-1] == pd.Timestamp("2017-06-25 23:00")
     assert (len(ett.training), len(ett.validation), len(ett.test)) == (8640, 2880, 2880)

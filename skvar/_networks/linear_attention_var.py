@@ -78,6 +78,12 @@ class LinearAttentionVAR(nn.Module):
         sizes = self.n_targets, lags * n_series
         self.memory = Memory(memory, n_heads, *sizes) if memory else None
 
+    @property
+    def n_parameters(self) -> int:
+        """Numbers estimated in closed form or trained."""
+        closed = self.matrices.numel() + self.intercept.numel()
+        return closed + sum(parameter.numel() for parameter in self.parameters())
+
     def forward(self, window: Tensor) -> Tensor:
         """Forecast (B, 1, n_targets) from a window (B, lags + memory, n_series)."""
         recent = window[:, -self.order :]

@@ -81,6 +81,14 @@ class StaticPath(nn.Module):
         """Whether the network has no part in the forecast."""
         return self.network is None or bool(self.share == 1)
 
+    @property
+    def n_parameters(self) -> int:
+        """Estimated numbers that the forecast depends on, without the share."""
+        static = self.var.n_parameters if self.by_var else self.weight.numel()
+        if self.static_only:
+            return static
+        return static + sum(p.numel() for p in self.network.parameters())
+
     def static(self, window: Tensor) -> Tensor:
         """The static path alone."""
         if self.by_var:

@@ -2,7 +2,9 @@
 
 import argparse
 import ast
+import sys
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 
 import pandas as pd
@@ -14,7 +16,8 @@ from ..datasets import SplitSeries, split_series
 from ..datasets.published import SOURCES, fetch, read_table
 from ..plots import plot_benchmark
 from .baselines import baselines
-from .running import benchmark, summarise
+from .results import summarise
+from .running import benchmark
 
 FORECASTERS = (
     "LinearAttentionVAR",
@@ -30,41 +33,53 @@ def main(arguments: list[str] | None = None) -> None:
     """Run what the command line asks for; print it, and write CSV and PNG."""
     parser = _parser()
     args = parser.parse_args(arguments)
+    picture = Path(args.results).with_suffix(".png")
     try:
-        import_module("matplotlib")  # missed now, not after hours
-        data = [_data(name) for name in args.data]
+        _check_extras()
+        if picture == Path(args.results):
+            raise ValueError(f"--results {picture} is the name of the picture.")
         results = benchmark(
             _estimators(args),
-            data,
+            [_data(name) for name in args.data],
             args.horizons,
             seeds=range(args.seeds),
             stride=args.stride,
             results=args.results,
             n_jobs=args.jobs,
         )
-    except (ImportError, OSError, ValueError) as error:
+    except (ImportError, OSError, TypeError, ValueError) as error:
         parser.error(str(error))
     for measure in ("MSE", "MAE", "fit_seconds"):
         print(f"\n{measure}\n\n{markdown(results, measure)}")
-    picture = Path(args.results).with_suffix(".png")
     plot_benchmark(results)[0].figure.savefig(picture, dpi=150)
     print(f"\nEvery run is in {args.results}, a picture in {picture}.")
+    if results["MSE"].isna().any():
+        sys.exit(1)
+
+
+def _check_extras() -> None:
+    # Missed now rather than after hours.
+    for name in ("filelock", "matplotlib", "pooch", "statsmodels"):
+        if not find_spec(name):
+            raise ImportError(f"{name} is missing: pip install 'skvar[benchmark]'.")
 
 
 def markdown(results: pd.DataFrame, measure: str) -> str:
     """Means, with standard deviations over seeds, as a table in Markdown."""
     means = summarise(results, measure)
-    keys = ["data", "horizon", "estimator"]
-    spreads = results.groupby(keys)[measure].std()
+    keys = [results[key] for key in ("data", "horizon", "estimator")]
+    spreads = results[measure].astype(float).groupby(keys).std()
+    digits = 1 if measure.endswith("seconds") else 3
     lines = [["", *(f"{data} {horizon}" for data, horizon in means.columns)]]
     lines.append(["---", *("---:" for _ in means.columns)])
     for name, row in means.iterrows():
         line = [name]
         for (data, horizon), mean in row.items():
             spread = spreads.get((data, horizon, name))
-            text = f"{mean:.3f}" if measure != "fit_seconds" else f"{mean:.1f}"
-            line.append(text if pd.isna(spread) else f"{text} ± {spread:.3f}")
+            text = f"{mean:.{digits}f}"
+            line.append(text if pd.isna(spread) else f"{text} ± {spread:.{digits}f}")
         lines.append(line)
+    lines = [[text.replace("|", "\\|") for text in line] for line in lines]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     return "\n".join(
         "| " + " | ".join(map(str.ljust, line, widths)) + " |" for line in lines
@@ -116,11 +131,15 @@ def count(text: str) -> int:
 def _data(name: str) -> SplitSeries:
     if name in SOURCES:
         return fetch(name)
-    if not Path(name).exists():
+    path = Path(name).expanduser()
+    if not path.is_file():
         raise ValueError(
             f"--data {name} is neither a file nor one of {', '.join(SOURCES)}."
         )
-    return split_series(read_table(name), Path(name).name.partition(".")[0])
+    try:
+        return split_series(read_table(path), path.name.partition(".")[0])
+    except (LookupError, TypeError, ValueError) as error:
+        raise ValueError(f"--data {name}: {error}") from error
 
 
 def _estimators(args: argparse.Namespace) -> dict[str, BaseForecaster]:
@@ -137,17 +156,19 @@ def _estimators(args: argparse.Namespace) -> dict[str, BaseForecaster]:
 
 def _forecaster(spec: str, general: dict) -> BaseForecaster:
     """A forecaster from the name of its class, perhaps with parameters."""
-    path, parenthesis, rest = spec.partition("(")
-    module, _, name = path.rpartition(".")
+    path, parenthesis, rest = spec.strip().partition("(")
+    module, _, name = path.strip().rpartition(".")
     try:
-        made = getattr(import_module(module) if module else skvar, name)()
+        kind = getattr(import_module(module) if module else skvar, name)
+        if not (isinstance(kind, type) and issubclass(kind, BaseForecaster)):
+            raise TypeError(f"{name} is not the class of a forecaster")
         call = ast.parse(f"f({rest}" if parenthesis else "f()", mode="eval").body
         if call.args:
             raise SyntaxError(f"{ast.unparse(call.args[0])} has no name")
         given = {word.arg: ast.literal_eval(word.value) for word in call.keywords}
-        taken = {key: general[key] for key in general if key in made.get_params()}
-        return made.set_params(**(taken | given))
-    except (AttributeError, SyntaxError, TypeError) as error:
+        names = kind.get_param_names()
+        return kind(**{key: general[key] for key in general if key in names} | given)
+    except (AttributeError, ImportError, SyntaxError, TypeError, ValueError) as error:
         raise ValueError(
             f"--estimators {spec!r} is not understood ({error}); pass some of "
             f"{[*baselines(), *FORECASTERS]}, or the path of a class, with parameters "

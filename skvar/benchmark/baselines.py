@@ -1,9 +1,11 @@
 """Forecasters that every other one has to beat."""
 
+import numbers
 from collections.abc import Iterator
 
 import numpy as np
 import pandas as pd
+from sklearn.utils import check_scalar
 from sktime.forecasting.base import BaseForecaster
 
 from .._tables import as_frame
@@ -99,11 +101,14 @@ class SeasonalNaive(_AfterManyRows):
     [2.0, 3.0, 2.0]
     """
 
+    n_parameters_ = 0
+
     def __init__(self, season=None):
         self.season = season
         super().__init__()
 
     def _estimate(self, values):
+        check_scalar(self._n_rows(), "season", numbers.Integral, min_val=1)
         if len(values) < self._n_rows():
             raise ValueError(
                 f"y has {len(values)} row(s), fewer than season={self.season}; pass "
@@ -137,12 +142,12 @@ class ClassicalVAR(_AfterManyRows):
     """VAR by least squares with statsmodels, its order by Schwarz's criterion.
 
     As sktime's ``VAR(maxlags, ic="bic")``, which forecasts after the rows of fit only,
-    but for all test windows at once.
+    but for all test windows at once. Constant series stay what they are.
 
     Parameters
     ----------
     max_lags : int, default=24
-        Highest order tried.
+        Highest order tried; fewer on short tables.
 
     Examples
     --------
@@ -159,8 +164,23 @@ class ClassicalVAR(_AfterManyRows):
         self.max_lags = max_lags
         super().__init__()
 
+    @property
+    def n_parameters_(self) -> int:
+        return self.intercept_.size + self.matrices_.size
+
     def _estimate(self, values):
-        self.intercept_, self.matrices_ = _least_squares(values, self.max_lags)
+        check_scalar(self.max_lags, "max_lags", numbers.Integral, min_val=1)
+        n_rows, n_series = values.shape
+        varies = np.ptp(values, axis=0) > 0
+        # So many that a row is left for each coefficient of an equation.
+        most = max(1, (n_rows - n_series - 1) // (n_series + 1))
+        intercept, matrices = values[0].copy(), np.zeros((1, n_series, n_series))
+        if varies.any():
+            max_lags = min(self.max_lags, most)
+            intercept[varies], found = _least_squares(values[:, varies], max_lags)
+            matrices = np.zeros((len(found), n_series, n_series))
+            matrices[np.ix_(range(len(found)), varies, varies)] = found
+        self.intercept_, self.matrices_ = intercept, matrices
 
     def _after(self, values, ends, steps):
         order, n_series = self.matrices_.shape[:2]

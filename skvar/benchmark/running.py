@@ -1,14 +1,12 @@
-"""Cells of a benchmark, run one by one and kept."""
+"""Cells of a benchmark, run one by one."""
 
 import hashlib
 import numbers
-import os
+import pickle
 import time
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass
-from pathlib import Path
 
 import joblib
 import numpy as np
@@ -16,41 +14,10 @@ import pandas as pd
 from sklearn.exceptions import FitFailedWarning
 from sklearn.utils import check_scalar
 from sktime.forecasting.base import BaseForecaster
-from torch import nn
 from tqdm.auto import tqdm
 
-from .._networks.linear_attention_var import LinearAttentionVAR
-from .._networks.static_path import StaticPath
 from ..datasets import SplitSeries
-
-# What tells one cell from another, and all that a row says.
-KEY = (
-    "data",
-    "estimator",
-    "horizon",
-    "seed",
-    "stride",
-    "refit",
-    "settings",
-    "fingerprint",
-)
-COLUMNS = (
-    "data",
-    "estimator",
-    "lags",
-    "horizon",
-    "seed",
-    "MSE",
-    "MAE",
-    "fit_seconds",
-    "predict_seconds",
-    "n_parameters",
-    "n_windows",
-    "stride",
-    "refit",
-    "settings",
-    "fingerprint",
-)
+from .results import Results, key_of, text, typed
 
 
 def benchmark(
@@ -90,13 +57,16 @@ def benchmark(
         Forecast after every so many rows; more than 1 for slow forecasters.
     refit : bool, default=True
         Whether forecasters that are not of skvar are fitted anew before every forecast,
-        or only get the new rows by ``update(..., update_params=False)``.
+        or only get the new rows by ``update(..., update_params=False)``, which is for
+        those that take them in.
     results : str or Path, optional
         CSV file that keeps what was measured, written anew, as a whole, after each
         cell. Cells that it holds already are not run again, so that an interrupted
-        benchmark goes on where it was; other cells in it stay.
+        benchmark goes on where it was; other cells in it stay. A cell is told by all of
+        data, splits, parameters, horizon, seed and the arguments here, not by versions
+        of packages.
     n_jobs : int, optional
-        Processes, as in joblib.
+        Processes, as in joblib; so many cells are lost if the benchmark is killed.
     verbose : int, default=1
         Whether to show a progress bar.
 
@@ -104,28 +74,31 @@ def benchmark(
     -------
     DataFrame
         A row for each cell, in the order of data, horizons, estimators and seeds, with
-        columns "data", "estimator", "lags" (None without that parameter), "horizon",
-        "seed" (None for one run), "MSE" and "MAE" in units of the standardised series,
-        "fit_seconds", "predict_seconds" (all windows), "n_parameters" (estimated
-        numbers that forecasts depend on; None if not known), "n_windows", "stride",
-        "refit", "settings" (the forecaster as a string) and "fingerprint" (of data and
-        splits).
+        columns "data", "estimator", "lags" (missing without such a parameter),
+        "horizon", "seed" (missing for one run), "MSE" and "MAE" in units of the
+        standardised series, "fit_seconds" (the first fit), "predict_seconds" (all
+        windows, with their fits), "n_parameters" (estimated numbers that forecasts
+        depend on; missing if not known), "n_windows", "stride", "refit", "settings"
+        (the forecaster, shortened) and "fingerprint" (of data, splits and parameters).
 
     Raises
     ------
+    ImportError
+        If filelock, which ``results`` needs, is not installed.
     TypeError
         If an estimator is not a forecaster, or data not a SplitSeries.
     ValueError
-        If something is asked for twice, a horizon exceeds the test rows, or the file
-        holds something else.
+        If something is asked for twice, a horizon exceeds the test rows, a forecaster
+        that cannot take in new rows is not to be fitted anew, or the file holds
+        something else.
     filelock.Timeout
         If another benchmark writes to the same file.
 
     Warns
     -----
     FitFailedWarning
-        Where a forecaster fails. Errors and seconds of the cell are NaN then, and the
-        file does not keep it.
+        At the end, for every cell in which a forecaster failed or its forecasts are not
+        finite. Errors and seconds are NaN there, and the file does not keep it.
 
     Examples
     --------
@@ -142,12 +115,15 @@ def benchmark(
     [('series', 1), ('series', 4), ('series', 'mean')]
     """
     cells = _cells(estimators, data, horizons, seeds, stride, refit)
-    with _locked(results):
-        rows = _read(results)
-        keys = [cell.key for cell in cells]
-        left = [cell for cell in cells if cell.key not in rows]
-        parallel = joblib.Parallel(n_jobs, return_as="generator_unordered")
-        done = parallel(joblib.delayed(_run)(cell) for cell in left)
+    labels = [cell.labels for cell in cells]
+    keys = [key_of(row) for row in labels]
+    failed, messages = {}, []
+    with Results(results) as kept:
+        left = [number for number, key in enumerate(keys) if key not in kept.rows]
+        parallel = joblib.Parallel(
+            n_jobs, return_as="generator_unordered", pre_dispatch="n_jobs"
+        )
+        done = parallel(joblib.delayed(_run)(number, cells[number]) for number in left)
         bar = tqdm(
             done,
             total=len(cells),
@@ -155,47 +131,16 @@ def benchmark(
             disable=not verbose,
             unit="cell",
         )
-        failed = {}
-        for row, error in bar:
-            key = _key(row)
+        for number, measured, error in bar:
+            row = labels[number] | {name: text(measured[name]) for name in measured}
             if error is None:
-                rows[key] = row
-                _write(rows.values(), results)
+                kept.add(row)
             else:
-                failed[key] = row
-                _warn(row, error)
-    return _typed([rows.get(key) or failed[key] for key in keys])
-
-
-def summarise(results: pd.DataFrame, measure: str = "MSE") -> pd.DataFrame:
-    """Average a measure of a benchmark over seeds, and over horizons.
-
-    Parameters
-    ----------
-    results : DataFrame
-        From `benchmark`.
-    measure : str, default="MSE"
-        A column with numbers.
-
-    Returns
-    -------
-    DataFrame
-        One row for each estimator; columns are pairs of data and horizon, and of data
-        and "mean", the average over horizons (NaN where a cell failed).
-    """
-    keys = ["data", "horizon", "estimator"]
-    cells = results.groupby(keys, sort=False)[measure].apply(_mean)
-    means = cells.groupby(["data", "estimator"], sort=False).apply(_mean)
-    parts = {}
-    for name in results["data"].unique():
-        part = cells[name].unstack("horizon", sort=False)
-        parts[name] = part.assign(mean=means[name])
-    table = pd.concat(parts, axis=1, names=["data", "horizon"])
-    return table.loc[results["estimator"].unique()]
-
-
-def _mean(values: pd.Series) -> float:
-    return values.mean(skipna=False)
+                failed[keys[number]] = row
+                messages.append(_message(row, error))
+    for message in messages:
+        warnings.warn(message, FitFailedWarning, stacklevel=2)
+    return typed([kept.rows.get(key) or failed[key] for key in keys])
 
 
 @dataclass(frozen=True)
@@ -212,23 +157,19 @@ class _Cell:
     fingerprint: str
 
     @property
-    def key(self) -> tuple[str, ...]:
-        return _key(self.labels)
-
-    @property
     def labels(self) -> dict[str, str]:
         """What a row says of the cell before it is run."""
-        settings = self.forecaster.__repr__(n_char_max=10**6)
+        lags = self.forecaster.get_params(deep=False).get("lags")
         return {
             "data": self.data.name,
             "estimator": self.estimator,
-            "horizon": str(self.horizon),
-            "seed": _text(self.seed),
-            "stride": str(self.stride),
-            "refit": str(self.refit),
-            "settings": " ".join(settings.split()),
+            "lags": text(lags if isinstance(lags, numbers.Integral) else None),
+            "horizon": text(self.horizon),
+            "seed": text(self.seed),
+            "stride": text(self.stride),
+            "refit": text(self.refit),
+            "settings": " ".join(repr(self.forecaster).split()),
             "fingerprint": self.fingerprint,
-            "lags": _text(self.forecaster.get_params().get("lags")),
         }
 
     @property
@@ -237,33 +178,31 @@ class _Cell:
         first, last = self.data.validation_end - 1, self.data.test_end - self.horizon
         return np.arange(first, last, self.stride)
 
+    def configured(self) -> BaseForecaster:
+        """A copy of the forecaster with what depends on the cell."""
+        forecaster, data = self.forecaster.clone(), self.data
+        settings = dict.fromkeys(_unseeded(forecaster), self.seed)
+        held_out = 1 - data.training_end / data.validation_end
+        for name, value in forecaster.get_params().items():
+            if _last(name) == "validation_fraction" and held_out:
+                settings[name] = held_out
+            elif _last(name) == "season" and value is None:
+                settings[name] = data.season
+        return forecaster.set_params(**settings)
+
 
 def _cells(estimators, data, horizons, seeds, stride, refit) -> list[_Cell]:
     """Every cell in the order of the table, checked before the first is run."""
-    _check_estimators(estimators)
+    data = [data] if isinstance(data, SplitSeries) else data
+    _check_data(data)
+    _check_estimators(estimators, refit)
     check_scalar(stride, "stride", numbers.Integral, min_val=1)
-    data = [data] if isinstance(data, SplitSeries) else list(data)
-    for some in data:
-        if not isinstance(some, SplitSeries):
-            raise TypeError(
-                f"data holds a {type(some).__name__}; pass tables with their splits, "
-                "from skvar.datasets.fetch_... or skvar.datasets.split_series."
-            )
-    horizons, seeds = _whole(horizons, "horizons"), _whole(seeds, "seeds")
-    for argument, values in (
-        ("data", [some.name for some in data]),
-        ("horizons", horizons),
-        ("seeds", seeds),
-    ):
-        if not values or len(set(values)) < len(values):
-            raise ValueError(f"{argument} is empty or holds something twice: {values}.")
-    for some in data:
-        n_rows = some.test_end - some.validation_end
-        if not 0 < min(horizons) <= max(horizons) <= n_rows:
-            raise ValueError(
-                f"horizons {horizons} must be between 1 and the {n_rows} test rows of "
-                f"{some.name}."
-            )
+    seeds = _whole(seeds, "seeds", (0, 2**32 - 1))
+    shortest = min(data, key=lambda some: some.test_end - some.validation_end)
+    n_rows = shortest.test_end - shortest.validation_end
+    of = f" (the test rows of {shortest.name})"
+    horizons = _whole(horizons, "horizons", (1, n_rows), of)
+    prints = {name: _print_of_parameters(name, estimators[name]) for name in estimators}
     return [
         _Cell(
             some,
@@ -272,35 +211,68 @@ def _cells(estimators, data, horizons, seeds, stride, refit) -> list[_Cell]:
             horizon,
             seed,
             stride,
-            refit and not _rolls(forecaster),
-            fingerprint,
+            bool(refit) and not _rolls(forecaster),
+            _short(of_data + prints[name]),
         )
-        for some, fingerprint in zip(data, map(_fingerprint, data), strict=True)
+        for some, of_data in zip(data, map(_print_of_data, data), strict=True)
         for horizon in horizons
         for name, forecaster in estimators.items()
         for seed in (seeds if _unseeded(forecaster) else [None])
     ]
 
 
-def _check_estimators(estimators: Mapping[str, BaseForecaster]) -> None:
+def _check_data(data: Iterable[SplitSeries]) -> None:
+    single = isinstance(data, (str, Mapping, pd.DataFrame, np.ndarray))
+    if single or not isinstance(data, Iterable):
+        data = [data]
+    for some in data:
+        if not isinstance(some, SplitSeries):
+            raise TypeError(
+                f"data is or holds a {type(some).__name__}; pass tables with their "
+                "splits, from skvar.datasets.fetch_... or skvar.datasets.split_series."
+            )
+    _check_distinct([some.name for some in data], "data")
+
+
+def _check_estimators(estimators: Mapping[str, BaseForecaster], refit: bool) -> None:
     if not isinstance(estimators, Mapping) or not estimators:
         raise TypeError(
             f"estimators is {estimators!r}; pass a dictionary of at least one "
             "forecaster by the name of its row."
         )
     for name, forecaster in estimators.items():
+        if not isinstance(name, str) or not name.isprintable() or not name:
+            raise ValueError(f"estimators has the name {name!r}; pass printable text.")
         if not isinstance(forecaster, BaseForecaster):
             raise TypeError(
                 f"estimators[{name!r}] is {forecaster!r}, not an instance of a "
                 "forecaster of skvar or sktime."
             )
+        takes_rows = forecaster.get_tag("capability:update", False)
+        if not (refit or takes_rows or _rolls(forecaster)):
+            raise ValueError(
+                f"estimators[{name!r}] takes in new rows by a fit only (its tag "
+                "'capability:update' is False); pass refit=True."
+            )
 
 
-def _whole(values, name: str) -> list[int]:
-    values = np.atleast_1d(values)
-    if len(values) and not np.issubdtype(values.dtype, np.integer):
-        raise ValueError(f"{name} must be whole numbers, not {values.tolist()}.")
-    return values.tolist()
+def _whole(values, name: str, bounds: tuple[int, int], of: str = "") -> list[int]:
+    scalar = isinstance(values, numbers.Number)
+    values = [values] if scalar else list(values)
+    for value in values:
+        if not isinstance(value, numbers.Integral) or isinstance(value, bool):
+            raise TypeError(f"{name} must be whole numbers, not {value!r}.")
+        if not bounds[0] <= value <= bounds[1]:
+            raise ValueError(
+                f"{name} must be from {bounds[0]} to {bounds[1]}{of}, not {value}."
+            )
+    _check_distinct(values, name)
+    return [int(value) for value in values]
+
+
+def _check_distinct(values: list, name: str) -> None:
+    if not values or len(set(values)) < len(values):
+        raise ValueError(f"{name} is empty or holds something twice: {values}.")
 
 
 def _rolls(forecaster: BaseForecaster) -> bool:
@@ -320,29 +292,43 @@ def _last(name: str) -> str:
     return name.rpartition("__")[2]
 
 
-def _fingerprint(data: SplitSeries) -> str:
-    bounds = data.training_end, data.validation_end, data.test_end, data.season
-    digest = hashlib.sha256(repr(bounds).encode())
-    digest.update(np.ascontiguousarray(data.series.to_numpy()))
-    return digest.hexdigest()[:12]
+def _print_of_data(data: SplitSeries) -> str:
+    index, bounds = data.series.index, (data.training_end, data.validation_end)
+    labels = bounds, data.test_end, data.season, data.series.shape
+    labels += tuple(map(str, [*data.series.columns, index[0], index[-1]]))
+    values = np.ascontiguousarray(data.series.to_numpy()).tobytes()
+    return _short(repr(labels) + hashlib.sha256(values).hexdigest())
 
 
-def _run(cell: _Cell) -> tuple[dict[str, str], Exception | None]:
-    """The cell's row, and the error that it failed with."""
+def _print_of_parameters(name: str, forecaster: BaseForecaster) -> str:
+    kind, params = type(forecaster), forecaster.get_params()
+    try:
+        return f"{kind.__module__}.{kind.__name__} {joblib.hash(params)}"
+    except pickle.PicklingError as error:
+        raise TypeError(
+            f"estimators[{name!r}] has a parameter that cannot be stored ({error}); "
+            "define functions in a module."
+        ) from error
+
+
+def _short(text: str) -> str:
+    # A letter first: spreadsheets make numbers of what looks like one.
+    return "x" + hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def _run(number: int, cell: _Cell) -> tuple[int, dict, str | None]:
+    """The cell's number, what was measured, and the error that it failed with."""
     try:
         with warnings.catch_warnings():
-            # sktime announces the next version at every construction.
-            warnings.simplefilter("ignore", FutureWarning)
-            measured, error = _measure(cell), None
-    except Exception as raised:
-        measured, error = {"MSE": np.nan, "MAE": np.nan}, raised
-    row = dict.fromkeys(COLUMNS, "") | cell.labels
-    row |= {name: _text(value) for name, value in measured.items()}
-    return row, error
+            # sktime announces its next version at every construction.
+            warnings.filterwarnings("ignore", "The default of config", FutureWarning)
+            return number, _measure(cell), None
+    except Exception as error:
+        return number, {}, f"{type(error).__name__}: {error}"
 
 
 def _measure(cell: _Cell) -> dict:
-    forecaster, table = _configured(cell), cell.data.standardised()
+    forecaster, table = cell.configured(), cell.data.standardised()
     start = time.perf_counter()
     forecaster.fit(table[: cell.data.validation_end], fh=range(1, cell.horizon + 1))
     fitted = time.perf_counter()
@@ -350,9 +336,13 @@ def _measure(cell: _Cell) -> dict:
     square = absolute = done = 0
     for forecasts in _forecasts(forecaster, table, cell):
         those = cell.ends[done : done + len(forecasts)] + 1
-        errors = forecasts - truth[those].swapaxes(1, 2)
-        square += np.square(errors).sum()
-        absolute += np.abs(errors).sum()
+        targets = truth[those].swapaxes(1, 2)
+        if forecasts.shape != targets.shape or not np.isfinite(forecasts).all():
+            raise ValueError(
+                f"a forecast is not finite or not of shape {targets.shape[1:]}."
+            )
+        square += np.square(forecasts - targets).sum()
+        absolute += np.abs(forecasts - targets).sum()
         done += len(forecasts)
     n_errors = done * cell.horizon * table.shape[1]
     return {
@@ -360,22 +350,9 @@ def _measure(cell: _Cell) -> dict:
         "MAE": float(absolute / n_errors),
         "fit_seconds": fitted - start,
         "predict_seconds": time.perf_counter() - fitted,
-        "n_parameters": _n_parameters(getattr(forecaster, "network_", None)),
+        "n_parameters": getattr(forecaster, "n_parameters_", None),
         "n_windows": done,
     }
-
-
-def _configured(cell: _Cell) -> BaseForecaster:
-    """A copy of the forecaster with what depends on the cell."""
-    forecaster, data = cell.forecaster.clone(), cell.data
-    settings = dict.fromkeys(_unseeded(forecaster), cell.seed)
-    held_out = 1 - data.training_end / data.validation_end
-    for name, value in forecaster.get_params().items():
-        if _last(name) == "validation_fraction" and held_out:
-            settings[name] = held_out
-        elif _last(name) == "season" and value is None:
-            settings[name] = data.season
-    return forecaster.set_params(**settings)
 
 
 def _forecasts(forecaster, table: pd.DataFrame, cell: _Cell) -> Iterator[np.ndarray]:
@@ -386,89 +363,16 @@ def _forecasts(forecaster, table: pd.DataFrame, cell: _Cell) -> Iterator[np.ndar
     known, steps = cell.data.validation_end, range(1, cell.horizon + 1)
     for end in cell.ends:
         if end >= known and cell.refit:
-            forecaster = _configured(cell).fit(table[: end + 1], fh=steps)
+            forecaster = cell.configured().fit(table[: end + 1], fh=steps)
         elif end >= known:
             forecaster.update(table[known : end + 1], update_params=False)
         known = end + 1
-        yield forecaster.predict(fh=steps).to_numpy().reshape(1, cell.horizon, -1)
+        # Ensembles by column return their columns in an order of their own.
+        yield forecaster.predict(fh=steps)[table.columns].to_numpy()[np.newaxis]
 
 
-def _n_parameters(network: nn.Module | None) -> int | None:
-    """Estimated numbers that the forecasts depend on."""
-    if network is None:
-        return None
-    if isinstance(network, StaticPath):
-        static = network.weight.numel()
-        if network.by_var:
-            static = _n_parameters(network.var)
-        if network.static_only:
-            return static
-        return static + _n_parameters(network.network)
-    count = sum(parameter.numel() for parameter in network.parameters())
-    if isinstance(network, LinearAttentionVAR):
-        count += network.matrices.numel() + network.intercept.numel()
-    return count
-
-
-def _text(value) -> str:
-    return "" if value is None else str(value)
-
-
-def _key(row: Mapping[str, str]) -> tuple[str, ...]:
-    return tuple(row[name] for name in KEY)
-
-
-def _warn(row: Mapping[str, str], error: Exception) -> None:
-    warnings.warn(
+def _message(row: Mapping[str, str], error: str) -> str:
+    return (
         f"{row['estimator']} failed on {row['data']} at horizon {row['horizon']}, seed "
-        f"{row['seed'] or None}: {type(error).__name__}: {error}",
-        FitFailedWarning,
-        stacklevel=3,
+        f"{row['seed'] or None}: {error}"
     )
-
-
-def _locked(results):
-    """Keep a second process from writing to the same file; free after any end."""
-    if results is None:
-        return nullcontext()
-    from filelock import FileLock
-
-    Path(results).parent.mkdir(parents=True, exist_ok=True)
-    return FileLock(f"{os.fspath(results)}.lock", timeout=0)
-
-
-def _read(results) -> dict[tuple[str, ...], dict[str, str]]:
-    """Rows that the file holds, by their keys."""
-    if results is None or not Path(results).exists():
-        return {}
-    try:
-        table = pd.read_csv(results, dtype=str, keep_default_na=False)
-    except pd.errors.EmptyDataError:
-        table = pd.DataFrame()
-    if tuple(table.columns) != COLUMNS:
-        raise ValueError(
-            f"results={os.fspath(results)!r} does not hold the columns of a benchmark; "
-            "name another file, or remove this one."
-        )
-    return {_key(row): row for row in table.to_dict("records")}
-
-
-def _write(rows: Iterable[dict[str, str]], results) -> None:
-    """Put a new file in the place of the old one: whoever reads finds one whole."""
-    if results is None:
-        return
-    partial = f"{os.fspath(results)}.partial"
-    with open(partial, "w", newline="") as file:
-        pd.DataFrame(rows, columns=COLUMNS).to_csv(file, index=False)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(partial, results)
-
-
-def _typed(rows: list[dict[str, str]]) -> pd.DataFrame:
-    table = pd.DataFrame(rows, columns=COLUMNS)
-    for name in ("MSE", "MAE", "fit_seconds", "predict_seconds"):
-        table[name] = table[name].replace("", "nan").astype(float)
-    for name in ("lags", "horizon", "seed", "n_parameters", "n_windows", "stride"):
-        table[name] = pd.to_numeric(table[name].replace("", None)).astype("Int64")
-    return table

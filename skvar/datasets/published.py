@@ -11,7 +11,7 @@ import pandas as pd
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_scalar
 
-from .._tables import as_frame, regular_step
+from .._tables import as_frame, regular_step, standardise
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,9 +33,10 @@ class SplitSeries:
     Raises
     ------
     TypeError
-        If a column is not numeric.
+        If a column is not numeric, or the name not text.
     ValueError
-        If the bounds are out of order or ``series`` holds NaN or infinite values.
+        If the bounds are out of order, times are not one step apart, or ``series``
+        holds NaN or infinite values.
 
     Examples
     --------
@@ -54,7 +55,10 @@ class SplitSeries:
     season: int = 1
 
     def __post_init__(self):
-        object.__setattr__(self, "series", as_frame(self.series, "series"))
+        if not isinstance(self.name, str) or not self.name.isprintable():
+            raise TypeError(f"name must be printable text, not {self.name!r}.")
+        object.__setattr__(self, "series", as_frame(self.series, "series").copy())
+        regular_step(self.series.index, "series")
         for bound in ("training_end", "validation_end", "test_end", "season"):
             check_scalar(getattr(self, bound), bound, numbers.Integral, min_val=1)
         bounds = self.training_end, self.validation_end, self.test_end
@@ -86,8 +90,10 @@ class SplitSeries:
         -------
         DataFrame of shape (test_end, n_series)
         """
-        scaler = StandardScaler().set_output(transform="pandas").fit(self.training)
-        return scaler.transform(self.series[: self.test_end])
+        scaler = StandardScaler().fit(self.training.to_numpy())
+        frame = self.series[: self.test_end]
+        values = standardise(frame.to_numpy(), scaler)
+        return pd.DataFrame(values, frame.index, frame.columns)
 
 
 def split_series(
@@ -119,8 +125,8 @@ def split_series(
     Raises
     ------
     ValueError
-        If a share is not between 0 and 1, both exceed the whole, or a part that must
-        have rows has none.
+        If a share is not between 0 and 1, both exceed the whole, a part that must have
+        rows has none, or the table is not one that `SplitSeries` takes.
 
     Examples
     --------
@@ -138,9 +144,10 @@ def split_series(
             f"training={training} and test={test} exceed the whole; lower one of them."
         )
     frame = as_frame(series, "series")
-    ends = int(training * len(frame)), len(frame) - int(test * len(frame))
-    season = _season_of(frame.index) if season is None else season
-    return SplitSeries(name, frame, *ends, len(frame), season)
+    ends = _shares(len(frame), training, test)
+    if season is None:
+        season = _season_of(frame.index, regular_step(frame.index, "series"))
+    return SplitSeries(name, frame, *ends, season)
 
 
 def fetch_ett(name: str = "ETTh1", *, data_home=None) -> SplitSeries:
@@ -409,13 +416,15 @@ def fetch_pems(name: str = "PEMS03", *, data_home=None) -> SplitSeries:
 class _Source:
     """A file on the internet and what is known of it.
 
-    ``ends`` maps the number of rows to the ends of training, validation and test.
+    ``ends`` maps the number of rows to the ends of training, validation and test;
+    times are dropped unless ``timed``.
     """
 
     url: str
     checksum: str
     season: int
     ends: Callable[[int], tuple[int, int, int]]
+    timed: bool = True
 
     @property
     def file(self) -> str:
@@ -429,7 +438,9 @@ def _months_of(rows: int) -> Callable[[int], tuple[int, int, int]]:
 
 
 def _shares(n_rows: int, training: float = 0.7, test: float = 0.2):
-    return int(training * n_rows), n_rows - int(test * n_rows), n_rows
+    # Shares of a whole may come out just below it.
+    n_training, n_test = (int(share * n_rows + 1e-9) for share in (training, test))
+    return n_training, n_rows - n_test, n_rows
 
 
 def _sixths(n_rows: int):
@@ -491,6 +502,7 @@ SOURCES = {
         "sha256:34ee981d07313e51da2a50bb600072c8ae4a69cb4b0651f4cb93a069d7a2ba63",
         144,
         _shares,
+        timed=False,
     ),
     "Electricity": _Source(
         _THUML_FILES + "electricity/electricity.csv",
@@ -529,7 +541,7 @@ SOURCES = {
 def fetch(name: str, data_home=None) -> SplitSeries:
     """Fetch one of `SOURCES`."""
     source = SOURCES[name]
-    series = read_table(_retrieve(source, data_home))
+    series = read_table(_retrieve(source, data_home), source.timed)
     return SplitSeries(name, series, *source.ends(len(series)), source.season)
 
 
@@ -549,6 +561,7 @@ def _retrieve(source: _Source, data_home) -> Path:
         ) from error
     folder = data_home or os.environ.get("SKVAR_DATA_HOME") or pooch.os_cache("skvar")
     folder = Path(folder).expanduser()
+    folder.mkdir(parents=True, exist_ok=True)
     files = pooch.create(
         folder,
         base_url="",
@@ -558,8 +571,6 @@ def _retrieve(source: _Source, data_home) -> Path:
     )
     try:
         return Path(files.fetch(source.file, progressbar=True))
-    except PermissionError:
-        raise
     except OSError as error:
         path = folder / source.file
         found = "has another checksum" if path.exists() else "is not there"
@@ -571,40 +582,63 @@ def _retrieve(source: _Source, data_home) -> Path:
         ) from error
 
 
-def read_table(path) -> pd.DataFrame:
+def read_table(path, timed: bool = True) -> pd.DataFrame:
     """Read a table from a CSV file, or the first channel of an array of numpy.
 
-    A first column of times, not numbers, becomes the index if they are equally spaced,
-    else it is dropped. A first line of numbers is no header.
+    A first column of times, not numbers, becomes the index, or is dropped unless
+    ``timed``; one without a name that counts the rows is dropped. A first line of
+    numbers is no header.
+
+    Raises
+    ------
+    ValueError
+        If the file is no such table, or its times are not one step apart.
     """
     if Path(path).suffix == ".npz":
         with np.load(path) as arrays:
             return pd.DataFrame(arrays["data"][..., 0])
-    first = pd.read_csv(path, header=None, nrows=1, dtype=str)
-    header = None if _are_numbers(first.iloc[0]) else 0
-    frame = pd.read_csv(path, header=header)
-    if pd.api.types.is_numeric_dtype(frame.dtypes.iloc[0]):
-        return frame
-    times = pd.DatetimeIndex(pd.to_datetime(frame.iloc[:, 0]), name=frame.columns[0])
+    first = pd.read_csv(path, header=None, nrows=1, dtype=str).iloc[0]
+    frame = pd.read_csv(path, header=None if _are_values(first) else 0)
+    # pandas takes values beyond the names of the first line for an index.
+    if frame.empty or not frame.index.equals(pd.RangeIndex(len(frame))):
+        raise ValueError(
+            "There are no rows, or they hold more values than the first one. Values "
+            "are to be separated by commas, with points for decimals."
+        )
+    begin = frame.iloc[:, 0]
+    if pd.api.types.is_numeric_dtype(begin):
+        counts = pd.isna(first.iloc[0]) and np.array_equal(begin, range(len(begin)))
+        return frame.iloc[:, 1:] if counts else frame
     frame = frame.iloc[:, 1:]
-    try:
-        times.freq = regular_step(times, "the first column")
-    except ValueError:
+    if not timed:
         return frame
+    try:
+        times = pd.DatetimeIndex(pd.to_datetime(begin, format="ISO8601"))
+    except ValueError as error:
+        raise ValueError(
+            f"The first column, which begins with {begin.iloc[0]!r}, holds neither "
+            "numbers nor times such as 2024-12-31 or 2024-12-31 23:00. Values are to "
+            "be separated by commas, with points for decimals."
+        ) from error
+    times.freq = regular_step(times, "the first column")
     return frame.set_index(times)
 
 
-def _are_numbers(values: pd.Series) -> bool:
-    return bool(pd.to_numeric(values, errors="coerce").notna().all())
+def _are_values(cells: pd.Series) -> bool:
+    """Whether they are numbers, the first perhaps a time, rather than names."""
+    begin = pd.to_datetime(cells.iloc[:1], format="ISO8601", errors="coerce")
+    numbers = pd.to_numeric(cells, errors="coerce").notna()
+    return bool(numbers.iloc[1:].all() and (numbers.iloc[0] or begin.notna().all()))
 
 
-def _season_of(index: pd.Index) -> int:
+def _season_of(index: pd.Index, step: pd.DateOffset | int) -> int:
     """Rows in the first of day, week and year that has at least two."""
+    if pd.api.types.is_integer_dtype(index):
+        return 1
     if isinstance(index, pd.PeriodIndex):
         index = index.to_timestamp()
-    if not isinstance(index, pd.DatetimeIndex) or len(index) < 2:
-        return 1
-    step = (index[-1] - index[0]) / (len(index) - 1)
+    times = pd.date_range(index[0], periods=101, freq=step)
+    step = (times[-1] - times[0]) / 100
     for span in ("1D", "7D", "365.25D"):
         season = round(pd.Timedelta(span) / step)
         if season > 1:
