@@ -15,6 +15,8 @@ import skvar.benchmark
 import skvar.datasets
 import skvar.nn
 import skvar.plots
+from skvar.benchmark import read_results
+from skvar.benchmark.__main__ import markdown
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "skvar"
@@ -80,7 +82,6 @@ MAY_IMPORT = {
     "nn": {"_attention", "_networks"},
     "scoring": {"_forecaster", "_tables"},
     "benchmark": {
-        "_networks",
         "_tables",
         "_var_algebra",
         "datasets",
@@ -262,6 +263,19 @@ def test_pages_run(tmp_path, monkeypatch):
     names = run_page("aaren.md")
     assert names["counts"] == {"Transformer": 49_984, "Aaren": 49_984 + 64}
     assert names["probabilities"].shape == (4,)
+    names = run_page("benchmarks.md")
+    assert names["errors"].shape == (6, 3)
+
+
+@pytest.mark.parametrize("name", ["etth1", "exchange"])
+def test_tables_of_benchmarks_are_those_of_the_files(name):
+    page = (ROOT / "docs" / "benchmarks.md").read_text()
+    results = read_results(ROOT / "docs" / f"{name}.csv")
+    depth = results["estimator"].str.contains("n_layers")
+    parts = [results[~depth]] if not depth.any() else [results[~depth], results[depth]]
+    for part in parts:
+        assert markdown(part, "MSE") in page
+    assert markdown(results[~depth], "MAE") in page
 
 
 EXAMPLES = {

@@ -443,7 +443,7 @@ def _shares(n_rows: int, training: float = 0.7, test: float = 0.2):
     return n_training, n_rows - n_test, n_rows
 
 
-def _sixths(n_rows: int):
+def _fifths(n_rows: int):
     return int(0.6 * n_rows), int(0.8 * n_rows), n_rows
 
 
@@ -487,7 +487,7 @@ _ETT = {
     ),
 }
 _PEMS = {
-    name: _Source(f"{_PEMS_FILES}{name}.npz?download=1", f"md5:{md5}", 288, _sixths)
+    name: _Source(f"{_PEMS_FILES}{name}.npz?download=1", f"md5:{md5}", 288, _fifths)
     for name, md5 in (
         ("PEMS03", "651add9bb9eaf7f5eda2f2ee8778a182"),
         ("PEMS04", "5238832691101da85fcac772a32051da"),
