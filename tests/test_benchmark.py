@@ -477,7 +477,7 @@ def test_command_reruns_a_small_table(reference_dir, tmp_path):
 
 
 class Swapped(NaiveForecaster):
-    """Returns its columns in another order, or fewer, or what is not finite."""
+    """Returns columns in another order, or fewer, or a row alone, or infinity."""
 
     _tags = {"y_inner_mtype": "pd.DataFrame", "capability:multivariate": True}
 
@@ -489,9 +489,13 @@ class Swapped(NaiveForecaster):
         index = fh.to_absolute_index(self.cutoff)
         values = np.repeat(self._last.to_numpy(), len(fh), axis=0)
         frame = pd.DataFrame(values, index, self._last.columns)
-        if self.how == "order":
-            return frame.iloc[:, ::-1]
-        return frame.iloc[:, :1] if self.how == "fewer" else frame * np.inf
+        changed = {
+            "order": frame.iloc[:, ::-1],
+            "fewer": frame.iloc[:, :1],
+            "row": frame.iloc[:1],
+            "infinite": frame * np.inf,
+        }
+        return changed[self.how]
 
     def _fit(self, y, X=None, fh=None):
         self._last = y.iloc[-1:]
@@ -499,18 +503,18 @@ class Swapped(NaiveForecaster):
 
 
 def test_forecasts_are_told_by_their_columns(data):
-    estimators = {how: Swapped(how) for how in ("order", "fewer", "infinite")}
+    kinds = ("order", "fewer", "row", "infinite")
+    estimators = {how: Swapped(how) for how in kinds}
     with pytest.warns(FitFailedWarning) as warned:
         table = benchmark(
             {"last": SeasonalNaive(1), **estimators}, data, 2, stride=9, verbose=0
         )
-    assert ["fewer failed" in str(w.message) for w in warned] == [True, False]
-    assert "infinite failed on simulated at horizon 2, seed None: Va" in str(
-        warned[1].message
-    )
+    messages = [str(warning.message) for warning in warned]
+    assert [message.split()[0] for message in messages] == list(kinds[1:])
+    assert "infinite failed on simulated at horizon 2, seed None: Val" in messages[2]
     errors = table.set_index("estimator")["MSE"]
     assert errors["order"] == pytest.approx(errors["last"], rel=1e-12)
-    assert errors[["fewer", "infinite"]].isna().all()
+    assert errors[list(kinds[1:])].isna().all()
 
 
 class Unpicklable(Exception):
