@@ -407,6 +407,9 @@ def test_summaries(data):
     expected = [of_a[1].mean(), of_a[3].mean(), of_a.mean()]
     np.testing.assert_allclose(means.loc["a"], expected)
     assert means.index.tolist() == ["a", "b"]
+    failed = table.assign(MAE=table["MAE"].where(table["seed"].fillna(0) == 0))
+    lacking = summarise(failed, "MAE")
+    assert lacking.isna().to_numpy().tolist() == [[True] * 3, [False] * 3]
     lines = markdown(table, "MAE").splitlines()
     assert lines[0].split("|")[2].strip() == "simulated 1"
     first = lines[2].split("|")[2].strip()
@@ -518,6 +521,17 @@ def test_forecasts_are_told_by_their_columns(data):
     errors = table.set_index("estimator")["MSE"]
     assert errors["order"] == pytest.approx(errors["last"], rel=1e-12)
     assert errors[list(kinds[1:])].isna().all()
+
+
+class Static(NaiveForecaster):
+    """Takes in new rows by a fit only."""
+
+    _tags = {"capability:update": False}
+
+
+def test_who_takes_in_no_rows_must_be_fitted_anew(data):
+    with pytest.raises(ValueError, match=r"estimators\['a'\] takes in new rows by a"):
+        benchmark({"a": Static()}, data, 1, refit=False, verbose=0)
 
 
 class Unpicklable(Exception):
