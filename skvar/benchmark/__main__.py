@@ -10,8 +10,7 @@ from pathlib import Path
 import pandas as pd
 from sktime.forecasting.base import BaseForecaster
 
-import skvar
-
+from .. import forecasting
 from ..datasets import SplitSeries, split_series
 from ..datasets.published import SOURCES, fetch, read_table
 from ..plots import plot_benchmark
@@ -159,7 +158,7 @@ def _forecaster(spec: str, general: dict) -> BaseForecaster:
     path, parenthesis, rest = spec.strip().partition("(")
     module, _, name = path.strip().rpartition(".")
     try:
-        kind = getattr(import_module(module) if module else skvar, name)
+        kind = getattr(import_module(module) if module else forecasting, name)
         if not (isinstance(kind, type) and issubclass(kind, BaseForecaster)):
             raise TypeError(f"{name} is not the class of a forecaster")
         call = ast.parse(f"f({rest}" if parenthesis else "f()", mode="eval").body
