@@ -444,6 +444,8 @@ def test_command_on_a_file(tmp_path, monkeypatch, capsys, us_change):
         (["--estimators", "SAMoVARForecaster(lags="], "is not understood"),
         (["--estimators", "sktime.nothing.Forecaster"], "No module named"),
         (["--estimators", "rolling_score"], "is not understood"),
+        (["--estimators", "os.getcwd"], "getcwd is not the class of a forecaster"),
+        (["--estimators", "sklearn.dummy.DummyClassifier"], "is not the class of a f"),
         (["--horizons", "9999"], "horizons"),
         (["--lags", "0"], "lags"),
     ],

@@ -350,6 +350,14 @@ def test_bounds_out_of_order(ends):
         datasets.SplitSeries("a", pd.DataFrame({"a": np.arange(10.0)}), *ends)
 
 
+def test_times_must_run_forward_in_equal_steps():
+    table = pd.DataFrame({"a": np.arange(10.0)})
+    days = pd.date_range("2020-01-01", periods=10)
+    for index in (days[::-1], days.delete(3).append(days[[3]]), [*range(9), 11]):
+        with pytest.raises(ValueError, match="time index"):
+            datasets.SplitSeries("a", table.set_axis(pd.Index(index)), 5, 6, 9)
+
+
 def test_values_that_are_missing():
     with pytest.raises(ValueError, match="series holds NaN"):
         datasets.split_series([1.0, np.nan, 2.0])

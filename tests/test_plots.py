@@ -263,6 +263,12 @@ def test_benchmark_shows_means_by_data_and_horizon():
             assert found["better"] == pytest.approx(horizon + 0.05)
         labels = [label.get_text() for label in ax.get_yticklabels()]
         assert labels.index("better") > labels.index("worse")  # on top
+        assert labels.index("failed") < labels.index("worse")
+    partly = results[(results["data"] == "first") & (results["estimator"] != "failed")]
+    lost = (partly["estimator"] == "better") & (partly["seed"] == 1)
+    partly = partly.assign(MAE=partly["MAE"].where(~lost))
+    [ax] = plots.plot_benchmark(partly, measure="MAE")
+    assert ax.get_yticklabels()[0].get_text() == "better"
     given = plots.plot_benchmark(
         results[results["data"] == "first"], measure="MAE", ax=axes[0]
     )
