@@ -138,6 +138,11 @@ def test_classical_var_of_noise_is_its_mean():
     np.testing.assert_allclose(forecast, [table.mean(axis=0)] * 2, rtol=1e-8)
 
 
+def test_data_may_be_any_iterable(data):
+    table = benchmark({"a": SeasonalNaive()}, iter([data]), iter([1, 2]), verbose=0)
+    assert table["horizon"].tolist() == [1, 2]
+
+
 def test_baselines_are_four():
     known = baselines(lags=7)
     assert list(known) == ["last value", "seasonal naive", "VAR", "ridge"]

@@ -193,8 +193,7 @@ class _Cell:
 
 def _cells(estimators, data, horizons, seeds, stride, refit) -> list[_Cell]:
     """Every cell in the order of the table, checked before the first is run."""
-    data = [data] if isinstance(data, SplitSeries) else data
-    _check_data(data)
+    data = _listed(data)
     _check_estimators(estimators, refit)
     check_scalar(stride, "stride", numbers.Integral, min_val=1)
     seeds = _whole(seeds, "seeds", (0, 2**32 - 1))
@@ -221,10 +220,9 @@ def _cells(estimators, data, horizons, seeds, stride, refit) -> list[_Cell]:
     ]
 
 
-def _check_data(data: Iterable[SplitSeries]) -> None:
+def _listed(data: SplitSeries | Iterable[SplitSeries]) -> list[SplitSeries]:
     single = isinstance(data, (str, Mapping, pd.DataFrame, np.ndarray))
-    if single or not isinstance(data, Iterable):
-        data = [data]
+    data = [data] if single or not isinstance(data, Iterable) else list(data)
     for some in data:
         if not isinstance(some, SplitSeries):
             raise TypeError(
@@ -232,6 +230,7 @@ def _check_data(data: Iterable[SplitSeries]) -> None:
                 "splits, from skvar.datasets.fetch_... or skvar.datasets.split_series."
             )
     _check_distinct([some.name for some in data], "data")
+    return data
 
 
 def _check_estimators(estimators: Mapping[str, BaseForecaster], refit: bool) -> None:
