@@ -26,6 +26,7 @@ MAY_IMPORT = {
     "_windows": set(),
     "_tables": set(),
     "_ridge": set(),
+    "_fill": {"_ridge"},
     "_attention": set(),
     "_networks": {"_attention"},
     "_panel": set(),
