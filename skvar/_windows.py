@@ -15,7 +15,8 @@ class Windows(Dataset):
     Parameters
     ----------
     segments : sequence of ndarray of shape (n_rows, n_columns)
-        Tables without gaps; no window reaches from one into the next.
+        Tables, filled where values are missing; no window reaches from one into the
+        next.
     lags, horizon : int
         Rows of past and of future in a window.
     n_inputs : int, optional
@@ -23,6 +24,9 @@ class Windows(Dataset):
         for in the future; by default every column is both.
     dtype : torch.dtype, optional
         Of the batches; that of the tables by default.
+    observed : sequence of bool ndarray of shape (n_rows, n_columns), optional
+        Where the tables are not filled. With it, targets that are are NaN, and a third
+        part of every batch tells which entries of the past are not.
     """
 
     def __init__(
@@ -33,10 +37,10 @@ class Windows(Dataset):
         *,
         n_inputs: int | None = None,
         dtype: torch.dtype | None = None,
+        observed: Sequence[np.ndarray] | None = None,
     ):
-        values = segments[0] if len(segments) == 1 else np.concatenate(segments)
-        # joblib maps large arrays read-only into memory, which torch does not know.
-        self.values = torch.from_numpy(np.require(values, requirements=["C", "W"]))
+        self.values = _joined(segments)
+        self.observed = None if observed is None else _joined(observed)
         self.lags, self.horizon, self.n_inputs = lags, horizon, n_inputs
         self.dtype = dtype or self.values.dtype
         lengths = [len(segment) for segment in segments]
@@ -48,25 +52,34 @@ class Windows(Dataset):
     def __len__(self) -> int:
         return int(self._ends[-1])
 
-    def __getitem__(self, index: Tensor) -> tuple[Tensor, Tensor]:
+    def __getitem__(self, index: Tensor) -> tuple[Tensor, ...]:
         """Past (B, lags, n_inputs) and future (B, horizon, n_targets) of some windows.
 
-        Windows count through the segments in order; in a single one, window i starts
-        at row i.
+        And where the past was observed (B, lags, n_inputs), if that is known. Windows
+        count through the segments in order; in a single one, window i starts at row i.
         """
         segment = torch.searchsorted(self._ends, index, right=True)
         before = torch.cat([self._ends.new_zeros(1), self._ends])[segment]
         start = self._first[segment] + index - before
-        view = self.values.unfold(0, self.lags + self.horizon, 1)
-        rows = view[start.to(self.values.device)].mT.to(self.dtype)
-        past, future = rows[:, : self.lags], rows[:, self.lags :]
-        if self.n_inputs is None:
+        start = start.to(self.values.device)
+        past, future = self._parts(self.values, start, self.dtype)
+        if self.observed is None:
             return past, future
+        observed_past, observed = self._parts(self.observed, start, torch.bool)
+        return past, future.where(observed, torch.nan), observed_past
+
+    def _parts(
+        self, table: Tensor, start: Tensor, dtype: torch.dtype
+    ) -> tuple[Tensor, Tensor]:
+        """Past and future of the windows that start at some rows."""
+        view = table.unfold(0, self.lags + self.horizon, 1)
+        rows = view[start].mT.to(dtype)
+        past, future = rows[:, : self.lags], rows[:, self.lags :]
         return past[..., : self.n_inputs], future[..., self.n_inputs :]
 
     def batches(
         self, batch_size: int, *, shuffle: bool = False
-    ) -> Iterator[tuple[Tensor, Tensor]]:
+    ) -> Iterator[tuple[Tensor, ...]]:
         """Every window once, in order or in an order drawn from torch's generator."""
         permute = torch.randperm if shuffle else torch.arange
         for index in permute(len(self), dtype=torch.int32).split(batch_size):
@@ -78,7 +91,15 @@ class Windows(Dataset):
             return self
         moved = copy.copy(self)
         moved.values = self.values.to(self.dtype).to(device)
+        if self.observed is not None:
+            moved.observed = self.observed.to(device)
         return moved
+
+
+def _joined(segments: Sequence[np.ndarray]) -> Tensor:
+    values = segments[0] if len(segments) == 1 else np.concatenate(segments)
+    # joblib maps large arrays read-only into memory, which torch does not know.
+    return torch.from_numpy(np.require(values, requirements=["C", "W"]))
 
 
 def windows_ending_at(
