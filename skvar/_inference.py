@@ -5,7 +5,7 @@ import itertools
 import torch
 from torch import Tensor, nn
 
-from ._networks.layers import roll_out
+from ._networks.layers import roll_out, window_means
 from ._windows import Windows
 
 
@@ -36,11 +36,15 @@ def forecast(network: nn.Module, past: Tensor, steps: int) -> Tensor:
 def squared_errors(
     network: nn.Module, windows: Windows, batch_size: int = 256
 ) -> Tensor:
-    """Mean squared error of each window (n_windows,), over steps and series."""
+    """Mean squared error of each window (n_windows,), over steps and series.
+
+    Targets that are NaN do not count, nor do windows without any other.
+    """
     device = like(network).device
     errors = []
-    for past, future in windows.batches(batch_size):
-        error = forecast(network, past, windows.horizon) - future.to(device)
-        errors.append(error.square().mean(dim=(1, 2)))
+    for past, future, *_ in windows.batches(batch_size):
+        future = future.to(device)
+        error = forecast(network, past, windows.horizon) - future
+        errors.append(window_means(error.square(), future))
     # On the CPU: not every device has float64.
     return torch.cat(errors).cpu().double()

@@ -124,7 +124,7 @@ def test_parity_of_informer():
     forecast = network.eval()(window, past, future)
     assert relative_error(forecast, arrays["forecast"]) < 1e-6
     target = torch.zeros_like(forecast)
-    loss = network.losses(window, target, past, future)["loss_forecast"]
+    loss = network.losses(window, target, None, past, future)["loss_forecast"]
     assert loss.item() == pytest.approx(np.square(arrays["forecast"]).mean(), rel=1e-5)
     theirs = sum(params[name].size for name in params if ".running_" not in name)
     assert sum(p.numel() for p in network.parameters()) == theirs - 1  # num_batches

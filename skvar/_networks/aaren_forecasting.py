@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from .._attention import AarenState, aaren_attention
 from .aaren import Aaren
-from .layers import check_sizes
+from .layers import check_sizes, mean_squared_error
 
 # Time scales in a window of training: what came before it has little weight.
 _TIMESCALES = 3
@@ -102,16 +102,21 @@ class AarenForForecasting(nn.Module):
         encoded, _ = self._encode(self._tokens(window))
         return self._forecast(*(part[:, -1] for part in encoded))
 
-    def losses(self, window: Tensor, target: Tensor) -> dict[str, Tensor]:
+    def losses(
+        self, window: Tensor, target: Tensor, observed: Tensor | None = None
+    ) -> dict[str, Tensor]:
         """Mean squared errors of the forecast, and of those after earlier tokens."""
         tokens = self._tokens(window)
         forecasts = self._forecast(*self._encode(tokens)[0])
+        if observed is not None:
+            window = window.where(observed, torch.nan)
         rows = torch.cat([window, target], dim=1).unfold(1, self.horizon, 1).mT
         ends = torch.arange(tokens.shape[1]) - tokens.shape[1] + 1
         truth = rows[:, window.shape[1] + self.token_length * ends]
-        errors = (forecasts - truth).square()
-        earlier = errors[:, :-1].mean() if tokens.shape[1] > 1 else errors.new_zeros(())
-        return {"loss_earlier": earlier, "loss_forecast": errors[:, -1].mean()}
+        return {
+            "loss_earlier": mean_squared_error(forecasts[:, :-1], truth[:, :-1]),
+            "loss_forecast": mean_squared_error(forecasts[:, -1], truth[:, -1]),
+        }
 
     def extend(
         self, rows: Tensor, state: tuple | None = None, *, n_last: int | None = None

@@ -12,7 +12,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .layers import check_heads, check_sizes, check_window, roll_out
+from .layers import (
+    check_heads,
+    check_sizes,
+    check_window,
+    mean_squared_error,
+    roll_out,
+)
 
 
 class ARXNetwork(nn.Module):
@@ -94,16 +100,21 @@ class ARXNetwork(nn.Module):
         """Forecast (B, horizon, n_targets) from a window (B, lags, n_series)."""
         return roll_out(self._next_token, window, self.horizon)
 
-    def losses(self, window: Tensor, target: Tensor) -> dict[str, Tensor]:
+    def losses(
+        self, window: Tensor, target: Tensor, observed: Tensor | None = None
+    ) -> dict[str, Tensor]:
         """Mean squared errors of every next segment (normalised) and the forecast."""
         segments, predicted, forecast = self._next_tokens(window)
+        if observed is not None:
+            among = self._segments(observed)[:, -self.n_targets :].flatten(0, 1)
+            segments = segments.where(among, torch.nan)
         next_token = predicted.new_zeros(())
         if segments.shape[1] > 1:
-            next_token = F.mse_loss(predicted[:, :-1], segments[:, 1:])
+            next_token = mean_squared_error(predicted[:, :-1], segments[:, 1:])
         forecast = roll_out(self._next_token, window, self.horizon, first=forecast)
         return {
             "loss_next_token": next_token,
-            "loss_forecast": F.mse_loss(forecast, target),
+            "loss_forecast": mean_squared_error(forecast, target),
         }
 
     def _next_token(self, window: Tensor) -> Tensor:
@@ -138,8 +149,12 @@ class ARXNetwork(nn.Module):
         # A flat series gives zeros whatever the scale; 1 keeps its gradient finite.
         divisor = torch.where(scale < 1e-5, torch.ones_like(scale), scale)
         rows = (window - centre) / divisor
+        return self._segments(rows), centre, scale, divisor
+
+    def _segments(self, rows: Tensor) -> Tensor:
+        """Rows (B, lags, C) to segments (B, C, n_segments, token_length)."""
         padded = F.pad(rows.mT, (-self.lags % self.token_length, 0))
-        return padded.unflatten(-1, (-1, self.token_length)), centre, scale, divisor
+        return padded.unflatten(-1, (-1, self.token_length))
 
     def predict(self, main: Tensor, mixed: Tensor) -> Tensor:
         """Next segments (B * n_targets, n_segments, token_length) of every target.

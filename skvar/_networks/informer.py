@@ -18,7 +18,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .._attention import probsparse_attention
-from .layers import check_heads, check_sizes, check_window, load_renamed, split_heads
+from .layers import (
+    check_heads,
+    check_sizes,
+    check_window,
+    load_renamed,
+    mean_squared_error,
+    split_heads,
+)
 
 
 class Informer(nn.Module):
@@ -186,12 +193,13 @@ class Informer(nn.Module):
         self,
         window: Tensor,
         target: Tensor,
+        observed: Tensor | None = None,
         past_marks: Tensor | None = None,
         future_marks: Tensor | None = None,
     ) -> dict[str, Tensor]:
         """Mean squared error of the forecast."""
         forecast = self(window, past_marks, future_marks)
-        return {"loss_forecast": F.mse_loss(forecast, target)}
+        return {"loss_forecast": mean_squared_error(forecast, target)}
 
     @classmethod
     def from_reference(

@@ -8,10 +8,16 @@ from collections.abc import Mapping
 from functools import partial
 
 import numpy as np
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .layers import check_heads, check_sizes, check_window, load_renamed, renamed
+from .layers import (
+    check_heads,
+    check_sizes,
+    check_window,
+    load_renamed,
+    mean_squared_error,
+    renamed,
+)
 
 
 class ITransformer(nn.Module):
@@ -96,9 +102,11 @@ class ITransformer(nn.Module):
         tokens = self.dropout(self.embed(((window - mean) / scale).mT))
         return self.head(self.norm(self.layers(tokens))).mT * scale + mean
 
-    def losses(self, window: Tensor, target: Tensor) -> dict[str, Tensor]:
+    def losses(
+        self, window: Tensor, target: Tensor, observed: Tensor | None = None
+    ) -> dict[str, Tensor]:
         """Mean squared error of the forecast."""
-        return {"loss_forecast": F.mse_loss(self(window), target)}
+        return {"loss_forecast": mean_squared_error(self(window), target)}
 
     @classmethod
     def from_reference(

@@ -62,6 +62,25 @@ def roll_out(
     return torch.cat(ahead, dim=1)[:, :steps]
 
 
+def mean_squared_error(forecast: Tensor, target: Tensor) -> Tensor:
+    """Mean over the entries of the target that are not NaN; zero if there is none."""
+    observed = ~target.isnan()
+    truth = target.where(observed, forecast.detach())
+    total = nn.functional.mse_loss(forecast, truth, reduction="sum")
+    return total / observed.sum().clamp(min=1)
+
+
+def window_means(values: Tensor, target: Tensor) -> Tensor:
+    """Mean of each window (..., B, n, C) over the entries observed in its target.
+
+    Windows (B, n, C) whose target is NaN throughout are left out.
+    """
+    observed = ~target.isnan()
+    count = observed.sum(dim=(1, 2))
+    means = values.where(observed, 0.0).sum(dim=(-2, -1)) / count
+    return means[..., count > 0]
+
+
 def check_sizes(*, least: int = 1, **sizes: int) -> None:
     """Raise unless every size is an integer and at least so much."""
     for name, size in sizes.items():

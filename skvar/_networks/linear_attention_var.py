@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .._attention import linear_attention
-from .layers import ResidualMLP, split_heads
+from .layers import ResidualMLP, mean_squared_error, split_heads
 
 # Standard deviations beyond which a row counts no more for the memory.
 _LARGE = 5.0
@@ -105,9 +105,11 @@ class LinearAttentionVAR(nn.Module):
         drift = self.memory(errors, lagged, seen)
         return drift.unflatten(2, (self.order, -1)).transpose(1, 2)
 
-    def losses(self, window: Tensor, target: Tensor) -> dict[str, Tensor]:
+    def losses(
+        self, window: Tensor, target: Tensor, observed: Tensor | None = None
+    ) -> dict[str, Tensor]:
         """Mean squared error one step ahead."""
-        return {"loss_forecast": F.mse_loss(self(window), target)}
+        return {"loss_forecast": mean_squared_error(self(window), target)}
 
     def static_var(self) -> tuple[Tensor, Tensor]:
         """Matrices (p, n_targets, n_series), lag 1 first, and intercept."""

@@ -1,8 +1,8 @@
 """Targets other than the observed series."""
 
-import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .layers import mean_squared_error
 from .linear_attention_var import LinearAttentionVAR
 
 
@@ -46,6 +46,8 @@ class Readout(nn.Module):
         """Targets (B, 1, n_targets) of a window (B, lags, n_series)."""
         return self.static(window) + self.readout(self.network(window)[:, :1])
 
-    def losses(self, window: Tensor, target: Tensor) -> dict[str, Tensor]:
+    def losses(
+        self, window: Tensor, target: Tensor, observed: Tensor | None = None
+    ) -> dict[str, Tensor]:
         """Mean squared error of the targets."""
-        return {"loss_forecast": F.mse_loss(self(window), target)}
+        return {"loss_forecast": mean_squared_error(self(window), target)}

@@ -9,7 +9,7 @@ import scipy.stats
 import torch
 from torch import Tensor, nn
 
-from .layers import roll_out
+from .layers import roll_out, window_means
 from .linear_attention_var import LinearAttentionVAR
 
 _ONE_SIDED = scipy.stats.norm.sf(1)
@@ -97,19 +97,19 @@ class StaticPath(nn.Module):
 
     @torch.no_grad()
     def fit_share(self, batches) -> None:
-        """Set the share from (window, target) pairs in the order of time.
+        """Set the share from batches of windows and targets in the order of time.
 
         The network's part in the least squared error, shrunk by how sure it is: by
         ``1 - (q / t)^2``, as in the garrote of Breiman (1995), with t the part's ratio
         to its standard error and q the bound of one standard error in Student's
-        distribution. Pairs of fewer than two horizons leave the static path alone.
+        distribution. Windows of fewer than two horizons leave the static path alone.
         """
         products = []
-        for window, target in batches:
+        for window, target, *_ in batches:
             dynamic, static = self.network(window), self.static(window)
             excess = dynamic - static
             both = torch.stack([excess * (target - static), excess.square()])
-            products.append(both.mean(dim=(2, 3)))
+            products.append(window_means(both, target))
         cross, square = torch.cat(products, dim=1).cpu().double().numpy()
         self.share.fill_(1 - _sure_part(cross, square, self.horizon))
 
