@@ -81,7 +81,7 @@ class VARInspection:
             history=history,
             residuals=pd.DataFrame(errors, after) if len(errors) else None,
             df_model=0 if foreign else self._df_model,
-            n_rows=len(self._history),
+            n_rows=len(self._index),
             scale=self.scaler_.scale_,
             refit=_Refit(self),
             alpha=self.alpha_ or 0.0,
@@ -147,7 +147,7 @@ class VARInspection:
         return 0
 
     def _history_in_units(self) -> pd.DataFrame:
-        values = self._history * self.scaler_.scale_ + self.scaler_.mean_
+        values = self._values() * self.scaler_.scale_ + self.scaler_.mean_
         return pd.DataFrame(values, self._index, self.feature_names_in_)
 
     def _matrices_of(self, windows: Windows, index: pd.Index, at):
@@ -168,7 +168,7 @@ class VARInspection:
     def _history_errors(self) -> np.ndarray:
         self._check_fitted()
         if "errors" not in self._computed:
-            windows = Windows([self._history], self.network_.lags, 0)
+            windows = Windows([self._values()], self.network_.lags, 0)
             self._computed["errors"] = self._errors(windows)
         return self._computed["errors"]
 

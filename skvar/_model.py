@@ -4,6 +4,7 @@ import math
 import numbers
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -71,14 +72,19 @@ class WindowModel(NetworkEstimator):
     def _learn(self, rows: "Rows", weights: dict | None) -> None:
         """Estimate a network on standardised rows, from given weights or from none."""
         with self._estimation() as device:
-            # Closed forms alone are exact and fast in float64 on the CPU.
-            network = self._build(*rows.sizes())
-            network = network.float() if self.n_layers else network.double()
-            if weights is not None:
-                _load(network, weights)
+            network = self._network_with(rows, weights)
             record = self._estimate(network, rows, device, weights is None)
         self._keep(network, record)
         self._computed = {}
+
+    def _network_with(self, rows: "Rows", weights: dict | None) -> nn.Module:
+        """A network for the columns of some rows, with given weights or new ones."""
+        # Closed forms alone are exact and fast in float64 on the CPU.
+        network = self._build(*rows.sizes())
+        network = network.float() if self.n_layers else network.double()
+        if weights is not None:
+            _load(network, weights)
+        return network
 
     def _split(self, rows: "Rows", horizon: int) -> tuple["Rows", "Rows | None"]:
         """Training and validation rows, as early_stopping and depth ask for.
@@ -294,7 +300,7 @@ class RecurrentModel(WindowModel):
             yield self._in_units(self._fed_back(ahead, state, steps))
             ends = ends[1:]
         state = None
-        for start, rows in self._blocks(values[: ends[-1] + 1] if len(ends) else []):
+        for start, rows in self._blocks(values, ends, alone=steps > self.horizon_):
             wanted = ends[(ends >= start) & (ends < start + len(rows))] - start
             n_last = len(rows) - wanted[0] if len(wanted) else 0
             ahead, state = self._extend(rows, state, n_last)
@@ -304,7 +310,7 @@ class RecurrentModel(WindowModel):
 
     def _state_after(self, values):
         state = None
-        for _, rows in self._blocks(values):
+        for _, rows in self._blocks(values, np.array([len(values) - 1])):
             _, state = self._extend(rows, state, 0)
         return state
 
@@ -312,11 +318,18 @@ class RecurrentModel(WindowModel):
         ahead, state = self._extend(self._standardised(row[np.newaxis]), state, 1)
         return state, self._in_units(ahead)[0]
 
-    def _blocks(self, values: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
-        """Rows that go through the network at once, and where they start."""
+    def _blocks(
+        self, values: np.ndarray, ends: np.ndarray, alone: bool = False
+    ) -> Iterator[tuple[int, np.ndarray]]:
+        """Rows up to the last of ``ends`` that go through the network at once.
+
+        And where they start. With ``alone`` they end at each of the ``ends``.
+        """
         n_rows = max(1, _BLOCK // self.n_features_in_)
-        for start in range(0, len(values), n_rows):
-            yield start, values[start : start + n_rows]
+        stops = ends + 1 if alone else ends[-1:] + 1
+        for begin, stop in pairwise([0, *stops]):
+            for start in range(begin, stop, n_rows):
+                yield start, values[start : min(start + n_rows, stop)]
 
     def _extend(self, rows: np.ndarray, state, n_last: int) -> tuple[Tensor, object]:
         """Forecasts (n_last, horizon, C) after the last of some rows, and the state."""
@@ -369,8 +382,8 @@ def _load(network: nn.Module, weights: dict) -> None:
     except RuntimeError as error:
         raise ValueError(
             "Training goes on from the network of the last fit (warm_start=True, or "
-            "update), but its sizes do not fit the present parameters or data; put "
-            "lags, horizon, static_path, what else sets a size of the network (such as "
-            "n_layers or d_model) and the series back, or set warm_start=False and fit "
-            "anew."
+            "update) or of pretrain, but its sizes do not fit the present parameters "
+            "or data; put lags, horizon, static_path, what else sets a size of the "
+            "network (such as n_layers or d_model) and the series back, or fit a new "
+            "forecaster."
         ) from error

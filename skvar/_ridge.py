@@ -4,6 +4,7 @@ The penalty ``alpha`` counts per window: the solutions minimise the mean squared
 plus ``alpha`` times the penalised squares, whatever the number of rows.
 """
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
@@ -237,8 +238,20 @@ def _n_windows(segments: Segments, width: int) -> int:
 def _pooled_moments(
     tables: Sequence[np.ndarray], width: int
 ) -> tuple[np.ndarray, np.ndarray, int]:
-    """Sums of `window_moments` over the tables that hold a window."""
-    moments = [window_moments(table, width) for table in tables if len(table) >= width]
+    """Sums of `window_moments` over the tables that hold a window.
+
+    Tables of the same length are groups of one: many short ones cost no more time.
+    """
+    by_length = defaultdict(list)
+    for table in tables:
+        if len(table) >= width:
+            by_length[len(table)].append(table)
+    moments = [
+        window_moments(
+            np.concatenate(some, axis=1) if len(some) > 1 else some[0], width
+        )
+        for some in by_length.values()
+    ]
     return tuple(sum(parts) for parts in zip(*moments, strict=True))
 
 

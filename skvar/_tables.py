@@ -1,4 +1,6 @@
-"""Checks of one table (time x series) and of its time index."""
+"""Checks of one table (time x series) and of its time index; panels as tables."""
+
+from collections.abc import Hashable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -12,7 +14,31 @@ def is_table(data) -> bool:
     return isinstance(data, np.ndarray) and data.ndim in (1, 2)
 
 
-def as_frame(table, name: str, columns: pd.Index | None = None) -> pd.DataFrame:
+def split_panel(panel: pd.DataFrame) -> dict[Hashable, pd.DataFrame]:
+    """The tables of a panel by instance; a single table under None."""
+    if not isinstance(panel.index, pd.MultiIndex):
+        return {None: panel}
+    levels = list(range(panel.index.nlevels - 1))
+    by = levels if len(levels) > 1 else levels[0]
+    return {
+        key: table.droplevel(levels)
+        for key, table in panel.groupby(level=by, sort=False)
+    }
+
+
+def join_panel(
+    tables: Mapping[Hashable, pd.DataFrame], names: Sequence[Hashable]
+) -> pd.DataFrame:
+    """What `split_panel` took apart, with names of the levels of instances."""
+    if None in tables:
+        return tables[None]
+    time = next(iter(tables.values())).index.name
+    return pd.concat(tables, names=[*names, time])
+
+
+def as_frame(
+    table, name: str, columns: pd.Index | None = None, *, missing: bool = False
+) -> pd.DataFrame:
     """A table as a DataFrame of floats.
 
     Parameters
@@ -22,6 +48,8 @@ def as_frame(table, name: str, columns: pd.Index | None = None) -> pd.DataFrame:
         What errors call it.
     columns : Index, optional
         Names that the table must bear, in this order; an array takes them on.
+    missing : bool, default=False
+        Whether NaN are accepted.
 
     Raises
     ------
@@ -29,7 +57,7 @@ def as_frame(table, name: str, columns: pd.Index | None = None) -> pd.DataFrame:
         If a column is not numeric.
     ValueError
         If the table is empty, has duplicate or other columns than asked for, or holds
-        NaN or infinite values.
+        infinite values, or NaN where they are not accepted.
     """
     frame = pd.DataFrame(table, copy=False)
     if isinstance(frame.index, pd.MultiIndex):
@@ -48,13 +76,19 @@ def as_frame(table, name: str, columns: pd.Index | None = None) -> pd.DataFrame:
                 "as numbers, or drop the column."
             )
     values = frame.to_numpy(dtype=float, na_value=np.nan)
-    if not np.isfinite(values).all():
-        bad = ~np.isfinite(values).all(axis=0)
-        problem = "NaN" if np.isnan(values).any() else "inf"
-        raise ValueError(
-            f"{name} holds {problem} in column(s) {frame.columns[bad].tolist()}; fill "
-            f"these values first, for instance with sktime's Imputer or "
+    bad = np.isinf(values) if missing else ~np.isfinite(values)
+    if bad.any():
+        bad = bad.any(axis=0)
+        problem = "inf" if missing or not np.isnan(values).any() else "NaN"
+        remedy = (
+            "replace these values, for instance with NaN where they are unknown."
+            if missing
+            else "fill these values first, for instance with sktime's Imputer or "
             f"{name}.interpolate()."
+        )
+        raise ValueError(
+            f"{name} holds {problem} in column(s) {frame.columns[bad].tolist()}; "
+            f"{remedy}"
         )
     columns = frame.columns if columns is None else columns
     return pd.DataFrame(values, frame.index, columns, copy=False)
@@ -125,6 +159,18 @@ def continue_index(
 ) -> pd.Index:
     """The times that follow the end of an index."""
     return _grid(index[-1], step, n_steps + 1)[1:]
+
+
+def position(index: pd.Index, step: pd.DateOffset | int, time) -> int:
+    """The row of a time in an index, or in the grid that goes on beyond its end."""
+    if time <= index[-1]:
+        return int(index.searchsorted(time, side="right")) - 1
+    last = len(index) - 1
+    if isinstance(time, pd.Period):
+        return last + len(pd.period_range(index[-1], time, freq=step)) - 1
+    if isinstance(time, pd.Timestamp):
+        return last + len(pd.date_range(index[-1], time, freq=step)) - 1
+    return last + int(time - index[-1])
 
 
 def _step_of_dates(index: pd.DatetimeIndex, name: str) -> pd.DateOffset:

@@ -237,12 +237,14 @@ def test_panels_answer_by_instance(us_change):
     forecaster = LINEAR.clone().fit(panel, fh=[1])
     assert len(forecaster.predict()) == 2
     for ask in (
-        lambda: forecaster.predict(us_change),
+        lambda: forecaster.stream(),
         lambda: forecaster.var_matrices(us_change),
         lambda: forecaster.rolling_forecast(us_change),
         lambda: forecaster.coef_,
     ):
-        with pytest.raises(ValueError, match="forecasters_; call that of one"):
+        with pytest.raises(ValueError, match=r"instance\(key\) is"):
             ask()
+    with pytest.raises(KeyError, match="no instance; there are .*'a', 'b'"):
+        forecaster.instance("c")
     with pytest.raises(ValueError, match="panel.*MultiIndex"):
-        LINEAR.clone().fit(us_change).predict(panel)
+        LINEAR.clone().fit(us_change).rolling_forecast(panel)

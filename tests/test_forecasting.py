@@ -312,7 +312,7 @@ def test_in_sample_forecasts_see_the_past_only(fitted, us_change):
     # The first row has no past: no later value may show through.
     start = in_sample.iloc[0]
     changed = fitted.clone().fit(us_change)
-    changed._history[:] += 1.0
+    changed._values()[:] += 1.0
     first_row = changed.predict([-len(us_change) + 1]).iloc[0]
     np.testing.assert_allclose(first_row, start, rtol=1e-5)
 

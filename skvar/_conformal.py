@@ -1,0 +1,68 @@
+"""Conformal calibration: from errors of forecasts to quantiles around the next one.
+
+Arrays of errors (n_origins, n_steps, n_series) hold the error of each step ahead after
+each origin; NaN where the truth is not known.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+import scipy.stats
+
+
+def error_quantiles(errors: np.ndarray, levels: np.ndarray) -> np.ndarray:
+    """Quantiles (n_levels, n_steps, n_series) of what the next error will be.
+
+    Of n exchangeable errors the next one is below the i-th smallest with probability
+    ``i / (n + 1)`` (Vovk et al. 2005, "Algorithmic learning in a random world");
+    between these the quantile is interpolated. Levels beyond the first and the last
+    come from Student's distribution with n degrees of freedom and the mean square of
+    the errors, but not inside the range of the errors.
+
+    Raises
+    ------
+    ValueError
+        If there is no error at some step of a series.
+    """
+    count = np.isfinite(errors).sum(axis=0)
+    if not count.all():
+        raise ValueError("No error is known at some step.")
+    inside = np.nanquantile(errors, levels, axis=0, method="weibull")
+    level = np.reshape(levels, (-1, 1, 1))
+    scale = np.sqrt(np.nanmean(np.square(errors), axis=0))
+    beyond = scale * scipy.stats.t.ppf(level, count)
+    low, high = level * (count + 1) < 1, (1 - level) * (count + 1) < 1
+    inside = np.where(low, np.minimum(inside, beyond), inside)
+    return np.where(high, np.maximum(inside, beyond), inside)
+
+
+def track(
+    quantiles: np.ndarray, errors: np.ndarray, levels: np.ndarray, rate: np.ndarray
+) -> Iterator[np.ndarray]:
+    """Quantiles that follow the errors of one origin after the other.
+
+    Each error beyond a quantile moves it away and each one within draws it in, so that
+    in the long run the share of errors below comes to the level, whatever the errors
+    are (quantile tracking: Angelopoulos, Candes and Tibshirani 2023, "Conformal PID
+    control for time series prediction", arXiv:2307.16895).
+
+    Parameters
+    ----------
+    quantiles : ndarray of shape (n_levels, n_steps, n_series)
+        At the start.
+    errors : ndarray of shape (n_origins, n_steps, n_series)
+    levels : ndarray of shape (n_levels,)
+    rate : ndarray of shape (n_steps, n_series)
+        The most that a quantile moves at once.
+
+    Yields
+    ------
+    ndarray of shape (n_levels, n_steps, n_series)
+        Before the first origin, then after each.
+    """
+    level = np.reshape(levels, (-1, 1, 1))
+    yield quantiles
+    for error in errors:
+        move = np.where(np.isnan(error), 0.0, level - (error <= quantiles))
+        quantiles = quantiles + rate * move
+        yield quantiles
