@@ -18,6 +18,9 @@ from ._training import TrainingOptions, TrainingRecord, resolve_device, seeded
 class NetworkEstimator:
     """Parameters of training, its record, and ``network_`` on its device."""
 
+    # Whether rows may hold NaN.
+    _takes_missing = False
+
     def _check_fitted(self) -> None:
         """Raise scikit-learn's or sktime's NotFittedError before a fit."""
         raise NotImplementedError

@@ -13,12 +13,14 @@ from sktime.forecasting.base import BaseForecaster, ForecastingHorizon
 from torch import nn
 
 from ._estimator import SktimeEstimator
+from ._fill import fill, fill_weights
 from ._inference import squared_errors
 from ._model import Rows, WindowModel
 from ._stream import Stream
 from ._tables import (
     as_frame,
     check_continues,
+    check_observed,
     continue_index,
     is_table,
     join_panel,
@@ -28,7 +30,7 @@ from ._tables import (
 )
 from ._training import TrainingRecord
 from ._uncertainty import Uncertainty
-from ._windows import Windows, split_by_time, validation_rows
+from ._windows import Windows, validation_rows
 
 # What warm_start carries from one fit to the next.
 _LEARNED_STATE = ("network_", "scaler_", "feature_names_in_")
@@ -48,7 +50,7 @@ class WindowForecaster(Uncertainty, SktimeEstimator, WindowModel, BaseForecaster
         "capability:pred_int:insample": True,
         "capability:pretrain": True,
         "pretrain:fitted_params": ["pretrained_network_", "pretrained_horizon_"],
-        "capability:missing_values": False,
+        "capability:missing_values": True,
         "capability:update": True,
         "capability:random_state": True,
         "property:randomness": "derandomized",
@@ -56,6 +58,7 @@ class WindowForecaster(Uncertainty, SktimeEstimator, WindowModel, BaseForecaster
         "X_inner_mtype": ["pd.DataFrame", "pd-multiindex", "pd_multiindex_hier"],
         "requires-fh-in-fit": False,
     }
+    _takes_missing = True
     # The forecaster keeps its own history.
     _config = {"remember_data": False}
     _y = _X = None
@@ -187,7 +190,8 @@ class WindowForecaster(Uncertainty, SktimeEstimator, WindowModel, BaseForecaster
 
     def _check_table(self, table, name: str) -> pd.DataFrame:
         """A table as a frame of the known series, on the known grid of times."""
-        frame = as_frame(table, name, getattr(self, "feature_names_in_", None))
+        names = getattr(self, "feature_names_in_", None)
+        frame = as_frame(table, name, names, missing=True)
         if self.is_fitted and not isinstance(table, np.ndarray):
             like = next(iter(self._tables.values())).index
             check_continues(frame.index, like, self._step, name)
@@ -209,6 +213,7 @@ class WindowForecaster(Uncertainty, SktimeEstimator, WindowModel, BaseForecaster
         self._check_parameters()
         self._tables, self._levels = split_panel(y), y.index.names[:-1]
         self._computed, self._later, self._n_learned = {}, {}, {}
+        self._fill = None
         self._step = _common_step(self._tables)
         self._step_the_cutoff()
         self.horizon_ = self._horizon_from(fh)
@@ -216,7 +221,7 @@ class WindowForecaster(Uncertainty, SktimeEstimator, WindowModel, BaseForecaster
         if not warm:
             self.feature_names_in_ = y.columns
         if not warm or None not in self._tables:
-            scalers = {key: _scaler(table) for key, table in self._tables.items()}
+            scalers = {key: _scaler(t, key) for key, t in self._tables.items()}
             self.scaler_ = scalers.get(None, scalers)
         self.n_features_in_ = len(self.feature_names_in_)
         if warm:
@@ -239,7 +244,7 @@ class WindowForecaster(Uncertainty, SktimeEstimator, WindowModel, BaseForecaster
             if key in self._tables:
                 self._tables[key] = self._appended(self._tables[key], rows)
             else:
-                self._tables[key], self.scaler_[key] = rows, _scaler(rows)
+                self._tables[key], self.scaler_[key] = rows, _scaler(rows, key)
         self._computed = {}
         if update_params:
             self._check_parameters()
@@ -263,32 +268,26 @@ class WindowForecaster(Uncertainty, SktimeEstimator, WindowModel, BaseForecaster
 
     def _learn_from(self, network: nn.Module | None) -> None:
         """Train on the rows up to the cutoff, from a network or from none."""
-        members = self._members().values()
-        rows = [member._values()[: member._n_known] for member in members]
         weights = None if network is None else network.state_dict()
-        self._learn(Rows(_by_content(rows)), weights)
+        self._learn(self._known_rows(), weights)
         self._later, self._n_learned = {}, self._n_rows()
 
     def _fine_tune(self, pretrained: nn.Module) -> None:
         """Train on from a network if that forecasts the last rows better."""
-        rows, weights = self._rows(self._window_rows), pretrained.state_dict()
+        rows, weights = self._known_rows(), pretrained.state_dict()
         network = self._network_with(rows, weights)
-        parts = [
-            split_by_time(
-                values, self._window_rows, self.horizon_, self.validation_fraction
-            )
-            for values in rows.segments
-        ]
-        parts = [part for part in parts if part and self._suffices(len(part[0]))]
-        if parts:
-            training, held_out = (Rows(part) for part in zip(*parts, strict=True))
+        training, held_out = rows.split(
+            self._window_rows, self.horizon_, self.validation_fraction
+        )
+        longest = max(len(values) for values in training.segments)
+        if held_out is not None and self._suffices(longest):
             self._learn(training, weights)
             windows = held_out.windows(network.lags, self.horizon_)
-            errors = [
+            trained, given = (
                 squared_errors(some, windows).mean()
                 for some in (self.network_, network)
-            ]
-            if errors[0] < errors[1]:
+            )
+            if trained < given:
                 return self._learn_from(pretrained)
         self.alpha_ = None
         self._keep(network, TrainingRecord())
@@ -469,7 +468,8 @@ class WindowForecaster(Uncertainty, SktimeEstimator, WindowModel, BaseForecaster
         member = self
         if None not in self._tables:
             frame = self._check_table(table, name)
-            member = self._as_member(frame, _scaler(frame))
+            check_observed(frame, name)
+            member = self._as_member(frame, _scaler(frame, None))
         past = member._windows(table, name).values.numpy()
         last = np.array([len(past) - 1])
         [[values]] = member._forecasts(past, last, self.horizon_)
@@ -486,7 +486,14 @@ class WindowForecaster(Uncertainty, SktimeEstimator, WindowModel, BaseForecaster
                 f"{name} has {len(frame)} row(s), but the forecaster sees windows of "
                 f"{lags}; pass at least {lags} rows."
             )
-        return Windows([self._standardised(frame.to_numpy())], lags, 0)
+        values = self._standardised(frame.to_numpy())
+        observed = ~np.isnan(values)
+        return Windows(
+            [self._filled(values)],
+            lags,
+            0,
+            observed=None if observed.all() else [observed],
+        )
 
     # history
 
@@ -533,13 +540,36 @@ class WindowForecaster(Uncertainty, SktimeEstimator, WindowModel, BaseForecaster
         """The only table as the network sees it."""
         if "values" not in self._computed:
             values = self._standardised(self._tables[None].to_numpy())
-            self._computed["values"] = values
+            self._computed["values"] = self._filled(values)
         return self._computed["values"]
 
-    def _rows(self, lags: int) -> Rows:
+    def _filled(self, values):
+        whole = self._whole or self
+        if not np.isnan(values).any():
+            return values
+        if whole._fill is None:
+            members = whole._members().values()
+            rows = [m._standardised(m._tables[None].to_numpy()) for m in members]
+            whole._fill = fill_weights([rows[i] for i in _by_content(rows)], self.lags)
+        return fill(values, whole._fill)
+
+    def _known_rows(self) -> Rows:
+        """Rows up to the cutoff."""
+        members = self._members().values()
+        segments = [member._values()[: member._n_known] for member in members]
+        observed = [
+            member._tables[None].notna().to_numpy()[: member._n_known]
+            for member in members
+        ]
+        order = _by_content(segments)
+        complete = all(mask.all() for mask in observed)
         return Rows(
-            _by_content([member._values() for member in self._members().values()])
+            [segments[i] for i in order],
+            observed=None if complete else [observed[i] for i in order],
         )
+
+    def _rows(self, lags: int) -> Rows:
+        return Rows([self._values()])
 
     def _suffices(self, n_rows: int, horizon: int | None = None) -> bool:
         """Whether so many rows hold a window to train on, and those held out."""
@@ -591,7 +621,8 @@ class WindowForecaster(Uncertainty, SktimeEstimator, WindowModel, BaseForecaster
         )
 
 
-def _scaler(table: pd.DataFrame) -> StandardScaler:
+def _scaler(table: pd.DataFrame, key: Hashable | None) -> StandardScaler:
+    check_observed(table, "y" if key is None else f"instance {key!r} of y")
     return StandardScaler().fit(table.to_numpy(dtype=float))
 
 
@@ -606,8 +637,9 @@ def _common_step(tables: Mapping[Hashable, pd.DataFrame]) -> pd.DateOffset | int
     return steps.pop()
 
 
-def _by_content(segments: Sequence[np.ndarray]) -> list[np.ndarray]:
-    """Segments in an order that does not depend on the one they came in."""
+def _by_content(segments: Sequence[np.ndarray]) -> list[int]:
+    """An order of segments that does not depend on the one they came in."""
     if len(segments) == 1:
-        return list(segments)
-    return sorted(segments, key=lambda values: hashlib.sha256(values).digest())
+        return [0]
+    digests = [hashlib.sha256(values).digest() for values in segments]
+    return sorted(range(len(segments)), key=digests.__getitem__)

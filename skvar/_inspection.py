@@ -73,13 +73,14 @@ class VARInspection:
         foreign = Y is not None
         enough = len(errors) > errors.shape[1]
         after = history.index[self.network_.lags :]
+        residuals = pd.DataFrame(errors, after).dropna()
         return VARCoefficients(
             matrices,
             intercept,
             covariance(errors, 0) if foreign and enough else self.sigma_u_,
             label=label,
             history=history,
-            residuals=pd.DataFrame(errors, after) if len(errors) else None,
+            residuals=residuals if len(residuals) else None,
             df_model=0 if foreign else self._df_model,
             n_rows=len(self._index),
             scale=self.scaler_.scale_,
@@ -123,11 +124,13 @@ class VARInspection:
             )
         history = self._history_in_units().to_numpy()
         ols = least_squares(history, 0, order=self.lags)
-        rows = np.asarray(table, dtype=float).reshape(-1, self.n_features_in_)
-        rows = rows[n_before - self.lags :]
+        errors = self._errors(windows)
+        rows = self._in_units(windows.values[n_before - self.lags :])
+        of_ols = one_step_errors(rows, *ols[:2])
+        of_ols[np.isnan(errors)] = np.nan
         models = {
-            type(self).__name__: (self.coef_, self._errors(windows)),
-            f"OLS VAR({self.lags})": (ols[0], one_step_errors(rows, *ols[:2])),
+            type(self).__name__: (self.coef_, errors),
+            f"OLS VAR({self.lags})": (ols[0], of_ols),
         }
         scale = self.scaler_.scale_
         relative = scale / scale[:, np.newaxis]
@@ -147,7 +150,7 @@ class VARInspection:
         return 0
 
     def _history_in_units(self) -> pd.DataFrame:
-        values = self._values() * self.scaler_.scale_ + self.scaler_.mean_
+        values = self._in_units(torch.from_numpy(self._values()))
         return pd.DataFrame(values, self._index, self.feature_names_in_)
 
     def _matrices_of(self, windows: Windows, index: pd.Index, at):
@@ -168,17 +171,22 @@ class VARInspection:
     def _history_errors(self) -> np.ndarray:
         self._check_fitted()
         if "errors" not in self._computed:
-            windows = Windows([self._values()], self.network_.lags, 0)
+            windows = self._windows(self._tables[None], "the history")
             self._computed["errors"] = self._errors(windows)
         return self._computed["errors"]
 
     def _errors(self, windows: Windows) -> np.ndarray:
-        """Rows after windows minus one-step forecasts, in original units."""
+        """Rows after windows minus one-step forecasts, in original units.
+
+        NaN where a row was not observed.
+        """
         values = windows.values.numpy()
         ends = np.arange(windows.lags - 1, len(values))
         forecasts = np.concatenate(list(self._forecasts(values, ends, 1)))[:-1, 0]
-        rows = values[windows.lags :]
-        return rows * self.scaler_.scale_ + self.scaler_.mean_ - forecasts
+        errors = self._in_units(windows.values[windows.lags :]) - forecasts
+        if windows.observed is not None:
+            errors[~windows.observed[windows.lags :].numpy()] = np.nan
+        return errors
 
 
 class TokenInspection:
@@ -316,8 +324,8 @@ def _comparison(
     n_series = errors.shape[1]
     var = VARCoefficients(matrices, np.zeros(n_series), np.eye(n_series))
     return {
-        "mse": np.square(errors).mean(),
-        "mae": np.abs(errors).mean(),
+        "mse": np.nanmean(np.square(errors)),
+        "mae": np.nanmean(np.abs(errors)),
         "matrix_distance": np.linalg.norm(matrices - reference)
         / np.linalg.norm(reference),
         "largest_eigenvalue": 1 / np.abs(var.roots[-1]),

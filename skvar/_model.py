@@ -93,17 +93,7 @@ class WindowModel(NetworkEstimator):
         """
         if not (self.early_stopping and self.n_layers):
             return rows, None
-        training, validation = [], []
-        for values in rows.segments:
-            parts = split_by_time(
-                values, self._window_rows, horizon, self.validation_fraction
-            )
-            training.append(values if parts is None else parts[0])
-            if parts is not None:
-                validation.append(parts[1])
-        if not validation:
-            return rows, None
-        return Rows(training, rows.n_inputs), Rows(validation, rows.n_inputs)
+        return rows.split(self._window_rows, horizon, self.validation_fraction)
 
     def _train(
         self,
@@ -181,11 +171,24 @@ class WindowModel(NetworkEstimator):
         Here the state is the standardised window. Before its first row the history is
         taken as constant.
         """
-        row = self._standardised(row[np.newaxis])
-        before = np.repeat(row, self.network_.lags, axis=0) if state is None else state
+        rows = self._followed_by(state, row)
+        if state is None:
+            rows = np.repeat(rows, self.network_.lags, axis=0)
         # A new array: copies of a stream go their own ways.
-        window = np.concatenate([before[1:], row])
+        window = rows[-self.network_.lags :].copy()
         return window, self._after(window)
+
+    def _followed_by(self, before: np.ndarray | None, row: np.ndarray) -> np.ndarray:
+        """Standardised rows, if any, and a new one in original units, then filled."""
+        row = self._standardised(row[np.newaxis])
+        return self._filled(row if before is None else np.concatenate([before, row]))
+
+    def _filled(self, values: np.ndarray) -> np.ndarray:
+        """Standardised rows with what the network is to see where values are missing.
+
+        Here none are.
+        """
+        return values
 
     def _var_of(
         self, windows: Windows, used: Tensor, step: int = 1
@@ -312,11 +315,14 @@ class RecurrentModel(WindowModel):
         state = None
         for _, rows in self._blocks(values, np.array([len(values) - 1])):
             _, state = self._extend(rows, state, 0)
-        return state
+        return values[-self.lags :].copy(), state
 
     def _push(self, state, row):
-        ahead, state = self._extend(self._standardised(row[np.newaxis]), state, 1)
-        return state, self._in_units(ahead)[0]
+        # The last rows are what missing values are filled from.
+        recent, state = state or (None, None)
+        recent = self._followed_by(recent, row)[-self.lags :]
+        ahead, state = self._extend(recent[-1:], state, 1)
+        return (recent, state), self._in_units(ahead)[0]
 
     def _blocks(
         self, values: np.ndarray, ends: np.ndarray, alone: bool = False
@@ -356,11 +362,13 @@ class Rows:
     """Standardised segments: tables without gaps, of series and perhaps of targets.
 
     With targets, the first ``n_inputs`` columns are series and the others targets, one
-    row below the last row of the window that they belong to.
+    row below the last row of the window that they belong to. Where values were missing
+    and are filled, ``observed`` has a table of the same shape for each segment.
     """
 
     segments: Sequence[np.ndarray]
     n_inputs: int | None = None
+    observed: Sequence[np.ndarray] | None = None
 
     def sizes(self) -> tuple[int, int | None]:
         """Numbers of series and of targets."""
@@ -372,8 +380,43 @@ class Rows:
     def windows(self, lags: int, horizon: int) -> Windows:
         """Windows in float32, for training."""
         return Windows(
-            self.segments, lags, horizon, n_inputs=self.n_inputs, dtype=torch.float32
+            self.segments,
+            lags,
+            horizon,
+            n_inputs=self.n_inputs,
+            dtype=torch.float32,
+            observed=self.observed,
         )
+
+    def split(
+        self, lags: int, horizon: int, validation_fraction: float
+    ) -> tuple["Rows", "Rows | None"]:
+        """What `split_by_time` makes of the segments that are long enough.
+
+        The others serve training alone.
+        """
+        sizes = lags, horizon, validation_fraction
+        parts = [split_by_time(values, *sizes) for values in self.segments]
+        training, held_out = _sorted_out(self.segments, parts)
+        if not held_out:
+            return self, None
+        masks = None, None
+        if self.observed is not None:
+            parts = [split_by_time(mask, *sizes) for mask in self.observed]
+            masks = _sorted_out(self.observed, parts)
+        return (
+            Rows(training, self.n_inputs, masks[0]),
+            Rows(held_out, self.n_inputs, masks[1]),
+        )
+
+
+def _sorted_out(wholes: Sequence, parts: Sequence[tuple | None]) -> tuple[list, list]:
+    """First parts, or the whole where there are no parts, and second ones."""
+    first = [
+        whole if part is None else part[0]
+        for whole, part in zip(wholes, parts, strict=True)
+    ]
+    return first, [part[1] for part in parts if part is not None]
 
 
 def _load(network: nn.Module, weights: dict) -> None:

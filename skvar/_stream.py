@@ -43,7 +43,8 @@ class Stream:
         ------
         ValueError
             If the row has another length or other names than the series, is not
-            numeric or holds NaN or inf; it is then not taken.
+            numeric or holds inf, or NaN that the estimator does not take; the row is
+            then not taken.
         """
         self._check_names(row)
         row = np.asarray(row)
@@ -55,8 +56,10 @@ class Stream:
                 f"row has shape {row.shape}; pass one observation of the {n_series} "
                 f"series, of shape ({n_series},)."
             )
-        if not np.isfinite(row).all():
-            raise ValueError("row holds NaN or inf; fill these values first.")
+        if np.isinf(row).any():
+            raise ValueError("row holds inf; replace these values.")
+        if np.isnan(row).any() and not self._model._takes_missing:
+            raise ValueError("row holds NaN; fill these values first.")
         self._state, predicted = self._model._push(self._state, row)
         return predicted
 

@@ -10,7 +10,9 @@ from sklearn.preprocessing import StandardScaler
 def is_table(data) -> bool:
     """Whether data is a single table rather than a panel, a horizon or nothing."""
     if isinstance(data, (pd.DataFrame, pd.Series)):
-        return not isinstance(data.index, pd.MultiIndex)
+        # sktime has panels whose cells are series.
+        nested = data.size and isinstance(np.ravel(data.iloc[0])[0], pd.Series)
+        return not isinstance(data.index, pd.MultiIndex) and not nested
     return isinstance(data, np.ndarray) and data.ndim in (1, 2)
 
 
@@ -92,6 +94,16 @@ def as_frame(
         )
     columns = frame.columns if columns is None else columns
     return pd.DataFrame(values, frame.index, columns, copy=False)
+
+
+def check_observed(frame: pd.DataFrame, name: str) -> None:
+    """Raise ValueError if all values of a column are missing."""
+    empty = frame.columns[frame.isna().all()].tolist()
+    if empty:
+        raise ValueError(
+            f"{name} has no value in column(s) {empty}; drop them, or pass rows in "
+            "which they were observed."
+        )
 
 
 def _check_columns(frame: pd.DataFrame, name: str, columns: pd.Index | None) -> None:

@@ -238,7 +238,7 @@ class Uncertainty:
 
     def _errors_after(self, rows: np.ndarray, origins: np.ndarray, n_steps: int):
         """Errors of forecasts after some of the rows, all in original units."""
-        values = self._standardised(rows)
+        values = self._filled(self._standardised(rows))
         forecasts = np.concatenate(list(self._forecasts(values, origins, n_steps)))
         return _truth_after(rows, origins, n_steps) - forecasts
 

@@ -117,8 +117,19 @@ def least_squares(table: np.ndarray, seed: int, *, order: int) -> Estimate:
 
 
 def covariance(errors: np.ndarray, df_model: int) -> np.ndarray:
-    """Mean product of errors, corrected for the coefficients that shrank them."""
-    return errors.T @ errors / degrees_of_freedom(len(errors), df_model)
+    """Mean product of errors, corrected for the coefficients that shrank them.
+
+    Where errors are NaN, over the rows that have both of a pair, and the nearest
+    covariance to that.
+    """
+    freedom = degrees_of_freedom(len(errors), df_model)
+    seen = np.isfinite(errors)
+    if seen.all():
+        return errors.T @ errors / freedom
+    known, count = np.where(seen, errors, 0.0), seen.T.astype(float) @ seen
+    mean = known.T @ known / count.clip(1)
+    values, vectors = np.linalg.eigh(mean * (len(errors) / freedom))
+    return (vectors * values.clip(0)) @ vectors.T
 
 
 def degrees_of_freedom(n_errors: int, df_model: int) -> int:

@@ -54,7 +54,7 @@ def rolling_score(estimator, Y, y=None) -> float:
     table = transformers.transform(Y)
     forecaster._windows(table, "Y")  # checks all rows, also those without a window
     invertible = _can_invert(transformers, Y, table)
-    truth = as_frame(Y if invertible else table, "Y").to_numpy()
+    truth = as_frame(Y if invertible else table, "Y", missing=True).to_numpy()
     lags, horizon = forecaster.network_.lags, forecaster.horizon_
     if len(truth) < lags + horizon:
         raise ValueError(
@@ -70,9 +70,9 @@ def rolling_score(estimator, Y, y=None) -> float:
         rows = forecasts.reshape(-1, forecasts.shape[-1])
         if invertible:
             rows = np.asarray(transformers.inverse_transform(rows))
-        total += np.square(rows.reshape(part.shape) - part).sum()
+        total += np.nansum(np.square(rows.reshape(part.shape) - part))
         done += len(forecasts)
-    return -float(total / targets.size)
+    return -float(total / np.isfinite(targets).sum())
 
 
 def _split_pipeline(estimator) -> tuple[Pipeline, WindowForecaster]:
@@ -100,5 +100,7 @@ def _can_invert(transformers: Pipeline, Y, table) -> bool:
         twice = np.asarray(transformers.inverse_transform(np.asarray(again)))
     except (AttributeError, TypeError, ValueError):
         return False
-    scale = np.abs(once).max()
-    return once.shape == twice.shape and np.allclose(once, twice, atol=1e-6 * scale)
+    scale = np.nanmax(np.abs(once))
+    return once.shape == twice.shape and np.allclose(
+        once, twice, atol=1e-6 * scale, equal_nan=True
+    )

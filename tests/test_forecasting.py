@@ -33,6 +33,7 @@ from skvar.nn import SAMoVAR, StaticPath
 
 # sktime's own code meets this deprecation of pandas.
 @pytest.mark.filterwarnings("ignore:Sorting by default when concatenating")
+@pytest.mark.filterwarnings("ignore:Forecasters' predict_proba requires skpro")
 @parametrize_with_checks(
     [
         AarenForecaster,
