@@ -1,42 +1,37 @@
 """sktime's protocol, and scikit-learn's, around a network that reads windows."""
 
-import copy
-import hashlib
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Iterator
 
 import numpy as np
 import pandas as pd
 import torch
-from sklearn.preprocessing import StandardScaler
 from sklearn.utils import InputTags, Tags, TargetTags
 from sktime.forecasting.base import BaseForecaster, ForecastingHorizon
 from torch import nn
 
 from ._estimator import SktimeEstimator
-from ._fill import fill, fill_weights
+from ._history import History, units_of
 from ._inference import squared_errors
 from ._model import Rows, WindowModel
 from ._stream import Stream
 from ._tables import (
     as_frame,
-    check_continues,
-    check_observed,
     continue_index,
     is_table,
     join_panel,
-    position,
-    regular_step,
     split_panel,
 )
 from ._training import TrainingRecord
 from ._uncertainty import Uncertainty
-from ._windows import Windows, validation_rows
+from ._windows import validation_rows
 
 # What warm_start carries from one fit to the next.
-_LEARNED_STATE = ("network_", "scaler_", "feature_names_in_")
+_LEARNED_STATE = ("network_", "scaler_", "feature_names_in_", "_targets")
 
 
-class WindowForecaster(Uncertainty, SktimeEstimator, WindowModel, BaseForecaster):
+class WindowForecaster(
+    Uncertainty, History, SktimeEstimator, WindowModel, BaseForecaster
+):
     """From tables to the rows of a model, and from its forecasts to tables."""
 
     _tags = {
@@ -44,12 +39,17 @@ class WindowForecaster(Uncertainty, SktimeEstimator, WindowModel, BaseForecaster
         "maintainers": "skvar developers",
         "python_dependencies": ["torch", "skorch"],
         "capability:multivariate": True,
-        "capability:exogenous": False,
+        "capability:exogenous": True,
+        "capability:non_contiguous_X": False,
         "capability:insample": True,
         "capability:pred_int": True,
         "capability:pred_int:insample": True,
         "capability:pretrain": True,
-        "pretrain:fitted_params": ["pretrained_network_", "pretrained_horizon_"],
+        "pretrain:fitted_params": [
+            "pretrained_network_",
+            "pretrained_horizon_",
+            "pretrained_covariates_",
+        ],
         "capability:missing_values": True,
         "capability:update": True,
         "capability:random_state": True,
@@ -62,8 +62,6 @@ class WindowForecaster(Uncertainty, SktimeEstimator, WindowModel, BaseForecaster
     # The forecaster keeps its own history.
     _config = {"remember_data": False}
     _y = _X = None
-    # Of an instance of a panel, the forecaster of all and the instance.
-    _whole = _key = None
 
     # fit and update
 
@@ -169,35 +167,38 @@ class WindowForecaster(Uncertainty, SktimeEstimator, WindowModel, BaseForecaster
     def _check_X_y(self, X=None, y=None, **kwargs):
         # sktime lets inf, duplicate columns and gaps through.
         if is_table(y):
-            self._check_table(y, "y")
+            self._check_table(y, "y", getattr(self, "_targets", None))
+        if is_table(X):
+            X = as_frame(X, "X", missing=True) if isinstance(X, pd.DataFrame) else X
         X_inner, y_inner = super()._check_X_y(X=X, y=y, **kwargs)
         if y is not None and not is_table(y):
             y_inner = self._check_panel(y, y_inner)
         elif isinstance(y, np.ndarray) and self.is_fitted:
             # sktime restarts arrays at time 0.
             y_inner.index = continue_index(self._index, self._step, len(y_inner))
+        if isinstance(X, np.ndarray) and self.is_fitted:
+            X_inner = self._continued(X_inner)
         return X_inner, y_inner
 
     def _check_panel(self, y, panel: pd.DataFrame) -> pd.DataFrame:
         """A panel whose instances have passed as tables."""
-        tables = split_panel(panel)
+        tables, names = split_panel(panel), getattr(self, "_targets", None)
+        if isinstance(y, np.ndarray) and self.is_fitted:
+            tables = split_panel(self._continued(panel))
         for key, table in tables.items():
-            old = self._tables.get(key) if self.is_fitted else None
-            if isinstance(y, np.ndarray) and old is not None:
-                table.index = continue_index(old.index, self._step, len(table))
-            tables[key] = self._check_table(table, f"instance {key!r} of y")
+            tables[key] = self._check_table(table, f"instance {key!r} of y", names)
         return join_panel(tables, panel.index.names[:-1])
 
-    def _check_table(self, table, name: str) -> pd.DataFrame:
-        """A table as a frame of the known series, on the known grid of times."""
-        names = getattr(self, "feature_names_in_", None)
-        frame = as_frame(table, name, names, missing=True)
-        if self.is_fitted and not isinstance(table, np.ndarray):
-            like = next(iter(self._tables.values())).index
-            check_continues(frame.index, like, self._step, name)
-        else:
-            regular_step(frame.index, name)
-        return frame
+    def _continued(self, panel: pd.DataFrame) -> pd.DataFrame:
+        """A table or panel, made of an array, with times that follow the history."""
+        tables = split_panel(panel)
+        for key, table in tables.items():
+            if key in self._tables:
+                index = self._tables[key].index
+                tables[key] = table.set_axis(
+                    continue_index(index, self._step, len(table))
+                )
+        return join_panel(tables, panel.index.names[:-1])
 
     def _set_cutoff_from_y(self, y):
         super()._set_cutoff_from_y(y)
@@ -211,19 +212,10 @@ class WindowForecaster(Uncertainty, SktimeEstimator, WindowModel, BaseForecaster
 
     def _fit(self, y, X, fh):
         self._check_parameters()
-        self._tables, self._levels = split_panel(y), y.index.names[:-1]
-        self._computed, self._later, self._n_learned = {}, {}, {}
-        self._fill = None
-        self._step = _common_step(self._tables)
+        warm = self.warm_start and hasattr(self, "network_")
+        self._take(y, X)
         self._step_the_cutoff()
         self.horizon_ = self._horizon_from(fh)
-        warm = self.warm_start and hasattr(self, "network_")
-        if not warm:
-            self.feature_names_in_ = y.columns
-        if not warm or None not in self._tables:
-            scalers = {key: _scaler(t, key) for key, t in self._tables.items()}
-            self.scaler_ = scalers.get(None, scalers)
-        self.n_features_in_ = len(self.feature_names_in_)
         if warm:
             self._learn_from(self.network_)
         elif hasattr(self, "pretrained_network_"):
@@ -237,34 +229,17 @@ class WindowForecaster(Uncertainty, SktimeEstimator, WindowModel, BaseForecaster
         panel = self.clone().fit(y, X=X, fh=fh)
         self.pretrained_network_ = panel.network_
         self.pretrained_horizon_ = panel.horizon_
+        if panel._known is not None:
+            self.pretrained_covariates_ = panel._known
         return self
 
     def _update(self, y, X=None, update_params=True):
-        for key, rows in split_panel(y).items():
-            if key in self._tables:
-                self._tables[key] = self._appended(self._tables[key], rows)
-            else:
-                self._tables[key], self.scaler_[key] = rows, _scaler(rows, key)
-        self._computed = {}
+        self._extend_by(y, X)
         if update_params:
             self._check_parameters()
+            self._learn_effect()
             self._learn_from(self.network_)
         return self
-
-    def _appended(self, table: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
-        first_new = continue_index(table.index, self._step, 1)[0]
-        if rows.index[0] > first_new:
-            raise ValueError(
-                f"y begins at {rows.index[0]}, but the history ends at "
-                f"{table.index[-1]}: the rows from {first_new} on are missing. Pass "
-                "them as well, or fit anew."
-            )
-        replaced = table.index.isin(rows.index)
-        if replaced.any():
-            self._later = {}
-        longer = pd.concat([table[~replaced], rows]).sort_index()
-        check_continues(longer.index, table.index, self._step, "the history with y")
-        return longer
 
     def _learn_from(self, network: nn.Module | None) -> None:
         """Train on the rows up to the cutoff, from a network or from none."""
@@ -335,7 +310,7 @@ class WindowForecaster(Uncertainty, SktimeEstimator, WindowModel, BaseForecaster
             If the history is too short or has other columns than the table in fit.
         """
         if isinstance(fh, (pd.Series, pd.DataFrame)) or getattr(fh, "ndim", 0) == 2:
-            return self._predict_after(fh)
+            return self._predict_after(fh, X)
         with self._all_or_nothing():
             return super().predict(fh=fh, X=X)
 
@@ -373,21 +348,26 @@ class WindowForecaster(Uncertainty, SktimeEstimator, WindowModel, BaseForecaster
         trained = sum(parameter.numel() for parameter in self.network_.parameters())
         return getattr(self.network_, "n_parameters", trained)
 
-    def rolling_forecast(self, Y):
+    def rolling_forecast(self, Y, X=None):
         """Forecast after every window of a table, without refitting.
 
         Parameters
         ----------
         Y : Series, DataFrame or array
-            n_rows >= lags rows in original units.
+            n_rows >= lags rows in original units, with past covariates if any were
+            fitted.
+        X : DataFrame, optional
+            Known covariates, if any were fitted, of these rows and as far beyond as
+            they are known.
 
         Returns
         -------
-        ndarray of shape (n_rows - lags + 1, horizon, n_series)
+        ndarray of shape (n_rows - lags + 1, horizon, n_targets)
             In original units; entry i follows rows i to i + lags - 1, and for a
-            forecaster that carries a state all rows before them as well.
+            forecaster that carries a state all rows before them as well. NaN where
+            covariates are not known.
         """
-        return np.concatenate(list(self._rolling(Y)))
+        return np.concatenate(list(self._rolling(Y, X=X)))
 
     def stream(self):
         """Forecast after one new observation at a time.
@@ -406,170 +386,108 @@ class WindowForecaster(Uncertainty, SktimeEstimator, WindowModel, BaseForecaster
             Before ``fit``.
         """
         self._check_fitted()
+        if self._known is not None:
+            raise ValueError(
+                "A stream has no known covariates, with which this forecaster was "
+                "fitted; use update(y, X, update_params=False) and predict(fh, X)."
+            )
         return Stream(self, self._values()[: self._n_known])
 
-    def _rolling(self, Y, ends=None, steps=None) -> Iterator[np.ndarray]:
+    def _rolling(self, Y, ends=None, steps=None, X=None) -> Iterator[np.ndarray]:
         """Forecasts after some rows of a table, by default after every full window."""
-        windows = self._windows(Y, "Y")
+        windows, steps = self._windows(Y, "Y", X), steps or self.horizon_
         if ends is None:
             ends = np.arange(windows.lags - 1, len(windows.values))
-        return self._forecasts(windows.values.numpy(), ends, steps or self.horizon_)
+        effects = self._effects_after(Y, X, steps)
+        for forecasts in self._forecasts(windows.values.numpy(), ends, steps):
+            some, ends = np.split(ends, [len(forecasts)])
+            if effects is not None:
+                forecasts = forecasts + effects[some + 1]
+            yield forecasts[..., self._shown]
+
+    def _effects_after(self, Y, X, steps: int) -> np.ndarray | None:
+        """Effect of covariates (n_rows + 1, steps, n_series) from each row of Y on."""
+        if self._known is None:
+            return None
+        times = Y.index.append(continue_index(Y.index, self._step, steps))
+        known = times if X is None else times[times.isin(X.index)]
+        inputs = self._known.table(self._covariates_at(X, known), known)
+        effects = np.full((len(times), self.n_features_in_), np.nan)
+        effects[: len(known)] = self._known.effect(inputs) * self.scaler_.scale_
+        return np.lib.stride_tricks.sliding_window_view(effects, steps, 0).swapaxes(
+            1, 2
+        )
+
+    @property
+    def _shown(self) -> slice:
+        """The series that are forecast for the user: not past covariates."""
+        return slice(len(self._targets))
 
     def _predict(self, fh, X=None):
-        return self._each(lambda member: member._predict_table(fh))
+        return self._each(lambda member: member._predict_table(fh, X))
 
-    def _each(self, function: Callable) -> pd.DataFrame:
-        """Tables that a function makes of the forecaster of each instance, as one."""
-        tables = {key: function(member) for key, member in self._members().items()}
-        return join_panel(tables, self._levels)
-
-    def _predict_table(self, fh: ForecastingHorizon) -> pd.DataFrame:
+    def _predict_table(self, fh: ForecastingHorizon, X) -> pd.DataFrame:
+        """Forecasts of the only table, with the covariates of a table or panel."""
+        if X is not None and self._key is not None:
+            X = split_panel(X).get(self._key)
         rows, last = self._rows_of(fh), self._n_known - 1
         if rows.min() < 0:
             raise ValueError(
                 f"fh reaches {-rows.min()} row(s) before the first row of the "
                 "history; forecasts begin at that row."
             )
-        values = np.empty((len(rows), self.n_features_in_))
+        values = self._effects(max(rows.max(), last) + 1, X)[rows]
         ahead = rows > last
         if not ahead.all():
             parts = list(self._forecasts(self._values(), rows[~ahead] - 1, 1))
-            values[~ahead] = np.concatenate(parts)[:, 0]
+            values[~ahead] += np.concatenate(parts)[:, 0]
         if ahead.any():
             steps = rows[ahead] - last
             [path] = self._forecasts(self._values(), np.array([last]), steps.max())
-            values[ahead] = path[0, steps - 1]
+            values[ahead] += path[0, steps - 1]
         index = fh.to_absolute_index(self.cutoff)
-        return pd.DataFrame(values, index, self.feature_names_in_)
+        return pd.DataFrame(values[:, self._shown], index, self._targets)
 
-    def _rows_of(self, fh: ForecastingHorizon) -> np.ndarray:
-        """Numbers of the rows that a horizon asks for, also beyond the last one."""
-        now = position(self._index, self._step, self.cutoff[0])
-        return now + fh.to_relative(self.cutoff).to_numpy().astype(int)
-
-    def _predict_after(self, history):
+    def _predict_after(self, history, X):
         name = "the history passed to predict"
         if isinstance(getattr(history, "index", None), pd.MultiIndex):
+            parts = {} if X is None else split_panel(X)
             tables = {
-                key: self._next_rows(table, f"instance {key!r} of {name}")
+                key: self._next_rows(
+                    table, f"instance {key!r} of {name}", parts.get(key)
+                )
                 for key, table in split_panel(history).items()
             }
             return join_panel(tables, history.index.names[:-1])
-        rows = self._next_rows(history, name)
+        rows = self._next_rows(history, name, X)
         if isinstance(history, np.ndarray):
             return rows.to_numpy()
         if isinstance(history, pd.Series):
             return rows.iloc[:, 0].rename(history.name)
-        return rows.set_axis(history.columns, axis=1)
+        return rows.set_axis(history.columns[self._shown], axis=1)
 
-    def _next_rows(self, table, name: str) -> pd.DataFrame:
+    def _next_rows(self, table, name: str, X) -> pd.DataFrame:
         """The rows that follow a table, which may be new to a panel."""
         self.check_is_fitted()
         member = self
         if None not in self._tables:
             frame = self._check_table(table, name)
-            check_observed(frame, name)
-            member = self._as_member(frame, _scaler(frame, None))
-        past = member._windows(table, name).values.numpy()
+            member = self._as_member(frame, units_of(frame, name))
+        if self._known is not None and isinstance(table, np.ndarray):
+            raise ValueError(
+                f"{name} is an array, whose times are unknown, but the forecaster was "
+                "fitted with covariates; pass a DataFrame."
+            )
+        past = member._windows(table, name, X).values.numpy()
         last = np.array([len(past) - 1])
         [[values]] = member._forecasts(past, last, self.horizon_)
         index = getattr(table, "index", pd.RangeIndex(len(past)))
         index = continue_index(index, self._step, self.horizon_)
-        return pd.DataFrame(values, index, self.feature_names_in_)
-
-    def _windows(self, table, name: str) -> Windows:
-        """Windows without a future over a table in original units."""
-        self._check_fitted()
-        frame, lags = self._check_table(table, name), self.network_.lags
-        if len(frame) < lags:
-            raise ValueError(
-                f"{name} has {len(frame)} row(s), but the forecaster sees windows of "
-                f"{lags}; pass at least {lags} rows."
-            )
-        values = self._standardised(frame.to_numpy())
-        observed = ~np.isnan(values)
-        return Windows(
-            [self._filled(values)],
-            lags,
-            0,
-            observed=None if observed.all() else [observed],
-        )
-
-    # history
-
-    def _members(self) -> dict[Hashable, "WindowForecaster"]:
-        """The forecaster of each instance of a panel; of a single table, itself."""
-        if None in self._tables:
-            return {None: self}
-        return {key: self._member(key) for key in self._tables}
-
-    def _member(self, key: Hashable) -> "WindowForecaster":
-        member = self._as_member(self._tables[key], self.scaler_[key])
-        member._key = key
-        member._n_learned = {None: self._n_learned.get(key, 0)}
-        return member
-
-    def _as_member(self, table: pd.DataFrame, scaler: StandardScaler):
-        """A forecaster of one table that shares the network of a panel."""
-        member = copy.copy(self)
-        member._whole, member._computed = self, {}
-        member._tables, member.scaler_ = {None: table}, scaler
-        member._y_metadata = self._y_metadata | {
-            "mtype": "pd.DataFrame",
-            "scitype": "Series",
-        }
-        member._y_mtype_last_seen = "pd.DataFrame"
-        return member
-
-    @property
-    def _index(self) -> pd.Index:
-        """The times of the only table."""
-        return self._tables[None].index
-
-    @property
-    def _n_known(self) -> int:
-        """Rows of the only table up to the cutoff."""
-        now = position(self._index, self._step, self.cutoff[0])
-        return min(now + 1, len(self._index))
-
-    def _n_rows(self) -> dict[Hashable, int]:
-        """Rows up to the cutoff."""
-        return {key: member._n_known for key, member in self._members().items()}
-
-    def _values(self) -> np.ndarray:
-        """The only table as the network sees it."""
-        if "values" not in self._computed:
-            values = self._standardised(self._tables[None].to_numpy())
-            self._computed["values"] = self._filled(values)
-        return self._computed["values"]
-
-    def _filled(self, values):
-        whole = self._whole or self
-        if not np.isnan(values).any():
-            return values
-        if whole._fill is None:
-            members = whole._members().values()
-            rows = [m._standardised(m._tables[None].to_numpy()) for m in members]
-            whole._fill = fill_weights([rows[i] for i in _by_content(rows)], self.lags)
-        return fill(values, whole._fill)
-
-    def _known_rows(self) -> Rows:
-        """Rows up to the cutoff."""
-        members = self._members().values()
-        segments = [member._values()[: member._n_known] for member in members]
-        observed = [
-            member._tables[None].notna().to_numpy()[: member._n_known]
-            for member in members
-        ]
-        order = _by_content(segments)
-        complete = all(mask.all() for mask in observed)
-        return Rows(
-            [segments[i] for i in order],
-            observed=None if complete else [observed[i] for i in order],
-        )
-
-    def _rows(self, lags: int) -> Rows:
-        return Rows([self._values()])
+        if self._known is not None:
+            [*_, effects] = member._effects_after(table, X, self.horizon_)
+            member._covariates_at(X, index)
+            values = values + effects
+        return pd.DataFrame(values[:, self._shown], index, self._targets)
 
     def _suffices(self, n_rows: int, horizon: int | None = None) -> bool:
         """Whether so many rows hold a window to train on, and those held out."""
@@ -601,15 +519,8 @@ class WindowForecaster(Uncertainty, SktimeEstimator, WindowModel, BaseForecaster
         return super()._split(rows, horizon)
 
     def _after(self, window: np.ndarray) -> np.ndarray:
-        return self._forecast(torch.from_numpy(window).unsqueeze(0), self.horizon_)[0]
-
-    def _check_fitted(self) -> None:
-        self.check_is_fitted()
-        if None not in self._tables:
-            raise ValueError(
-                f"This {type(self).__name__} was fitted to a panel; instance(key) is "
-                "its forecaster of one instance: call the method of that."
-            )
+        past = torch.from_numpy(window).unsqueeze(0)
+        return self._forecast(past, self.horizon_)[0, :, self._shown]
 
     # scikit-learn
 
@@ -619,27 +530,3 @@ class WindowForecaster(Uncertainty, SktimeEstimator, WindowModel, BaseForecaster
             target_tags=TargetTags(required=False),
             input_tags=InputTags(),
         )
-
-
-def _scaler(table: pd.DataFrame, key: Hashable | None) -> StandardScaler:
-    check_observed(table, "y" if key is None else f"instance {key!r} of y")
-    return StandardScaler().fit(table.to_numpy(dtype=float))
-
-
-def _common_step(tables: Mapping[Hashable, pd.DataFrame]) -> pd.DateOffset | int:
-    """The step of every table."""
-    steps = {regular_step(table.index, "y") for table in tables.values()}
-    if len(steps) > 1:
-        raise ValueError(
-            f"The instances of y have different steps, {sorted(map(str, steps))}; "
-            "bring them to one with asfreq(...) or resample(...)."
-        )
-    return steps.pop()
-
-
-def _by_content(segments: Sequence[np.ndarray]) -> list[int]:
-    """An order of segments that does not depend on the one they came in."""
-    if len(segments) == 1:
-        return [0]
-    digests = [hashlib.sha256(values).digest() for values in segments]
-    return sorted(range(len(segments)), key=digests.__getitem__)

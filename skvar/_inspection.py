@@ -62,10 +62,11 @@ class VARInspection:
         ValueError
             If ``Y`` is too short, or there is no one window that ends at ``at``.
         """
-        self._check_fitted()
-        table = self._history_in_units() if Y is None else Y
-        windows = self._windows(table, "Y")
-        history = pd.DataFrame(table).set_axis(self.feature_names_in_, axis=1)
+        windows = self._history_windows() if Y is None else self._windows(Y, "Y")
+        index = self._index if Y is None else getattr(Y, "index", None)
+        history = pd.DataFrame(
+            self._in_units(windows.values), index, self.feature_names_in_
+        )
         if isinstance(history.index, pd.DatetimeIndex):
             history.index = pd.DatetimeIndex(history.index, freq=self._step)
         matrices, intercept, label = self._matrices_of(windows, history.index, at)
@@ -114,15 +115,13 @@ class VARInspection:
             If ``Y`` is too short, or least squares on the history has no unique
             solution.
         """
-        self._check_fitted()
-        table = self._history_in_units() if Y is None else Y
-        windows = self._windows(table, "Y")
+        windows = self._history_windows() if Y is None else self._windows(Y, "Y")
         n_before = self.network_.lags
         if len(windows) < 2:
             raise ValueError(
                 f"Y has no row after its first {n_before}; pass more rows."
             )
-        history = self._history_in_units().to_numpy()
+        history = self._in_units(self._history_windows().values)
         ols = least_squares(history, 0, order=self.lags)
         errors = self._errors(windows)
         rows = self._in_units(windows.values[n_before - self.lags :])
@@ -149,10 +148,6 @@ class VARInspection:
         """Coefficients for each series that least squares fits within the model."""
         return 0
 
-    def _history_in_units(self) -> pd.DataFrame:
-        values = self._in_units(torch.from_numpy(self._values()))
-        return pd.DataFrame(values, self._index, self.feature_names_in_)
-
     def _matrices_of(self, windows: Windows, index: pd.Index, at):
         """Matrices, intercept and label of one window or of the average."""
         n_before = windows.lags
@@ -171,7 +166,7 @@ class VARInspection:
     def _history_errors(self) -> np.ndarray:
         self._check_fitted()
         if "errors" not in self._computed:
-            windows = self._windows(self._tables[None], "the history")
+            windows = self._history_windows()
             self._computed["errors"] = self._errors(windows)
         return self._computed["errors"]
 

@@ -67,6 +67,11 @@ class WindowModel(NetworkEstimator):
         """Rows of history that the network sees."""
         return self.lags
 
+    @property
+    def _shown(self) -> slice:
+        """The series that are forecast for the user."""
+        return slice(None)
+
     # estimation
 
     def _learn(self, rows: "Rows", weights: dict | None) -> None:
@@ -322,7 +327,7 @@ class RecurrentModel(WindowModel):
         recent, state = state or (None, None)
         recent = self._followed_by(recent, row)[-self.lags :]
         ahead, state = self._extend(recent[-1:], state, 1)
-        return (recent, state), self._in_units(ahead)[0]
+        return (recent, state), self._in_units(ahead)[0][:, self._shown]
 
     def _blocks(
         self, values: np.ndarray, ends: np.ndarray, alone: bool = False

@@ -8,7 +8,6 @@ from sklearn.utils import check_random_state
 from sktime.forecasting.base import ForecastingHorizon
 
 from ._conformal import error_quantiles, track
-from ._tables import join_panel
 from ._windows import validation_rows
 
 # The most that a quantile moves after an error, in root mean square errors. On ETTh1
@@ -59,7 +58,8 @@ class Uncertainty:
         """
         self._check_fitted()
         fh = self._check_fh(fh)
-        forecasts, steps = self._predict_table(fh).to_numpy(), self._steps_of(fh)
+        X, _ = self._check_X_y(X=X)
+        forecasts, steps = self._predict_table(fh, X).to_numpy(), self._steps_of(fh)
         if steps.min() < 1:
             raise ValueError("fh has times up to the cutoff; paths begin after it.")
         calibration, later = self._forecast_errors(steps.max())
@@ -68,9 +68,9 @@ class Uncertainty:
         if not len(errors):
             raise ValueError(self._too_short(steps.max()))
         drawn = check_random_state(random_state).randint(len(errors), size=n_paths)
-        return forecasts + errors[drawn] * self.scaler_.scale_
+        return forecasts + errors[drawn] * self._scale
 
-    def rolling_interval(self, Y, coverage=0.9):
+    def rolling_interval(self, Y, X=None, *, coverage=0.9):
         """Intervals after every window of a table, which adapt to errors on the way.
 
         What ``update(..., update_params=False)`` and ``predict_interval`` give after
@@ -79,27 +79,36 @@ class Uncertainty:
         Parameters
         ----------
         Y : Series, DataFrame or array
-            n_rows >= lags rows in original units.
+            n_rows >= lags rows in original units, as for ``rolling_forecast``.
+        X : DataFrame, optional
+            Known covariates, as for ``rolling_forecast``.
         coverage : float, default=0.9
             Share of the truth that the intervals are to hold.
 
         Returns
         -------
-        ndarray of shape (n_rows - lags + 1, horizon, n_series, 2)
+        ndarray of shape (n_rows - lags + 1, horizon, n_targets, 2)
             Lower and upper ends in original units, for the forecasts of
-            ``rolling_forecast(Y)``.
+            ``rolling_forecast(Y, X)``.
+
+        Raises
+        ------
+        ValueError
+            If ``coverage`` is not between 0 and 1, or the rows learned from are too
+            few to calibrate.
         """
-        forecasts = self.rolling_forecast(Y)
+        if not 0 < coverage < 1:
+            raise ValueError(f"coverage={coverage} must be between 0 and 1.")
+        forecasts, scale = self.rolling_forecast(Y, X), self.scaler_.scale_[self._shown]
         levels = np.array([0.5 - coverage / 2, 0.5 + coverage / 2])
         calibration, _ = self._forecast_errors(self.horizon_)
-        scale = self.scaler_.scale_
-        rows = np.asarray(Y, dtype=float).reshape(-1, len(scale))
+        rows = np.asarray(Y, dtype=float).reshape(-1, self.n_features_in_)
         origins = np.arange(self.network_.lags - 1, len(rows))
-        errors = (_truth_after(rows, origins, self.horizon_) - forecasts) / scale
+        truth = _rows_after(rows[:, self._shown], origins, self.horizon_)
         start = error_quantiles(calibration, levels)
+        followed = track(start, (truth - forecasts) / scale, levels, _rate(calibration))
         # Errors of h steps are known h rows after their origin.
-        known = np.stack([*track(start, errors, levels, _rate(calibration))])
-        ends = np.empty((*forecasts.shape, 2))
+        known, ends = np.stack([*followed]), np.empty((*forecasts.shape, 2))
         for step in range(forecasts.shape[1]):
             last = np.maximum(np.arange(len(forecasts)) - step, 0)
             offsets = np.sort(known[last, :, step], axis=1)
@@ -133,9 +142,8 @@ class Uncertainty:
 
         def quantiles(member):
             offsets = member._offsets(member._steps_of(fh), levels)[order]
-            offsets = offsets * member.scaler_.scale_
-            forecasts = member._predict_table(fh)
-            values = forecasts.to_numpy() + offsets
+            forecasts = member._predict_table(fh, X)
+            values = forecasts.to_numpy() + offsets * member._scale
             # Columns are the levels of the first series, then those of the second.
             values = values.transpose(1, 2, 0).reshape(len(forecasts), -1)
             return pd.DataFrame(values, forecasts.index, columns)
@@ -147,12 +155,15 @@ class Uncertainty:
             steps = np.maximum(member._steps_of(fh), 1)
             errors = np.concatenate(member._forecast_errors(steps.max()))
             squares = np.nanmean(np.square(errors[:, steps - 1]), axis=0)
-            forecasts = member._predict_table(fh)
-            return pd.DataFrame(
-                squares * member.scaler_.scale_**2, forecasts.index, forecasts.columns
-            )
+            index = fh.to_absolute_index(self.cutoff)
+            return pd.DataFrame(squares * member._scale**2, index, self._targets)
 
         return self._each(variances)
+
+    @property
+    def _scale(self) -> np.ndarray:
+        """Standard deviations of the forecast series."""
+        return self.scaler_.scale_[self._shown]
 
     def _steps_of(self, fh: ForecastingHorizon) -> np.ndarray:
         """Steps after the last known row of the only table; not positive in-sample."""
@@ -182,28 +193,28 @@ class Uncertainty:
         return whole._computed["errors", n_steps], self._later_errors(n_steps)
 
     def _calibration_errors(self, n_steps: int) -> np.ndarray:
-        tables = {
-            key: t.iloc[: self._n_learned[key]] for key, t in self._tables.items()
+        blocks = {
+            key: self._block(n_rows, n_steps) for key, n_rows in self._n_learned.items()
         }
-        blocks = {key: self._block(len(t), n_steps) for key, t in tables.items()}
         if not any(blocks.values()):
             raise ValueError(self._too_short(n_steps))
+        before = {key: n - blocks[key] for key, n in self._n_learned.items()}
         second = self.clone()
         second.horizon, second.warm_start = self.horizon_, False
-        before = {key: t.iloc[: len(t) - blocks[key]] for key, t in tables.items()}
-        second.fit(join_panel(before, self._levels))
-        errors = []
-        for key, member in second._members().items():
-            n_rows, block = len(tables[key]), blocks[key]
+        second.fit(*self._first_rows(before))
+        errors, members = [], self._members()
+        for key, other in second._members().items():
+            n_rows, block, whole = self._n_learned[key], blocks[key], members[key]
             if not block:
                 continue
             n_origins = min(block, _MOST_ORIGINS)
             origins = np.linspace(n_rows - block - 1, n_rows - 2, n_origins)
-            rows = tables[key].to_numpy()
-            scale = self._members()[key].scaler_.scale_
-            errors.append(
-                member._errors_after(rows, origins.round().astype(int), n_steps) / scale
-            )
+            other._see(whole, n_rows)
+            origins = origins.round().astype(int)
+            parts = other._forecasts(other._values(), origins, n_steps)
+            truth = _rows_after(other._rest(), origins, n_steps)
+            error = truth - np.concatenate(list(parts))
+            errors.append(error[..., self._shown] / whole._scale)
         errors = np.concatenate(errors)
         if not np.isfinite(errors).any(axis=0).all():
             raise ValueError(self._too_short(n_steps))
@@ -225,22 +236,16 @@ class Uncertainty:
         """
         first = max(self._n_learned[None], 1) - 1
         origins = np.arange(first, self._n_known - 1)
-        shape = 0, n_steps, self.n_features_in_
-        forecasts = self._later.get((self._key, n_steps), np.empty(shape))
+        none = np.empty((0, n_steps, self.n_features_in_))
+        forecasts = self._later.get((self._key, n_steps), none)
         new = origins[len(forecasts) :]
         if len(new):
             parts = self._forecasts(self._values(), new, n_steps)
             forecasts = np.concatenate([forecasts, *parts])
             self._later[self._key, n_steps] = forecasts
-        rows = self._tables[None].to_numpy()[: self._n_known]
-        errors = _truth_after(rows, origins, n_steps) - forecasts[: len(origins)]
-        return errors / self.scaler_.scale_
-
-    def _errors_after(self, rows: np.ndarray, origins: np.ndarray, n_steps: int):
-        """Errors of forecasts after some of the rows, all in original units."""
-        values = self._filled(self._standardised(rows))
-        forecasts = np.concatenate(list(self._forecasts(values, origins, n_steps)))
-        return _truth_after(rows, origins, n_steps) - forecasts
+        rest = self._rest()[: self._n_known]
+        errors = _rows_after(rest, origins, n_steps) - forecasts[: len(origins)]
+        return errors[..., self._shown] / self._scale
 
     def _too_short(self, n_steps: int) -> str:
         return (
@@ -255,7 +260,7 @@ def _rate(calibration: np.ndarray) -> np.ndarray:
     return _RATE * np.sqrt(np.nanmean(np.square(calibration), axis=0))
 
 
-def _truth_after(rows: np.ndarray, origins: np.ndarray, n_steps: int) -> np.ndarray:
+def _rows_after(rows: np.ndarray, origins: np.ndarray, n_steps: int) -> np.ndarray:
     """Rows (n_origins, n_steps, n_series) that follow; NaN beyond the last one."""
     beyond = np.full((n_steps, rows.shape[1]), np.nan)
     after = origins[:, np.newaxis] + np.arange(1, n_steps + 1)
@@ -263,7 +268,8 @@ def _truth_after(rows: np.ndarray, origins: np.ndarray, n_steps: int) -> np.ndar
 
 
 def _residuals(member) -> pd.DataFrame:
-    table = member._tables[None].iloc[: member._n_known]
-    origins = np.arange(-1, len(table) - 1)
+    rest = member._rest()[: member._n_known]
+    origins = np.arange(-1, len(rest) - 1)
     forecasts = np.concatenate(list(member._forecasts(member._values(), origins, 1)))
-    return table - forecasts[:, 0]
+    residuals = (rest - forecasts[:, 0])[:, member._shown]
+    return pd.DataFrame(residuals, member._index[: len(rest)], member._targets)

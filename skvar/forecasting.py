@@ -62,6 +62,13 @@ class LinearAttentionVAR(LinearAttentionVARModel, VARInspection, WindowForecaste
         Share of the rows held out, the last ones.
     n_iter_no_change : int, default=6
         Epochs without improvement before training stops.
+    past_covariates : list of str, optional
+        Columns of X whose future is not known. They are series like those of ``y``,
+        but not forecast for the user; all other columns are known covariates, needed
+        over the horizon as well.
+    calendar : list of str, optional
+        Known covariates made of the time index: "hour", "dayofweek", "month",
+        "quarter", "minute", "day", "dayofyear", "is_weekend", "is_month_start", ...
     warm_start : bool, default=False
         Whether ``fit`` continues from the weights and scaling of the last fit.
     device : str, default="auto"
@@ -149,6 +156,8 @@ class LinearAttentionVAR(LinearAttentionVARModel, VARInspection, WindowForecaste
         early_stopping=True,
         validation_fraction=0.15,
         n_iter_no_change=6,
+        past_covariates=None,
+        calendar=None,
         warm_start=False,
         device="auto",
         random_state=None,
@@ -169,6 +178,8 @@ class LinearAttentionVAR(LinearAttentionVARModel, VARInspection, WindowForecaste
         self.early_stopping = early_stopping
         self.validation_fraction = validation_fraction
         self.n_iter_no_change = n_iter_no_change
+        self.past_covariates = past_covariates
+        self.calendar = calendar
         self.warm_start = warm_start
         self.device = device
         self.random_state = random_state
@@ -266,6 +277,13 @@ class SAMoVARForecaster(SAMoVARModel, TokenInspection, VARInspection, WindowFore
         Share of the rows held out, the last ones; at least ``horizon`` rows.
     n_iter_no_change : int, default=4
         Epochs without improvement before training stops.
+    past_covariates : list of str, optional
+        Columns of X whose future is not known. They are series like those of ``y``,
+        but not forecast for the user; all other columns are known covariates, needed
+        over the horizon as well.
+    calendar : list of str, optional
+        Known covariates made of the time index: "hour", "dayofweek", "month",
+        "quarter", "minute", "day", "dayofyear", "is_weekend", "is_month_start", ...
     warm_start : bool, default=False
         Whether ``fit`` continues from the weights and scaling of the last fit.
     device : str, default="auto"
@@ -353,6 +371,8 @@ class SAMoVARForecaster(SAMoVARModel, TokenInspection, VARInspection, WindowFore
         refit=True,
         validation_fraction=0.15,
         n_iter_no_change=4,
+        past_covariates=None,
+        calendar=None,
         warm_start=False,
         device="auto",
         random_state=None,
@@ -378,6 +398,8 @@ class SAMoVARForecaster(SAMoVARModel, TokenInspection, VARInspection, WindowFore
         self.refit = refit
         self.validation_fraction = validation_fraction
         self.n_iter_no_change = n_iter_no_change
+        self.past_covariates = past_covariates
+        self.calendar = calendar
         self.warm_start = warm_start
         self.device = device
         self.random_state = random_state
@@ -470,6 +492,13 @@ class AarenForecaster(AarenModel, VARInspection, WindowForecaster):
         Share of the rows held out, the last ones; at least ``horizon`` rows.
     n_iter_no_change : int, default=4
         Epochs without improvement before training stops.
+    past_covariates : list of str, optional
+        Columns of X whose future is not known. They are series like those of ``y``,
+        but not forecast for the user; all other columns are known covariates, needed
+        over the horizon as well.
+    calendar : list of str, optional
+        Known covariates made of the time index: "hour", "dayofweek", "month",
+        "quarter", "minute", "day", "dayofyear", "is_weekend", "is_month_start", ...
     warm_start : bool, default=False
         Whether ``fit`` continues from the weights and scaling of the last fit.
     device : str, default="auto"
@@ -554,6 +583,8 @@ class AarenForecaster(AarenModel, VARInspection, WindowForecaster):
         refit=True,
         validation_fraction=0.15,
         n_iter_no_change=4,
+        past_covariates=None,
+        calendar=None,
         warm_start=False,
         device="auto",
         random_state=None,
@@ -576,6 +607,8 @@ class AarenForecaster(AarenModel, VARInspection, WindowForecaster):
         self.refit = refit
         self.validation_fraction = validation_fraction
         self.n_iter_no_change = n_iter_no_change
+        self.past_covariates = past_covariates
+        self.calendar = calendar
         self.warm_start = warm_start
         self.device = device
         self.random_state = random_state
@@ -667,6 +700,13 @@ class LinearTransformerForecaster(
         Share of the rows held out, the last ones; at least ``horizon`` rows.
     n_iter_no_change : int, default=4
         Epochs without improvement before training stops.
+    past_covariates : list of str, optional
+        Columns of X whose future is not known. They are series like those of ``y``,
+        but not forecast for the user; all other columns are known covariates, needed
+        over the horizon as well.
+    calendar : list of str, optional
+        Known covariates made of the time index: "hour", "dayofweek", "month",
+        "quarter", "minute", "day", "dayofyear", "is_weekend", "is_month_start", ...
     warm_start : bool, default=False
         Whether ``fit`` continues from the weights and scaling of the last fit.
     device : str, default="auto"
@@ -751,6 +791,8 @@ class LinearTransformerForecaster(
         refit=True,
         validation_fraction=0.15,
         n_iter_no_change=4,
+        past_covariates=None,
+        calendar=None,
         warm_start=False,
         device="auto",
         random_state=None,
@@ -773,6 +815,8 @@ class LinearTransformerForecaster(
         self.refit = refit
         self.validation_fraction = validation_fraction
         self.n_iter_no_change = n_iter_no_change
+        self.past_covariates = past_covariates
+        self.calendar = calendar
         self.warm_start = warm_start
         self.device = device
         self.random_state = random_state
@@ -859,6 +903,13 @@ class ITransformerForecaster(ITransformerModel, VARInspection, WindowForecaster)
         Share of the rows held out, the last ones; at least ``horizon`` rows.
     n_iter_no_change : int, default=4
         Epochs without improvement before training stops.
+    past_covariates : list of str, optional
+        Columns of X whose future is not known. They are series like those of ``y``,
+        but not forecast for the user; all other columns are known covariates, needed
+        over the horizon as well.
+    calendar : list of str, optional
+        Known covariates made of the time index: "hour", "dayofweek", "month",
+        "quarter", "minute", "day", "dayofyear", "is_weekend", "is_month_start", ...
     warm_start : bool, default=False
         Whether ``fit`` continues from the weights and scaling of the last fit.
     device : str, default="auto"
@@ -942,6 +993,8 @@ class ITransformerForecaster(ITransformerModel, VARInspection, WindowForecaster)
         refit=True,
         validation_fraction=0.15,
         n_iter_no_change=4,
+        past_covariates=None,
+        calendar=None,
         warm_start=False,
         device="auto",
         random_state=None,
@@ -964,6 +1017,8 @@ class ITransformerForecaster(ITransformerModel, VARInspection, WindowForecaster)
         self.refit = refit
         self.validation_fraction = validation_fraction
         self.n_iter_no_change = n_iter_no_change
+        self.past_covariates = past_covariates
+        self.calendar = calendar
         self.warm_start = warm_start
         self.device = device
         self.random_state = random_state
@@ -1062,6 +1117,13 @@ class InformerForecaster(InformerModel, VARInspection, WindowForecaster):
         Share of the rows held out, the last ones; at least ``horizon`` rows.
     n_iter_no_change : int, default=4
         Epochs without improvement before training stops.
+    past_covariates : list of str, optional
+        Columns of X whose future is not known. They are series like those of ``y``,
+        but not forecast for the user; all other columns are known covariates, needed
+        over the horizon as well.
+    calendar : list of str, optional
+        Known covariates made of the time index: "hour", "dayofweek", "month",
+        "quarter", "minute", "day", "dayofyear", "is_weekend", "is_month_start", ...
     warm_start : bool, default=False
         Whether ``fit`` continues from the weights and scaling of the last fit.
     device : str, default="auto"
@@ -1147,6 +1209,8 @@ class InformerForecaster(InformerModel, VARInspection, WindowForecaster):
         refit=True,
         validation_fraction=0.15,
         n_iter_no_change=4,
+        past_covariates=None,
+        calendar=None,
         warm_start=False,
         device="auto",
         random_state=None,
@@ -1171,6 +1235,8 @@ class InformerForecaster(InformerModel, VARInspection, WindowForecaster):
         self.refit = refit
         self.validation_fraction = validation_fraction
         self.n_iter_no_change = n_iter_no_change
+        self.past_covariates = past_covariates
+        self.calendar = calendar
         self.warm_start = warm_start
         self.device = device
         self.random_state = random_state

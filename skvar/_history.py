@@ -1,0 +1,384 @@
+"""The rows that a forecaster has seen, and how its network sees them."""
+
+import copy
+import hashlib
+from collections.abc import Callable, Hashable, Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+from sklearn.preprocessing import StandardScaler
+from sktime.forecasting.base import ForecastingHorizon
+
+from ._covariates import KnownCovariates
+from ._fill import fill, fill_weights
+from ._model import Rows
+from ._tables import (
+    as_frame,
+    check_continues,
+    check_observed,
+    continue_index,
+    join_panel,
+    position,
+    regular_step,
+    split_panel,
+)
+from ._windows import Windows
+
+
+class History:
+    """Tables of a single series or of the instances of a panel, in original units.
+
+    ``_tables`` holds them by instance, a single one under None: the series of ``y``,
+    then past covariates. ``_inputs`` holds the known covariates of the same rows. What
+    a network sees is the rest when the effect of these is taken out, in units of the
+    scaler, filled where values are missing.
+    """
+
+    # Of an instance of a panel, the forecaster of all and the instance.
+    _whole = _key = None
+
+    # tables
+
+    def _take(self, y: pd.DataFrame, X: pd.DataFrame | None) -> None:
+        """Begin a history with tables and covariates, and learn their units."""
+        warm = hasattr(self, "network_")
+        past = self._past_of(X)
+        tables, self._levels = split_panel(y), y.index.names[:-1]
+        self._step = _common_step(tables)
+        if not warm:
+            self._targets = y.columns
+            self.feature_names_in_ = y.columns.append(pd.Index(past))
+        self.n_features_in_ = len(self.feature_names_in_)
+        self._known = self._known_covariates(X)
+        self._computed, self._later, self._n_learned = {}, {}, {}
+        self._fill = None
+        self._tables, self._inputs = self._beside(tables, X)
+        if not warm or None not in tables:
+            scalers = {key: units_of(t, _name(key)) for key, t in self._tables.items()}
+            self.scaler_ = scalers.get(None, scalers)
+        self._learn_effect()
+
+    def _extend_by(self, y: pd.DataFrame, X: pd.DataFrame | None) -> None:
+        """Append rows, or replace those of the same times."""
+        tables, inputs = self._beside(split_panel(y), X)
+        for key, rows in tables.items():
+            if key not in self._tables:
+                self._tables[key], self.scaler_[key] = rows, units_of(rows, _name(key))
+                self._inputs |= {key: inputs[key]} if inputs else {}
+                continue
+            self._tables[key] = self._appended(self._tables[key], rows)
+            if inputs:
+                self._inputs[key] = self._appended(self._inputs[key], inputs[key])
+        self._computed = {}
+
+    def _appended(self, table: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
+        first_new = continue_index(table.index, self._step, 1)[0]
+        if rows.index[0] > first_new:
+            raise ValueError(
+                f"y begins at {rows.index[0]}, but the history ends at "
+                f"{table.index[-1]}: the rows from {first_new} on are missing. Pass "
+                "them as well, or fit anew."
+            )
+        replaced = table.index.isin(rows.index)
+        if replaced.any():
+            self._later = {}
+        longer = pd.concat([table[~replaced], rows]).sort_index()
+        check_continues(longer.index, table.index, self._step, "the history with y")
+        return longer
+
+    def _first_rows(
+        self, n_rows: Mapping[Hashable, int]
+    ) -> tuple[pd.DataFrame, pd.DataFrame | None]:
+        """What a fit takes, of the first rows of each table."""
+        series, covariates = {}, {}
+        for key, table in self._tables.items():
+            table = table.iloc[: n_rows[key]]
+            series[key] = table[self._targets]
+            past = table.drop(columns=self._targets)
+            known = self._inputs[key].loc[table.index] if self._inputs else past[[]]
+            names = [] if self._known is None else self._known.names
+            covariates[key] = pd.concat([past, known[names]], axis=1)
+        X = join_panel(covariates, self._levels)
+        return join_panel(series, self._levels), X if X.shape[1] else None
+
+    def _see(self, other: "History", n_rows: int) -> None:
+        """Take on the first rows of another single table."""
+        self._tables = {None: other._tables[None].iloc[:n_rows]}
+        if self._inputs:
+            self._inputs = {None: other._inputs[None].iloc[:n_rows]}
+        self._computed = {}
+
+    def _check_table(
+        self, table, name: str, columns: pd.Index | None = None
+    ) -> pd.DataFrame:
+        """A table as a frame of the known series, on the known grid of times."""
+        if columns is None:
+            columns = getattr(self, "feature_names_in_", None)
+        frame = as_frame(table, name, columns, missing=True)
+        if self.is_fitted and not isinstance(table, np.ndarray):
+            like = next(iter(self._tables.values())).index
+            check_continues(frame.index, like, self._step, name)
+        else:
+            regular_step(frame.index, name)
+        return frame
+
+    # covariates
+
+    def _past_of(self, X: pd.DataFrame | None) -> list:
+        """Names of past covariates, which a table of covariates must have."""
+        past = [] if self.past_covariates is None else list(self.past_covariates)
+        missing = past if X is None else [name for name in past if name not in X]
+        if missing:
+            raise ValueError(
+                f"past_covariates names {missing}, which X does not have; pass them in "
+                "X, or leave them out."
+            )
+        return past
+
+    def _known_covariates(self, X: pd.DataFrame | None) -> KnownCovariates | None:
+        if hasattr(self, "pretrained_covariates_"):
+            return self.pretrained_covariates_
+        names = pd.Index([]) if X is None else X.columns
+        names = names.drop(self._past_of(X))
+        if not len(names) and not self.calendar:
+            return None
+        return KnownCovariates(names, self.calendar or [])
+
+    def _beside(
+        self, tables: Mapping[Hashable, pd.DataFrame], X: pd.DataFrame | None
+    ) -> tuple[dict, dict]:
+        """Tables with their past covariates, and tables of known covariates."""
+        past = self.feature_names_in_[len(self._targets) :]
+        if not len(past) and self._known is None:
+            return dict(tables), {}
+        parts = {} if X is None else split_panel(X)
+        inputs, longer = {}, {}
+        for key, table in tables.items():
+            part = self._covariates_at(parts.get(key), table.index, [*past])
+            longer[key] = pd.concat([table, part[past]], axis=1)
+            if self._known is not None:
+                inputs[key] = self._known.table(part, table.index)
+        return longer, inputs
+
+    def _covariates_at(
+        self, X: pd.DataFrame | None, times: pd.Index, past: Sequence = ()
+    ) -> pd.DataFrame:
+        """Rows of a table of covariates, which must have those of all times."""
+        known = [] if self._known is None else [*self._known.names]
+        names = [*past, *known]
+        if not names:
+            return pd.DataFrame(index=times)
+        if X is None:
+            raise ValueError(
+                f"X is missing: the forecaster was fitted with covariates {names}. "
+                f"Pass their rows from {times[0]} to {times[-1]}."
+            )
+        all_names = [*self.feature_names_in_[len(self._targets) :], *known]
+        strange = [name for name in X.columns if name not in all_names]
+        missing = [name for name in names if name not in X.columns]
+        if strange or missing:
+            raise ValueError(
+                f"X has columns {[*X.columns]}, but the forecaster was fitted with "
+                f"covariates {all_names}: it lacks {missing}, and {strange} are new."
+            )
+        lacking = times.difference(X.index)
+        if len(lacking):
+            raise ValueError(
+                f"X lacks {len(lacking)} row(s), the first at {lacking[0]}; pass every "
+                f"row from {times[0]} to {times[-1]}."
+            )
+        return as_frame(X.loc[times, names], "X", missing=True)
+
+    def _learn_effect(self) -> None:
+        """Learn what known covariates do, unless that was pretrained."""
+        if self._known is None or hasattr(self, "pretrained_covariates_"):
+            return
+        self._known, known = None, copy.copy(self._known)
+        members = self._members().values()
+        values = [member._values()[: member._n_known] for member in members]
+        order = _by_content(values)
+        tables = [[*self._inputs.values()][i].iloc[: len(values[i])] for i in order]
+        known.fit([values[i] for i in order], tables)
+        self._known, self._fill, self._computed = known, None, {}
+
+    def _effects(self, n_rows: int, X: pd.DataFrame | None = None) -> np.ndarray:
+        """Effect of known covariates on rows of the only table and beyond its end.
+
+        Of shape (n_rows, n_features_in_), in original units.
+        """
+        if self._known is None:
+            return np.zeros((n_rows, self.n_features_in_))
+        inputs = self._inputs[None]
+        if n_rows > len(inputs):
+            times = continue_index(self._index, self._step, n_rows - len(inputs))
+            later = self._known.table(self._covariates_at(X, times), times)
+            inputs = pd.concat([inputs, later])
+        return self._known.effect(inputs.iloc[:n_rows]) * self.scaler_.scale_
+
+    def _without_effect(
+        self, frame: pd.DataFrame, X: pd.DataFrame | None
+    ) -> np.ndarray:
+        """Rows of a table in original units less the effect of known covariates."""
+        if self._known is None:
+            return frame.to_numpy()
+        inputs = self._known.table(self._covariates_at(X, frame.index), frame.index)
+        return frame.to_numpy() - self._known.effect(inputs) * self.scaler_.scale_
+
+    # what the network sees
+
+    def _rest(self) -> np.ndarray:
+        """The only table less the effect of known covariates, in original units."""
+        rows = self._tables[None].to_numpy()
+        return rows - self._effects(len(rows)) if self._known is not None else rows
+
+    def _values(self) -> np.ndarray:
+        """The only table as the network sees it."""
+        if "values" not in self._computed:
+            values = self._filled(self._standardised(self._rest()))
+            self._computed["values"] = values
+        return self._computed["values"]
+
+    def _filled(self, values):
+        whole = self._whole or self
+        if not np.isnan(values).any():
+            return values
+        if whole._fill is None:
+            members = whole._members().values()
+            rows = [member._standardised(member._rest()) for member in members]
+            rows = [rows[i] for i in _by_content(rows)]
+            whole._fill = fill_weights(rows, self.lags)
+        return fill(values, whole._fill)
+
+    def _known_rows(self) -> Rows:
+        """Rows up to the cutoff."""
+        members = self._members().values()
+        segments = [member._values()[: member._n_known] for member in members]
+        observed = [
+            member._tables[None].notna().to_numpy()[: member._n_known]
+            for member in members
+        ]
+        order = _by_content(segments)
+        complete = all(mask.all() for mask in observed)
+        return Rows(
+            [segments[i] for i in order],
+            observed=None if complete else [observed[i] for i in order],
+        )
+
+    def _rows(self, lags: int) -> Rows:
+        return Rows([self._values()])
+
+    def _windows(self, table, name: str, X: pd.DataFrame | None = None) -> Windows:
+        """Windows without a future over a table in original units."""
+        self._check_fitted()
+        frame, lags = self._check_table(table, name), self.network_.lags
+        if len(frame) < lags:
+            raise ValueError(
+                f"{name} has {len(frame)} row(s), but the forecaster sees windows of "
+                f"{lags}; pass at least {lags} rows."
+            )
+        return self._windows_of(self._without_effect(frame, X), lags)
+
+    def _history_windows(self) -> Windows:
+        """Windows without a future over the only table."""
+        self._check_fitted()
+        return self._windows_of(self._rest(), self.network_.lags)
+
+    def _windows_of(self, rest: np.ndarray, lags: int) -> Windows:
+        values, observed = self._standardised(rest), ~np.isnan(rest)
+        return Windows(
+            [self._filled(values)],
+            lags,
+            0,
+            observed=None if observed.all() else [observed],
+        )
+
+    # instances
+
+    def _members(self) -> dict[Hashable, "History"]:
+        """The forecaster of each instance of a panel; of a single table, itself."""
+        if None in self._tables:
+            return {None: self}
+        return {key: self._member(key) for key in self._tables}
+
+    def _member(self, key: Hashable) -> "History":
+        member = self._as_member(self._tables[key], self.scaler_[key])
+        member._key = key
+        member._n_learned = {None: self._n_learned.get(key, 0)}
+        member._inputs = {None: self._inputs[key]} if self._inputs else {}
+        return member
+
+    def _as_member(self, table: pd.DataFrame, scaler: StandardScaler) -> "History":
+        """A forecaster of one table that shares the network of a panel."""
+        member = copy.copy(self)
+        member._whole, member._computed = self, {}
+        member._tables, member.scaler_ = {None: table}, scaler
+        member._y_metadata = self._y_metadata | {
+            "mtype": "pd.DataFrame",
+            "scitype": "Series",
+        }
+        member._y_mtype_last_seen = "pd.DataFrame"
+        return member
+
+    def _each(self, function: Callable) -> pd.DataFrame:
+        """Tables that a function makes of the forecaster of each instance, as one."""
+        tables = {key: function(member) for key, member in self._members().items()}
+        return join_panel(tables, self._levels)
+
+    # times
+
+    @property
+    def _index(self) -> pd.Index:
+        """The times of the only table."""
+        return self._tables[None].index
+
+    @property
+    def _n_known(self) -> int:
+        """Rows of the only table up to the cutoff."""
+        now = position(self._index, self._step, self.cutoff[0])
+        return min(now + 1, len(self._index))
+
+    def _n_rows(self) -> dict[Hashable, int]:
+        """Rows up to the cutoff."""
+        return {key: member._n_known for key, member in self._members().items()}
+
+    def _rows_of(self, fh: ForecastingHorizon) -> np.ndarray:
+        """Numbers of the rows that a horizon asks for, also beyond the last one."""
+        now = position(self._index, self._step, self.cutoff[0])
+        return now + fh.to_relative(self.cutoff).to_numpy().astype(int)
+
+    def _check_fitted(self) -> None:
+        self.check_is_fitted()
+        if None not in self._tables:
+            raise ValueError(
+                f"This {type(self).__name__} was fitted to a panel; instance(key) is "
+                "its forecaster of one instance: call the method of that."
+            )
+
+
+def units_of(table: pd.DataFrame, name: str) -> StandardScaler:
+    """Means and standard deviations of a table that has values in every column."""
+    check_observed(table, name)
+    return StandardScaler().fit(table.to_numpy(dtype=float))
+
+
+def _name(key: Hashable | None) -> str:
+    return "y" if key is None else f"instance {key!r} of y"
+
+
+def _common_step(tables: Mapping[Hashable, pd.DataFrame]) -> pd.DateOffset | int:
+    """The step of every table."""
+    steps = {regular_step(table.index, "y") for table in tables.values()}
+    if len(steps) > 1:
+        raise ValueError(
+            f"The instances of y have different steps, {sorted(map(str, steps))}; "
+            "bring them to one with asfreq(...) or resample(...)."
+        )
+    return steps.pop()
+
+
+def _by_content(segments: Sequence[np.ndarray]) -> list[int]:
+    """An order of segments that does not depend on the one they came in."""
+    if len(segments) == 1:
+        return [0]
+    digests = [hashlib.sha256(values).digest() for values in segments]
+    return sorted(range(len(segments)), key=digests.__getitem__)
