@@ -13,6 +13,8 @@ from torch.nn import functional as F
 from skvar._networks import informer, linear_transformer, samovar
 from skvar._networks.aaren_forecasting import StreamingNorm
 from skvar._networks.arx import used_positions
+from skvar._networks.layers import mean_squared_error
+from skvar._networks.readout import Readout
 from skvar._networks.static_path import _sure_part
 from skvar.coefficients import dynamic_var, local_var
 from skvar.nn import (
@@ -197,6 +199,55 @@ def test_losses_and_gradients_of_other_transformers(kind):
     network.eval()
     expected = F.mse_loss(network(window), target)
     assert torch.equal(network.losses(window, target)["loss_forecast"], expected)
+
+
+def one_step(kind, *, horizon, dropout, **sizes):
+    return kind(**sizes)
+
+
+def readout(**sizes):
+    network = one_step(LinearAttentionVAR, **sizes)
+    return Readout(network, lags=3, n_series=2, n_targets=2, start_at_zero=False)
+
+
+NETWORKS = {
+    "informer": Informer,
+    "itransformer": ITransformer,
+    "linear_transformer": LinearTransformer,
+    "samovar": SAMoVAR,
+    "aaren": AarenForForecasting,
+    "linear_attention_var": partial(one_step, LinearAttentionVAR),
+    "readout": readout,
+}
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_losses_are_over_what_was_observed(name):
+    network = small(NETWORKS[name]).eval()
+    window, target = torch.randn(4, 30, 2), torch.randn(4, network.horizon, 2)
+    seen = torch.rand(target.shape) < 0.5
+    missing = torch.full_like(target, torch.nan)
+    losses = network.losses(window, target.where(seen, missing))
+    errors = (network(window) - target)[seen]
+    torch.testing.assert_close(losses["loss_forecast"], errors.square().mean())
+    losses = network.losses(window, missing, torch.zeros(window.shape, dtype=bool))
+    assert all(loss == 0 for loss in losses.values())
+    sum(losses.values()).backward()
+    for parameter in network.parameters():
+        assert parameter.grad is None or (parameter.grad == 0).all()
+
+
+def test_gradient_of_what_was_not_observed_is_zero():
+    forecast = torch.randn(3, 4, 2, requires_grad=True)
+    target = torch.randn(3, 4, 2)
+    seen = torch.rand(target.shape) < 0.5
+    loss = mean_squared_error(forecast, target.where(seen, torch.nan))
+    (slope,) = torch.autograd.grad(loss, forecast)
+    expected = 2 * (forecast - target) * seen / seen.sum()
+    torch.testing.assert_close(slope, expected)
+    spoilt = forecast.detach().clone()
+    spoilt[seen.logical_not()] = torch.nan
+    assert mean_squared_error(spoilt, target.where(seen, torch.nan)).isnan()
 
 
 @pytest.mark.parametrize("kind", [Informer, ITransformer, LinearTransformer])
@@ -469,6 +520,26 @@ def test_shapes_of_networks_on_arx_tokens(lags, horizon, token_length, n_targets
     assert all(torch.isfinite(loss) for loss in losses.values())
 
 
+@pytest.mark.parametrize("kind", [SAMoVAR, LinearTransformer])
+@torch.no_grad()
+def test_next_tokens_are_those_that_were_observed(kind):
+    sizes = {"lags": 10, "horizon": 4, "n_series": 3, "n_targets": 2, "d_model": 8}
+    network = kind(**sizes, n_heads=2).eval()
+    window, target = torch.randn(5, 10, 3), torch.randn(5, 4, 2)
+    observed = torch.rand(window.shape) < 0.6
+    segments, predicted, _ = network._next_tokens(window)
+    errors = []
+    # The first 2 rows fill the first of 3 tokens, which nothing predicts.
+    for b, row, series in observed[:, 2:, 1:].nonzero().tolist():
+        token, place = row // 4, row % 4
+        i = 2 * b + series
+        errors.append(segments[i, token + 1, place] - predicted[i, token, place])
+    losses = network.losses(window, target, observed)
+    expected = torch.stack(errors).square().mean()
+    torch.testing.assert_close(losses["loss_next_token"], expected)
+    assert losses["loss_forecast"] == network.losses(window, target)["loss_forecast"]
+
+
 def test_samovar_follows_shift_and_scale_of_a_window():
     network = SAMoVAR(lags=8, horizon=4, n_series=2, n_heads=2, d_model=8).double()
     network.eval()
@@ -571,6 +642,25 @@ def test_share_is_least_squares_where_it_is_sure():
     assert shares(0.75, 0.0, 60) == pytest.approx(0.25, abs=1e-6)
     assert shares(2.0, 0.0, 60) == 0.0
     assert shares(-1.0, 0.0, 60) == 1.0
+
+
+def test_share_is_of_what_was_observed():
+    generator = torch.Generator().manual_seed(0)
+    mix = StaticPath(Known(), lags=3, horizon=2, n_series=2)
+    window = torch.randn(60, 3, 2, generator=generator)
+    target = window[:, 1:] + torch.randn(60, 2, 2, generator=generator)
+    seen = torch.rand(target.shape, generator=generator) < 0.4
+    excess, error = mix.network(window) - mix.static(window), target - window[:, -1:]
+    products = [
+        [(some[i][seen[i]]).mean().item() for i in range(60) if seen[i].any()]
+        for some in (excess * error, excess.square())
+    ]
+    assert len(products[0]) < 60
+    batch = window, target.where(seen, torch.nan), torch.ones_like(window).bool()
+    mix.fit_share([batch])
+    expected = 1 - _sure_part(*np.array(products), 2)
+    assert 0 < expected < 1
+    assert mix.share.item() == pytest.approx(expected, abs=1e-6)
 
 
 def test_share_of_an_unsure_network_is_shrunk():
@@ -781,6 +871,21 @@ def test_losses_of_aaren_are_the_errors_after_every_token():
     losses = network.losses(window, target)
     assert torch.isclose(losses["loss_forecast"], errors[-1])
     assert torch.isclose(losses["loss_earlier"], sum(errors[:-1]) / 3)
+
+
+@torch.no_grad()
+def test_losses_of_aaren_are_over_what_was_observed():
+    network = aaren_for_forecasting(8)
+    window, target = torch.randn(2, 3, 24, 2, dtype=torch.float64)
+    target = target[:, :5]
+    observed = torch.rand(window.shape) < 0.5
+    errors = []
+    for end in (8, 16):
+        seen = observed[:, end : end + 5]
+        errors.append((network(window[:, :end]) - window[:, end : end + 5])[seen])
+    losses = network.losses(window, target, observed)
+    assert torch.isclose(losses["loss_earlier"], torch.cat(errors).square().mean())
+    assert losses["loss_forecast"] == network.losses(window, target)["loss_forecast"]
 
 
 def test_aaren_moves_with_the_level_and_bears_flat_series():

@@ -71,6 +71,37 @@ def test_windows_stay_inside_segments_and_split_columns():
     assert past.dtype == torch.float32
 
 
+def test_windows_tell_what_was_observed():
+    rng = np.random.default_rng(0)
+    segments = [rng.normal(size=(n, 3)) for n in (6, 2, 7)]
+    observed = [rng.random(values.shape) < 0.5 for values in segments]
+    sizes = {"lags": 2, "horizon": 2, "n_inputs": 2, "dtype": torch.float32}
+    plain, masked = (Windows(segments, **sizes, observed=o) for o in (None, observed))
+    index = torch.arange(len(plain))
+    (past, future), (same, masked_future, observed_past) = plain[index], masked[index]
+    assert torch.equal(past, same)
+    places = [(s, i) for s in (0, 2) for i in range(len(segments[s]) - 3)]
+    seen = np.stack([observed[s][i : i + 4] for s, i in places])
+    np.testing.assert_array_equal(observed_past, seen[:, :2, :2])
+    expected = np.where(seen[:, 2:, 2:], future, np.nan)
+    np.testing.assert_array_equal(masked_future, expected)
+    assert masked.to(torch.device("meta")).observed.is_meta
+
+
+def test_errors_of_windows_are_over_what_was_observed():
+    rng = np.random.default_rng(0)
+    values, seen = rng.normal(size=(40, 1)), rng.random((40, 1)) < 0.5
+    seen[10:14] = False
+    windows = Windows([values], 3, 2, observed=[seen])
+    futures = [values[row : row + 2][seen[row : row + 2]] for row in range(3, 39)]
+    expected = [
+        np.square(np.float32(0.3) - some).mean() for some in futures if len(some)
+    ]
+    assert len(expected) < len(windows)
+    errors = squared_errors(Level(0.3), windows, batch_size=7)
+    np.testing.assert_allclose(errors, expected, rtol=1e-6)
+
+
 def test_split_keeps_validation_rows_out_of_training():
     values = np.arange(100, dtype=np.float32)[:, np.newaxis]
     training, validation = split_by_time(values, 7, 5, 0.2)
