@@ -39,9 +39,9 @@ def fill_weights(segments: Sequence[np.ndarray], lags: int) -> np.ndarray:
 def fill(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """Standardised rows with forecasts where a value is missing.
 
-    Forecasts are fed back, and stay between the least and the greatest of the values
-    that they are made of: those of no weights explode. What comes before the first row
-    is as that row; values that are missing there are 0, the mean.
+    Forecasts are fed back; so that they never explode, each stays between the least and
+    the greatest of the values that it is made of. What comes before the first row is
+    taken to be as that row, where a missing value is 0, the mean.
 
     Parameters
     ----------

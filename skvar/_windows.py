@@ -25,8 +25,8 @@ class Windows(Dataset):
     dtype : torch.dtype, optional
         Of the batches; that of the tables by default.
     observed : sequence of bool ndarray of shape (n_rows, n_columns), optional
-        Where the tables are not filled. With it, targets that are are NaN, and a third
-        part of every batch tells which entries of the past are not.
+        Where the tables are not filled. With it, filled targets are NaN, and a third
+        part of every batch tells where the past was observed.
     """
 
     def __init__(

@@ -108,12 +108,9 @@ class ARXNetwork(nn.Module):
         if observed is not None:
             among = self._segments(observed)[:, -self.n_targets :].flatten(0, 1)
             segments = segments.where(among, torch.nan)
-        next_token = predicted.new_zeros(())
-        if segments.shape[1] > 1:
-            next_token = mean_squared_error(predicted[:, :-1], segments[:, 1:])
         forecast = roll_out(self._next_token, window, self.horizon, first=forecast)
         return {
-            "loss_next_token": next_token,
+            "loss_next_token": mean_squared_error(predicted[:, :-1], segments[:, 1:]),
             "loss_forecast": mean_squared_error(forecast, target),
         }
 
