@@ -255,7 +255,7 @@ class WindowForecaster(
             self._window_rows, self.horizon_, self.validation_fraction
         )
         longest = max(len(values) for values in training.segments)
-        if held_out is not None and self._suffices(longest):
+        if held_out is not None and self._suffices(longest, self.horizon_):
             self._learn(training, weights)
             windows = held_out.windows(network.lags, self.horizon_)
             trained, given = (
@@ -489,9 +489,8 @@ class WindowForecaster(
             values = values + effects
         return pd.DataFrame(values[:, self._shown], index, self._targets)
 
-    def _suffices(self, n_rows: int, horizon: int | None = None) -> bool:
+    def _suffices(self, n_rows: int, horizon: int) -> bool:
         """Whether so many rows hold a window to train on, and those held out."""
-        horizon = horizon or self.horizon_
         return n_rows >= self._window_rows + horizon + self._n_held_out(n_rows, horizon)
 
     def _n_held_out(self, n_rows: int, horizon: int) -> int:

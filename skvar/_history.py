@@ -91,8 +91,8 @@ class History:
     ) -> tuple[pd.DataFrame, pd.DataFrame | None]:
         """What a fit takes, of the first rows of each table."""
         series, covariates = {}, {}
-        for key, table in self._tables.items():
-            table = table.iloc[: n_rows[key]]
+        for key in (key for key, n in n_rows.items() if n):
+            table = self._tables[key].iloc[: n_rows[key]]
             series[key] = table[self._targets]
             past = table.drop(columns=self._targets)
             known = self._inputs[key].loc[table.index] if self._inputs else past[[]]

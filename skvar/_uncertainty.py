@@ -1,6 +1,7 @@
 """Intervals, quantiles and paths around the forecasts of a fitted forecaster."""
 
 from collections import deque
+from collections.abc import Hashable, Mapping
 
 import numpy as np
 import pandas as pd
@@ -23,8 +24,9 @@ class Uncertainty:
 
     A second forecaster of the same parameters is fitted to all rows but the last block
     that this one learned from: its errors there are those of forecasts of rows that it
-    has never seen. Rows that came by ``update`` without learning add this forecaster's
-    own errors, which quantiles follow. What is computed is kept until the next change.
+    has never seen. Where that leaves it too few rows, it does without early stopping.
+    Rows that came by ``update`` without learning add this forecaster's own errors,
+    which quantiles follow. What is computed is kept until the next change.
     """
 
     def sample_paths(self, fh=None, X=None, *, n_paths=100, random_state=None):
@@ -193,14 +195,16 @@ class Uncertainty:
         return whole._computed["errors", n_steps], self._later_errors(n_steps)
 
     def _calibration_errors(self, n_steps: int) -> np.ndarray:
-        blocks = {
-            key: self._block(n_rows, n_steps) for key, n_rows in self._n_learned.items()
-        }
+        second = self.clone()
+        second.horizon, second.warm_start = self.horizon_, False
+        blocks = second._blocks(self._n_learned, n_steps)
+        if not any(blocks.values()):
+            # Rather a forecaster that holds no rows out than no intervals.
+            second.early_stopping = False
+            blocks = second._blocks(self._n_learned, n_steps)
         if not any(blocks.values()):
             raise ValueError(self._too_short(n_steps))
         before = {key: n - blocks[key] for key, n in self._n_learned.items()}
-        second = self.clone()
-        second.horizon, second.warm_start = self.horizon_, False
         second.fit(*self._first_rows(before))
         errors, members = [], self._members()
         for key, other in second._members().items():
@@ -220,14 +224,24 @@ class Uncertainty:
             raise ValueError(self._too_short(n_steps))
         return errors
 
-    def _block(self, n_rows: int, n_steps: int) -> int:
-        """Rows to calibrate on, the last ones; 0 where too few would be left."""
-        held_out = validation_rows(n_rows, n_steps, self.validation_fraction)
-        block = min(max(held_out, 2 * n_steps), n_rows - 2)
+    def _blocks(
+        self, n_rows: Mapping[Hashable, int], n_steps: int
+    ) -> dict[Hashable, int]:
+        """Last rows of each table to calibrate on, 0 where too few would be left.
+
+        For a forecaster that is yet to be fitted to the rows before them.
+        """
         pretrained = hasattr(self, "pretrained_network_")
-        while block > 0 and not (pretrained or self._suffices(n_rows - block)):
-            block -= 1
-        return max(block, 0)
+        blocks = {}
+        for key, n in n_rows.items():
+            held_out = validation_rows(n, n_steps, self.validation_fraction)
+            block = min(max(held_out, 2 * n_steps), n - 2)
+            while block > 0 and not (
+                pretrained or self._suffices(n - block, self.horizon)
+            ):
+                block -= 1
+            blocks[key] = max(block, 0)
+        return blocks
 
     def _later_errors(self, n_steps: int) -> np.ndarray:
         """Errors of this forecaster on rows that it did not learn from.
