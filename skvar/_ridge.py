@@ -210,13 +210,15 @@ class _DirectProblem:
         tables = [values[..., np.newaxis] for values in segments]
         second, _, count = _pooled_moments(tables, lags + horizon)
         # (I - 1 e') second (I - 1 e')' with e the last row of the past.
-        last = second[lags - 1]
+        last, rounding = second[lags - 1], 1e-12 * np.diag(second).max()
         second = second - last - (last - last[lags - 1])[:, np.newaxis]
         self.second, self.lags = second / count, lags
+        self.rounding = rounding / count
 
     def size(self) -> float:
         """Mean square of what windows hold, the scale of penalties; 1 if that is 0."""
-        return np.diag(self.second)[: self.lags].mean() or 1.0
+        size = np.diag(self.second)[: self.lags].mean()
+        return size if size > self.rounding else 1.0
 
     def weight(self, alpha: float) -> np.ndarray:
         """Map (horizon, lags) of windows to forecasts."""

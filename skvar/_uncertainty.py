@@ -197,12 +197,12 @@ class Uncertainty:
     def _calibration_errors(self, n_steps: int) -> np.ndarray:
         second = self.clone()
         second.horizon, second.warm_start = self.horizon_, False
-        blocks = second._blocks(self._n_learned, n_steps)
-        if not any(blocks.values()):
+        blocks = second._calibration_blocks(self._n_learned, n_steps)
+        if max(blocks.values()) < n_steps:
             # Rather a forecaster that holds no rows out than no intervals.
             second.early_stopping = False
-            blocks = second._blocks(self._n_learned, n_steps)
-        if not any(blocks.values()):
+            blocks = second._calibration_blocks(self._n_learned, n_steps)
+        if max(blocks.values()) < n_steps:
             raise ValueError(self._too_short(n_steps))
         before = {key: n - blocks[key] for key, n in self._n_learned.items()}
         second.fit(*self._first_rows(before))
@@ -224,7 +224,7 @@ class Uncertainty:
             raise ValueError(self._too_short(n_steps))
         return errors
 
-    def _blocks(
+    def _calibration_blocks(
         self, n_rows: Mapping[Hashable, int], n_steps: int
     ) -> dict[Hashable, int]:
         """Last rows of each table to calibrate on, 0 where too few would be left.
