@@ -271,6 +271,10 @@ class WindowForecaster(
     def _check_parameters(self) -> None:
         super()._check_parameters()
         self._check_counts("horizon", optional=True)
+        for name in ("past_covariates", "calendar"):
+            value = getattr(self, name)
+            if value is not None and not pd.api.types.is_list_like(value):
+                raise TypeError(f"{name}={value!r} must be a list of names.")
 
     def _horizon_from(self, fh: ForecastingHorizon | None) -> int:
         if self.horizon is not None:

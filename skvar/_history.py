@@ -46,6 +46,7 @@ class History:
         tables, self._levels = split_panel(y), y.index.names[:-1]
         self._step = _common_step(tables)
         if not warm:
+            self._check_names(past, y.columns)
             self._targets = y.columns
             self.feature_names_in_ = y.columns.append(pd.Index(past))
         self.n_features_in_ = len(self.feature_names_in_)
@@ -96,8 +97,9 @@ class History:
             series[key] = table[self._targets]
             past = table.drop(columns=self._targets)
             known = self._inputs[key].loc[table.index] if self._inputs else past[[]]
-            names = [] if self._known is None else self._known.names
-            covariates[key] = pd.concat([past, known[names]], axis=1)
+            # A feature of the calendar may be called like a column of X.
+            n_names = 0 if self._known is None else len(self._known.names)
+            covariates[key] = pd.concat([past, known.iloc[:, :n_names]], axis=1)
         X = join_panel(covariates, self._levels)
         return join_panel(series, self._levels), X if X.shape[1] else None
 
@@ -126,7 +128,7 @@ class History:
 
     def _past_of(self, X: pd.DataFrame | None) -> list:
         """Names of past covariates, which a table of covariates must have."""
-        past = [] if self.past_covariates is None else list(self.past_covariates)
+        past = list(dict.fromkeys(_names(self.past_covariates)))
         missing = past if X is None else [name for name in past if name not in X]
         if missing:
             raise ValueError(
@@ -135,14 +137,23 @@ class History:
             )
         return past
 
+    def _check_names(self, past: Sequence, series: pd.Index) -> None:
+        both = [name for name in past if name in series]
+        if both:
+            raise ValueError(
+                f"past_covariates names {both}, but y has series of these names; "
+                "rename the columns of X."
+            )
+
     def _known_covariates(self, X: pd.DataFrame | None) -> KnownCovariates | None:
         if hasattr(self, "pretrained_covariates_"):
             return self.pretrained_covariates_
         names = pd.Index([]) if X is None else X.columns
         names = names.drop(self._past_of(X))
-        if not len(names) and not self.calendar:
+        calendar = _names(self.calendar)
+        if not len(names) and not calendar:
             return None
-        return KnownCovariates(names, self.calendar or [])
+        return KnownCovariates(names, calendar)
 
     def _beside(
         self, tables: Mapping[Hashable, pd.DataFrame], X: pd.DataFrame | None
@@ -359,6 +370,10 @@ def units_of(table: pd.DataFrame, name: str) -> StandardScaler:
     """Means and standard deviations of a table that has values in every column."""
     check_observed(table, name)
     return StandardScaler().fit(table.to_numpy(dtype=float))
+
+
+def _names(names: Sequence | None) -> list:
+    return [] if names is None else list(names)
 
 
 def _name(key: Hashable | None) -> str:
