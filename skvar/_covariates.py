@@ -8,7 +8,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from sklearn.preprocessing import StandardScaler
 
 from ._ridge import _pooled_moments, _solve
-from ._tables import standardise
+from ._tables import check_observed, standardise
 
 Segments = Sequence[np.ndarray]
 
@@ -295,6 +295,7 @@ class KnownCovariates:
 
     def fit(self, series: Segments, tables: Sequence[pd.DataFrame]) -> None:
         """Learn units and effect from standardised series and tables of covariates."""
+        check_observed(pd.concat(tables), "X")
         self.scaler = StandardScaler().fit(np.concatenate(tables))
         inputs = [self._standardised(table) for table in tables]
         self.weights = covariate_effect(series, inputs)

@@ -402,19 +402,24 @@ class WindowForecaster(
         windows, steps = self._windows(Y, "Y", X), steps or self.horizon_
         if ends is None:
             ends = np.arange(windows.lags - 1, len(windows.values))
-        effects = self._effects_after(Y, X, steps)
+        effects = self._effects_after(_times_of(Y), X, steps)
         for forecasts in self._forecasts(windows.values.numpy(), ends, steps):
             some, ends = np.split(ends, [len(forecasts)])
             if effects is not None:
                 forecasts = forecasts + effects[some + 1]
             yield forecasts[..., self._shown]
 
-    def _effects_after(self, Y, X, steps: int) -> np.ndarray | None:
-        """Effect of covariates (n_rows + 1, steps, n_series) from each row of Y on."""
+    def _effects_after(self, index, X, steps: int) -> np.ndarray | None:
+        """Effect of covariates (n_rows + 1, steps, n_series) from each row on.
+
+        NaN from the first row on that X lacks.
+        """
         if self._known is None:
             return None
-        times = Y.index.append(continue_index(Y.index, self._step, steps))
-        known = times if X is None else times[times.isin(X.index)]
+        times = index.append(continue_index(index, self._step, steps))
+        known = times
+        if len(self._known.names):
+            known = times[times.isin(pd.DataFrame(X).index).cumprod() == 1]
         inputs = self._known.table(self._covariates_at(X, known), known)
         effects = np.full((len(times), self.n_features_in_), np.nan)
         effects[: len(known)] = self._known.effect(inputs) * self.scaler_.scale_
@@ -432,8 +437,9 @@ class WindowForecaster(
 
     def _predict_table(self, fh: ForecastingHorizon, X) -> pd.DataFrame:
         """Forecasts of the only table, with the covariates of a table or panel."""
-        if X is not None and self._key is not None:
-            X = split_panel(X).get(self._key)
+        if X is not None:
+            parts = split_panel(X)
+            X = parts.get(None, parts.get(self._key))
         rows, last = self._rows_of(fh), self._n_known - 1
         if rows.min() < 0:
             raise ValueError(
@@ -477,19 +483,14 @@ class WindowForecaster(
         if None not in self._tables:
             frame = self._check_table(table, name)
             member = self._as_member(frame, units_of(frame, name))
-        if self._known is not None and isinstance(table, np.ndarray):
-            raise ValueError(
-                f"{name} is an array, whose times are unknown, but the forecaster was "
-                "fitted with covariates; pass a DataFrame."
-            )
         past = member._windows(table, name, X).values.numpy()
         last = np.array([len(past) - 1])
         [[values]] = member._forecasts(past, last, self.horizon_)
-        index = getattr(table, "index", pd.RangeIndex(len(past)))
-        index = continue_index(index, self._step, self.horizon_)
+        times = _times_of(table)
+        index = continue_index(times, self._step, self.horizon_)
         if self._known is not None:
-            [*_, effects] = member._effects_after(table, X, self.horizon_)
             member._covariates_at(X, index)
+            [*_, effects] = member._effects_after(times, X, self.horizon_)
             values = values + effects
         return pd.DataFrame(values[:, self._shown], index, self._targets)
 
@@ -533,3 +534,8 @@ class WindowForecaster(
             target_tags=TargetTags(required=False),
             input_tags=InputTags(),
         )
+
+
+def _times_of(table) -> pd.Index:
+    """The time index of a table; rows of arrays are numbered."""
+    return getattr(table, "index", pd.RangeIndex(len(table)))

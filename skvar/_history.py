@@ -184,6 +184,7 @@ class History:
                 f"X is missing: the forecaster was fitted with covariates {names}. "
                 f"Pass their rows from {times[0]} to {times[-1]}."
             )
+        X = as_frame(X, "X", missing=True)
         all_names = [*self.feature_names_in_[len(self._targets) :], *known]
         strange = [name for name in X.columns if name not in all_names]
         missing = [name for name in names if name not in X.columns]
@@ -192,13 +193,15 @@ class History:
                 f"X has columns {[*X.columns]}, but the forecaster was fitted with "
                 f"covariates {all_names}: it lacks {missing}, and {strange} are new."
             )
+        if not X.index.is_unique:
+            raise ValueError("X has duplicate times; drop them.")
         lacking = times.difference(X.index)
         if len(lacking):
             raise ValueError(
                 f"X lacks {len(lacking)} row(s), the first at {lacking[0]}; pass every "
                 f"row from {times[0]} to {times[-1]}."
             )
-        return as_frame(X.loc[times, names], "X", missing=True)
+        return X.loc[times, names]
 
     def _learn_effect(self) -> None:
         """Learn what known covariates do, unless that was pretrained."""
