@@ -398,7 +398,8 @@ class Rows:
     ) -> tuple["Rows", "Rows | None"]:
         """What `split_by_time` makes of the segments that are long enough.
 
-        The others serve training alone.
+        The others serve training alone, and so do all where nothing was observed in
+        what would be held out.
         """
         sizes = lags, horizon, validation_fraction
         parts = [split_by_time(values, *sizes) for values in self.segments]
@@ -409,6 +410,8 @@ class Rows:
         if self.observed is not None:
             parts = [split_by_time(mask, *sizes) for mask in self.observed]
             masks = _sorted_out(self.observed, parts)
+            if not any(mask[lags:].any() for mask in masks[1]):
+                return self, None
         return (
             Rows(training, self.n_inputs, masks[0]),
             Rows(held_out, self.n_inputs, masks[1]),
