@@ -237,6 +237,7 @@ class WindowForecaster(
         self._extend_by(y, X)
         if update_params:
             self._check_parameters()
+            self._n_learned, self._fill = self._n_rows(), None
             self._learn_effect()
             self._learn_from(self.network_)
         return self
@@ -245,7 +246,7 @@ class WindowForecaster(
         """Train on the rows up to the cutoff, from a network or from none."""
         weights = None if network is None else network.state_dict()
         self._learn(self._known_rows(), weights)
-        self._later, self._n_learned = {}, self._n_rows()
+        self._later = {}
 
     def _fine_tune(self, pretrained: nn.Module) -> None:
         """Train on from a network if that forecasts the last rows better."""
@@ -266,7 +267,7 @@ class WindowForecaster(
                 return self._learn_from(pretrained)
         self.alpha_ = None
         self._keep(network, TrainingRecord())
-        self._computed, self._later, self._n_learned = {}, {}, self._n_rows()
+        self._computed, self._later = {}, {}
 
     def _check_parameters(self) -> None:
         super()._check_parameters()

@@ -57,11 +57,16 @@ class History:
         if not warm or None not in tables:
             scalers = {key: units_of(t, _name(key)) for key, t in self._tables.items()}
             self.scaler_ = scalers.get(None, scalers)
+        self._n_learned = self._n_rows()
         self._learn_effect()
 
     def _extend_by(self, y: pd.DataFrame, X: pd.DataFrame | None) -> None:
         """Append rows, or replace those of the same times."""
         tables, inputs = self._beside(split_panel(y), X)
+        # Streams and copies have the same dicts.
+        self._tables, self._inputs = dict(self._tables), dict(self._inputs)
+        if None not in self._tables:
+            self.scaler_ = dict(self.scaler_)
         for key, rows in tables.items():
             if key not in self._tables:
                 self._tables[key], self.scaler_[key] = rows, units_of(rows, _name(key))
@@ -257,8 +262,12 @@ class History:
         if not np.isnan(values).any():
             return values
         if whole._fill is None:
-            members = whole._members().values()
-            rows = [member._standardised(member._rest()) for member in members]
+            # Of the rows learned from, whatever came since.
+            members = whole._members()
+            rows = [
+                members[key]._standardised(members[key]._rest()[:n])
+                for key, n in whole._n_learned.items()
+            ]
             rows = [rows[i] for i in _by_content(rows)]
             whole._fill = fill_weights(rows, self.lags)
         return fill(values, whole._fill)
