@@ -24,6 +24,10 @@ from ._tables import (
 )
 from ._windows import Windows
 
+# Fits of an effect to rows that the one before helps to fill: of its error, the share
+# of missing values is left each time.
+_PASSES = 5
+
 
 class History:
     """Tables of a single series or of the instances of a panel, in original units.
@@ -213,12 +217,20 @@ class History:
         if self._known is None or hasattr(self, "pretrained_covariates_"):
             return
         self._known, known = None, copy.copy(self._known)
-        members = self._members().values()
-        values = [member._values()[: member._n_known] for member in members]
-        order = _by_content(values)
-        tables = [[*self._inputs.values()][i].iloc[: len(values[i])] for i in order]
-        known.fit([values[i] for i in order], tables)
-        self._known, self._fill, self._computed = known, None, {}
+        complete = all(t.notna().all(axis=None) for t in self._tables.values())
+        for _ in range(1 if complete else _PASSES):
+            members = self._members().values()
+            values = [member._with_effect()[: member._n_known] for member in members]
+            order = _by_content(values)
+            tables = [[*self._inputs.values()][i].iloc[: len(values[i])] for i in order]
+            known.fit([values[i] for i in order], tables)
+            self._known, self._fill, self._computed = known, None, {}
+
+    def _with_effect(self) -> np.ndarray:
+        """The only table, standardised, filled by forecasts with known covariates."""
+        if self._known is None:
+            return self._values()
+        return self._values() + self._known.effect(self._inputs[None])
 
     def _effects(self, n_rows: int, X: pd.DataFrame | None = None) -> np.ndarray:
         """Effect of known covariates on rows of the only table and beyond its end.
@@ -267,6 +279,7 @@ class History:
             rows = [
                 members[key]._standardised(members[key]._rest()[:n])
                 for key, n in whole._n_learned.items()
+                if n
             ]
             rows = [rows[i] for i in _by_content(rows)]
             whole._fill = fill_weights(rows, self.lags)
