@@ -234,7 +234,7 @@ class TokenInspection:
         )
         parts = [
             coefficients.token_var(network, past.to(like(network)), segment)
-            for past, _ in windows.batches(BATCH)
+            for past, *_ in windows.batches(BATCH)
         ]
         matrices, tokens = (
             torch.cat(part).cpu().numpy() for part in zip(*parts, strict=True)
@@ -275,7 +275,7 @@ class TokenInspection:
         times = pd.DataFrame(Y).index[network.lags - 1 :]
         labels = np.array(_token_labels(network.tokens.n_segments), dtype=object)
         rows = []
-        for time, (past, _) in zip(times, windows.batches(1), strict=True):
+        for time, (past, *_) in zip(times, windows.batches(1), strict=True):
             paths, *sizes = coefficients.path_sizes(network, past.to(like(network)))
             for name, strength, contribution in zip(
                 self.feature_names_in_, *sizes, strict=True
