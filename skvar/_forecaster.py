@@ -170,6 +170,11 @@ class WindowForecaster(
             self._check_table(y, "y", getattr(self, "_targets", None))
         if is_table(X):
             X = as_frame(X, "X", missing=True) if isinstance(X, pd.DataFrame) else X
+        if is_table(X) and y is not None and not is_table(y):
+            raise ValueError(
+                "y is a panel, but X a single table; pass the covariates of every "
+                "instance."
+            )
         X_inner, y_inner = super()._check_X_y(X=X, y=y, **kwargs)
         if y is not None and not is_table(y):
             y_inner = self._check_panel(y, y_inner)
@@ -400,7 +405,7 @@ class WindowForecaster(
 
     def _rolling(self, Y, ends=None, steps=None, X=None) -> Iterator[np.ndarray]:
         """Forecasts after some rows of a table, by default after every full window."""
-        windows, steps = self._windows(Y, "Y", X), steps or self.horizon_
+        windows, steps = self._windows_beside(Y, "Y", X), steps or self.horizon_
         if ends is None:
             ends = np.arange(windows.lags - 1, len(windows.values))
         effects = self._effects_after(_times_of(Y), X, steps)
@@ -484,7 +489,7 @@ class WindowForecaster(
         if None not in self._tables:
             frame = self._check_table(table, name)
             member = self._as_member(frame, units_of(frame, name))
-        past = member._windows(table, name, X).values.numpy()
+        past = member._windows_beside(table, name, X).values.numpy()
         last = np.array([len(past) - 1])
         [[values]] = member._forecasts(past, last, self.horizon_)
         times = _times_of(table)

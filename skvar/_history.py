@@ -212,6 +212,15 @@ class History:
             )
         return X.loc[times, names]
 
+    def _with_past(self, table, X):
+        """A table of the series with past covariates beside them."""
+        past = self.feature_names_in_[len(self._targets) :]
+        if X is None or not len(past):
+            return table
+        frame = self._check_table(table, "Y", self._targets)
+        part = self._covariates_at(X, frame.index, past)
+        return pd.concat([frame, part[past]], axis=1)
+
     def _learn_effect(self) -> None:
         """Learn what known covariates do, unless that was pretrained."""
         if self._known is None or hasattr(self, "pretrained_covariates_"):
@@ -254,6 +263,18 @@ class History:
             return frame.to_numpy()
         inputs = self._known.table(self._covariates_at(X, frame.index), frame.index)
         return frame.to_numpy() - self._known.effect(inputs) * self.scaler_.scale_
+
+    @property
+    def exog_coef_(self) -> np.ndarray:
+        """Effect (n_lags, n_targets, n_covariates) of known covariates, lag 0 first.
+
+        In original units; columns of X first, then features of the calendar.
+        """
+        self._check_fitted()
+        if self._known is None:
+            return np.zeros((1, len(self._targets), 0))
+        weights = self._known.weights * self.scaler_.scale_[:, np.newaxis]
+        return (weights / self._known.scaler.scale_)[:, self._shown]
 
     # what the network sees
 
@@ -303,8 +324,20 @@ class History:
     def _rows(self, lags: int) -> Rows:
         return Rows([self._values()])
 
-    def _windows(self, table, name: str, X: pd.DataFrame | None = None) -> Windows:
+    def _windows(self, table, name: str) -> Windows:
         """Windows without a future over a table in original units."""
+        self._check_fitted()
+        if self._known is not None and len(self._known.names):
+            raise ValueError(
+                f"{name} alone does not do: the forecaster was fitted with covariates "
+                f"{[*self._known.names]}, and its matrices are those of the series "
+                "less their effect. var_coefficients and compare_with_ols take the "
+                f"history where {name} is left out."
+            )
+        return self._windows_beside(table, name, None)
+
+    def _windows_beside(self, table, name: str, X: pd.DataFrame | None) -> Windows:
+        """Windows over a table in original units, less the effect of covariates."""
         self._check_fitted()
         frame, lags = self._check_table(table, name), self.network_.lags
         if len(frame) < lags:

@@ -106,10 +106,14 @@ class LinearAttentionVAR(LinearAttentionVARModel, VARInspection, WindowForecaste
         Of the series, fitted on all rows.
     device_ : torch.device
         Where the network is.
+    exog_coef_ : ndarray of shape (n_lags, n_targets, n_covariates)
+        Effect of known covariates on the series of ``y`` in original units, that of the
+        same row first, then of earlier rows; columns of X first, then features of the
+        calendar, sines and cosines each one by one.
     feature_names_in_ : Index
-        Names of the series.
+        Names of the series, then of past covariates.
     n_features_in_ : int
-        Number of series.
+        Number of series with past covariates.
     n_parameters_ : int
         Estimated numbers that the forecasts depend on.
 
@@ -325,10 +329,14 @@ class SAMoVARForecaster(SAMoVARModel, TokenInspection, VARInspection, WindowFore
         Of the series, fitted on all rows.
     device_ : torch.device
         Where the network is.
+    exog_coef_ : ndarray of shape (n_lags, n_targets, n_covariates)
+        Effect of known covariates on the series of ``y`` in original units, that of the
+        same row first, then of earlier rows; columns of X first, then features of the
+        calendar, sines and cosines each one by one.
     feature_names_in_ : Index
-        Names of the series.
+        Names of the series, then of past covariates.
     n_features_in_ : int
-        Number of series.
+        Number of series with past covariates.
     n_parameters_ : int
         Estimated numbers that the forecasts depend on.
 
@@ -541,10 +549,14 @@ class AarenForecaster(AarenModel, VARInspection, WindowForecaster):
         Of the series, fitted on all rows.
     device_ : torch.device
         Where the network is.
+    exog_coef_ : ndarray of shape (n_lags, n_targets, n_covariates)
+        Effect of known covariates on the series of ``y`` in original units, that of the
+        same row first, then of earlier rows; columns of X first, then features of the
+        calendar, sines and cosines each one by one.
     feature_names_in_ : Index
-        Names of the series.
+        Names of the series, then of past covariates.
     n_features_in_ : int
-        Number of series.
+        Number of series with past covariates.
     n_parameters_ : int
         Estimated numbers that the forecasts depend on.
 
@@ -748,10 +760,14 @@ class LinearTransformerForecaster(
         Of the series, fitted on all rows.
     device_ : torch.device
         Where the network is.
+    exog_coef_ : ndarray of shape (n_lags, n_targets, n_covariates)
+        Effect of known covariates on the series of ``y`` in original units, that of the
+        same row first, then of earlier rows; columns of X first, then features of the
+        calendar, sines and cosines each one by one.
     feature_names_in_ : Index
-        Names of the series.
+        Names of the series, then of past covariates.
     n_features_in_ : int
-        Number of series.
+        Number of series with past covariates.
     n_parameters_ : int
         Estimated numbers that the forecasts depend on.
 
@@ -951,10 +967,14 @@ class ITransformerForecaster(ITransformerModel, VARInspection, WindowForecaster)
         Of the series, fitted on all rows.
     device_ : torch.device
         Where the network is.
+    exog_coef_ : ndarray of shape (n_lags, n_targets, n_covariates)
+        Effect of known covariates on the series of ``y`` in original units, that of the
+        same row first, then of earlier rows; columns of X first, then features of the
+        calendar, sines and cosines each one by one.
     feature_names_in_ : Index
-        Names of the series.
+        Names of the series, then of past covariates.
     n_features_in_ : int
-        Number of series.
+        Number of series with past covariates.
     n_parameters_ : int
         Estimated numbers that the forecasts depend on.
 
@@ -1165,10 +1185,14 @@ class InformerForecaster(InformerModel, VARInspection, WindowForecaster):
         Of the series, fitted on all rows.
     device_ : torch.device
         Where the network is.
+    exog_coef_ : ndarray of shape (n_lags, n_targets, n_covariates)
+        Effect of known covariates on the series of ``y`` in original units, that of the
+        same row first, then of earlier rows; columns of X first, then features of the
+        calendar, sines and cosines each one by one.
     feature_names_in_ : Index
-        Names of the series.
+        Names of the series, then of past covariates.
     n_features_in_ : int
-        Number of series.
+        Number of series with past covariates.
     n_parameters_ : int
         Estimated numbers that the forecasts depend on.
 

@@ -19,8 +19,9 @@ def rolling_score(estimator, Y, y=None) -> float:
         candidates that share their transformers.
     Y : Series, DataFrame or array of shape (n_rows, n_series)
         At least ``lags + horizon`` rows.
-    y : None
-        Ignored.
+    y : Series, DataFrame or array, optional
+        Covariates of these rows, for a forecaster that was fitted with some: searches
+        pass on those of ``fit(Y, X)``.
 
     Returns
     -------
@@ -51,10 +52,13 @@ def rolling_score(estimator, Y, y=None) -> float:
     {'alpha': 0.01}
     """
     transformers, forecaster = _split_pipeline(estimator)
+    forecaster._check_fitted()
     table = transformers.transform(Y)
-    forecaster._windows(table, "Y")  # checks all rows, also those without a window
     invertible = _can_invert(transformers, Y, table)
     truth = as_frame(Y if invertible else table, "Y", missing=True).to_numpy()
+    truth, table = truth[:, forecaster._shown], forecaster._with_past(table, y)
+    # Checks all rows, also those without a window.
+    forecaster._windows_beside(table, "Y", y)
     lags, horizon = forecaster.network_.lags, forecaster.horizon_
     if len(truth) < lags + horizon:
         raise ValueError(
@@ -65,7 +69,7 @@ def rolling_score(estimator, Y, y=None) -> float:
     targets = np.lib.stride_tricks.sliding_window_view(truth[lags:], horizon, axis=0)
     targets = targets.swapaxes(1, 2)
     total, done = 0.0, 0
-    for forecasts in forecaster._rolling(table[:-horizon]):
+    for forecasts in forecaster._rolling(table[:-horizon], X=y):
         part = targets[done : done + len(forecasts)]
         rows = forecasts.reshape(-1, forecasts.shape[-1])
         if invertible:
