@@ -259,13 +259,17 @@ class StaticPathModel(WindowModel):
 
         They make a window of it, but are no data for a VAR of fewer lags.
         """
-        segments = []
+        segments, starts = [], []
         for values in rows.segments:
             copies = 0
             if len(values) == self.lags + 1:
                 copies = (values[1:] == values[0]).all(axis=1).cumprod().sum()
-            segments.append(values[min(copies, len(values) - order - 1) :])
-        return Rows(segments)
+            starts.append(min(copies, len(values) - order - 1))
+            segments.append(values[starts[-1] :])
+        observed = rows.observed and [
+            mask[start:] for mask, start in zip(rows.observed, starts, strict=True)
+        ]
+        return Rows(segments, observed=observed)
 
     def _solve_static(self, network: StaticPath, rows: Rows, alpha: float) -> None:
         if network.by_var:
@@ -429,7 +433,9 @@ def _var_alpha(model: WindowModel, rows: Rows, order: int) -> float:
 
 def _solve_var(var: LinearAttentionVAR, rows: Rows, alpha: float) -> None:
     order = len(var.matrices)
-    matrices, intercept = ridge_var(rows.segments, order, alpha, rows.n_inputs)
+    matrices, intercept = ridge_var(
+        rows.segments, order, alpha, rows.n_inputs, rows.observed
+    )
     var.matrices.copy_(_as(var.matrices, matrices))
     var.intercept.copy_(_as(var.intercept, intercept))
 

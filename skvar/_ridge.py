@@ -6,6 +6,7 @@ plus ``alpha`` times the penalised squares, whatever the number of rows.
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
@@ -15,13 +16,19 @@ Segments = Sequence[np.ndarray]
 
 _CHUNK = 8_192
 _N_BLOCKS = 5
+# Of an error that fills make, the share of missing values is left by each.
+_PASSES = 10
 _VAR_ALPHAS = np.logspace(-6, 3, 91)
 # In mean squares of the inputs.
 _ALPHAS = 10.0 ** np.arange(-4, 2.5, 0.5)
 
 
 def ridge_var(
-    segments: Segments, order: int, alpha: float, n_inputs: int | None = None
+    segments: Segments,
+    order: int,
+    alpha: float,
+    n_inputs: int | None = None,
+    observed: Segments | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Vector autoregression with an unpenalised intercept.
 
@@ -38,6 +45,8 @@ def ridge_var(
         Penalty at lag 1; towards 0 the solution is that of ordinary least squares.
     n_inputs : int, optional
         The first columns cause, the others respond; by default all do both.
+    observed : sequence of bool ndarray of shape (n_rows, n_columns), optional
+        Where segments are not filled; filled values cause, but do not respond.
 
     Returns
     -------
@@ -46,9 +55,32 @@ def ridge_var(
     intercept : ndarray of shape (n_targets,)
     """
     problem = _VARProblem(segments, order, n_inputs)
-    coef = problem.solve(alpha)
-    blocks = coef[:, 1:].reshape(len(coef), order, -1)
-    return blocks[:, ::-1].transpose(1, 0, 2).copy(), coef[:, 0]
+    if observed is None:
+        return problem.solve(alpha)
+    excess = 0.0
+    for _ in range(_PASSES):
+        estimate = problem.solve(alpha, excess)
+        excess = sum(map(partial(_excess, estimate), segments, observed))
+    return estimate
+
+
+def _excess(
+    estimate: tuple[np.ndarray, np.ndarray], values: np.ndarray, observed: np.ndarray
+) -> np.ndarray:
+    """Products (1 + order * n_series, n_series) of windows and errors of fills.
+
+    Without them, fills are forecasts of the estimate and have no say in the next one.
+    """
+    matrices, intercept = estimate
+    order, n_series = len(matrices), values.shape[1]
+    if len(values) <= order:
+        return np.zeros((1 + order * n_series, n_series))
+    past = [values[i : len(values) - order + i] for i in range(order)]
+    forecasts = intercept + sum(
+        rows @ matrix.T for rows, matrix in zip(past, matrices[::-1], strict=True)
+    )
+    errors = np.where(observed[order:], 0.0, values[order:] - forecasts)
+    return np.vstack([errors.sum(axis=0), *(rows.T @ errors for rows in past)])
 
 
 def ridge_direct(
@@ -161,15 +193,24 @@ class _VARProblem:
         self.mean = first[used] / count
         second = second[np.ix_(used, used)] / count
         self.covariance = second - np.outer(self.mean, self.mean)
-        self.n_inputs, self.count = len(inputs), count
+        self.order, self.n_inputs, self.count = order, len(inputs), count
         self.penalty = np.repeat(np.arange(order, 0, -1.0) ** 2, n_inputs)
 
-    def solve(self, alpha: float) -> np.ndarray:
-        """Intercept and coefficients (n_targets, 1 + order * n_inputs)."""
-        n = self.n_inputs
-        moments = self.covariance[:n, :n], self.covariance[:n, n:]
-        coef = _solve(*moments, alpha, self.penalty)
-        return np.column_stack([self.mean[n:] - coef @ self.mean[:n], coef])
+    def solve(
+        self, alpha: float, excess: np.ndarray | float = 0.0
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Matrices, lag 1 first, and intercept.
+
+        ``excess`` is taken off the sums (1 + n_inputs, n_targets) of the products of
+        windows, 1 first, with targets.
+        """
+        n, means = self.n_inputs, self.mean
+        excess = np.broadcast_to(excess / self.count, (1 + n, len(means) - n))
+        cross = self.covariance[:n, n:] - excess[1:] + np.outer(means[:n], excess[0])
+        coef = _solve(self.covariance[:n, :n], cross, alpha, self.penalty)
+        blocks = coef.reshape(len(coef), self.order, -1)
+        intercept = means[n:] - excess[0] - coef @ means[:n]
+        return blocks[:, ::-1].transpose(1, 0, 2).copy(), intercept
 
     def schwarz(self, alphas: np.ndarray) -> np.ndarray:
         """Schwarz criterion of each penalty, the sum of those of the equations.
