@@ -214,3 +214,24 @@ def test_ridge_pools_segments_and_separates_targets():
         strict=True,
     ):
         np.testing.assert_allclose(ours, theirs, atol=1e-10)
+
+
+@pytest.mark.parametrize("alpha", [0.0, 0.3])
+def test_filled_targets_have_no_say(alpha):
+    """Each target by normal equations of the windows that have it."""
+    rng = np.random.default_rng(12)
+    segments = [rng.normal(size=(n, 3)).cumsum(axis=0) * 0.3 for n in (120, 80, 2)]
+    observed = [rng.random(values.shape) < 0.7 for values in segments]
+    matrices, intercept = ridge_var(segments, 2, alpha, observed=observed)
+    design = np.concatenate(
+        [np.hstack([np.ones((len(v) - 2, 1)), v[1:-1], v[:-2]]) for v in segments]
+    )
+    target, seen = (
+        np.concatenate([part[2:] for part in parts]) for parts in (segments, observed)
+    )
+    penalty = len(design) * alpha * np.diag([0, 1, 1, 1, 4, 4, 4])
+    for j, rows in enumerate(seen.T):
+        inputs = design[rows]
+        coef = np.linalg.solve(inputs.T @ inputs + penalty, inputs.T @ target[rows, j])
+        np.testing.assert_allclose(np.hstack(matrices)[j], coef[1:], atol=1e-4)
+        assert intercept[j] == pytest.approx(coef[0], abs=1e-4)

@@ -1,0 +1,369 @@
+"""Forecasters on tables with gaps, against filled ones and loops over what is seen."""
+
+import copy
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from skvar import (
+    AarenForecaster,
+    InformerForecaster,
+    ITransformerForecaster,
+    LinearAttentionVAR,
+    LinearTransformerForecaster,
+    SAMoVARForecaster,
+    rolling_score,
+)
+from skvar._fill import fill, fill_weights
+
+SMALL = {
+    "horizon": 3,
+    "n_layers": 1,
+    "n_heads": 2,
+    "d_model": 8,
+    "max_epochs": 1,
+    "random_state": 0,
+}
+FORECASTERS = {
+    "classical": LinearAttentionVAR(2, horizon=3, n_layers=0),
+    "memory": LinearAttentionVAR(2, memory=6, early_stopping=False, **SMALL),
+    "samovar": SAMoVARForecaster(6, **SMALL),
+    "aaren": AarenForecaster(6, **SMALL),
+    "linear transformer": LinearTransformerForecaster(6, **SMALL),
+    "itransformer": ITransformerForecaster(6, **SMALL),
+    "informer": InformerForecaster(6, **SMALL),
+}
+
+
+def autoregressions(n_rows, seed=0):
+    """Three series in units of their own, the second of which follows the first."""
+    rng = np.random.default_rng(seed)
+    values = rng.normal(size=(n_rows, 3))
+    for t in range(1, n_rows):
+        values[t] += 0.6 * values[t - 1]
+        values[t, 1] += 0.4 * values[t - 1, 0]
+    index = pd.date_range("2024-01-01", periods=n_rows, freq="D")
+    return pd.DataFrame(values * [1, 10, 100] + 5, index, [*"abc"])
+
+
+def with_gaps(table, share=0.2, seed=0):
+    missing = np.random.default_rng(seed).random(table.shape) < share
+    return table.mask(missing)
+
+
+WHOLE = autoregressions(150)
+TABLE = with_gaps(WHOLE)
+# The first row that is held out.
+SPLIT = len(TABLE) - round(0.15 * len(TABLE))
+
+
+@pytest.fixture(scope="module", params=FORECASTERS)
+def fitted(request):
+    return FORECASTERS[request.param].clone().fit(TABLE)
+
+
+def filled_by_hand(forecaster, table, learned=TABLE):
+    """A table in original units whose gaps are filled as those of the history."""
+    mean, scale = learned.mean(), learned.std(ddof=0)
+    history = ((learned - mean) / scale).to_numpy()
+    weights = fill_weights([history], forecaster.lags)
+    filled = fill(((table - mean) / scale).to_numpy(), weights)
+    return pd.DataFrame(filled, table.index, table.columns) * scale + mean
+
+
+def assert_close(ours, theirs, rtol=1e-4):
+    """Up to float32, in units of the series."""
+    scale = [1, 10, 100]
+    np.testing.assert_allclose(ours / scale, np.asarray(theirs) / scale, atol=rtol)
+
+
+def test_forecasts_of_gaps_are_those_of_filled_tables(fitted):
+    later = with_gaps(autoregressions(40, seed=1), 0.4)
+    later.iloc[:3] = np.nan
+    later.iloc[20:30] = np.nan
+    filled = filled_by_hand(fitted, later)
+    assert filled.notna().all(axis=None)
+    expected = fitted.rolling_forecast(filled)
+    assert_close(fitted.rolling_forecast(later), expected)
+    assert_close(fitted.predict(later), expected[-1])
+    assert_close(fitted.var_matrices(later), fitted.var_matrices(filled))
+
+
+def test_units_are_those_of_observed_values(fitted):
+    np.testing.assert_allclose(fitted.scaler_.mean_, np.nanmean(TABLE, axis=0))
+    np.testing.assert_allclose(fitted.scaler_.scale_, np.nanstd(TABLE, axis=0))
+
+
+def masked_errors(forecaster, filled, first, stop, horizon):
+    """Mean squared errors over observed entries in futures that begin in some rows.
+
+    All together and window by window, in standardised units.
+    """
+    scale, sums, counts = forecaster.scaler_.scale_, [], []
+    lags = forecaster.network_.lags
+    forecasts = forecaster.rolling_forecast(filled)[:, :horizon]
+    for start in range(first, stop - horizon + 1):
+        truth = TABLE.to_numpy()[start : start + horizon]
+        squares = np.square((forecasts[start - lags] - truth) / scale)
+        sums.append(np.nansum(squares))
+        counts.append(np.isfinite(squares).sum())
+    return sum(sums) / sum(counts), np.divide(sums, counts).mean()
+
+
+@pytest.mark.parametrize(
+    "forecaster",
+    [
+        LinearAttentionVAR(2, **SMALL),
+        ITransformerForecaster(6, static_path=None, dropout=0.0, **SMALL),
+        InformerForecaster(6, static_path=None, dropout=0.0, **SMALL),
+    ],
+    ids=["linear", "itransformer", "informer"],
+)
+def test_losses_and_scores_are_over_observed_entries(forecaster):
+    """Of a network that stands still, in a batch that holds all windows."""
+    still = forecaster.clone().set_params(learning_rate=0.0, batch_size=1000)
+    horizon = 1 if isinstance(still, LinearAttentionVAR) else 3
+    still.fit(TABLE)
+    filled = filled_by_hand(still, TABLE)
+    _, score = masked_errors(still, filled, SPLIT, len(TABLE), horizon)
+    if horizon == 3:
+        assert -still.validation_scores_[0] == pytest.approx(score, rel=1e-4)
+        loss, _ = masked_errors(still, filled, still.lags, SPLIT, horizon)
+        assert still.loss_curve_[0] == pytest.approx(loss, rel=1e-4)
+    # Closed forms are solved anew after training; without validation they are not.
+    still.set_params(early_stopping=False).fit(TABLE)
+    loss, _ = masked_errors(still, filled, still.lags, len(TABLE), horizon)
+    assert still.loss_curve_[0] == pytest.approx(loss, rel=1e-4)
+
+
+def test_filled_values_do_not_respond_in_a_var():
+    """Normal equations of least squares on the rows that have a target."""
+    forecaster = LinearAttentionVAR(2, n_layers=0, alpha=0.0).fit(TABLE)
+    filled = filled_by_hand(forecaster, TABLE).to_numpy()
+    design = np.hstack([filled[1:-1], filled[:-2], np.ones((len(filled) - 2, 1))])
+    for j, name in enumerate(TABLE):
+        target = TABLE[name].to_numpy()[2:]
+        seen = np.isfinite(target)
+        coef = np.linalg.lstsq(design[seen], target[seen], rcond=None)[0]
+        unit = forecaster.scaler_.scale_ / forecaster.scaler_.scale_[j]
+        ours = np.hstack(forecaster.coef_)[j] * np.tile(unit, 2)
+        np.testing.assert_allclose(ours, coef[:-1] * np.tile(unit, 2), atol=1e-4)
+
+
+@pytest.mark.parametrize("history", [WHOLE, TABLE], ids=["whole", "gaps"])
+@pytest.mark.parametrize("name", FORECASTERS)
+def test_streams_updates_and_tables_agree(name, history):
+    forecaster = FORECASTERS[name].clone().fit(history)
+    later = with_gaps(autoregressions(162, seed=2), 0.4)[150:]
+    later.iloc[3:6] = np.nan
+    expected = forecaster.rolling_forecast(pd.concat([history, later]))[-len(later) :]
+    stream, updated = forecaster.stream(), copy.deepcopy(forecaster)
+    for i, row in enumerate(later.to_numpy()):
+        assert_close(stream.push(row), expected[i])
+        updated.update(later[i : i + 1], update_params=False)
+        assert_close(updated.predict([1, 2, 3]), expected[i])
+
+
+def test_streams_do_not_follow_updates():
+    forecaster = LinearAttentionVAR(2, n_layers=0).fit(WHOLE)
+    stream, apart = forecaster.stream(), copy.deepcopy(forecaster).stream()
+    forecaster.update(WHOLE[::-1].set_axis(WHOLE.index), update_params=False)
+    row = np.array([1.0, np.nan, np.nan])
+    np.testing.assert_array_equal(stream.push(row), apart.push(row))
+
+
+def test_updates_learn_like_fits():
+    """Closed forms and fills know nothing of when rows came."""
+    updated = LinearAttentionVAR(2, n_layers=0).fit(TABLE[:100]).update(TABLE[100:])
+    updated.scaler_ = LinearAttentionVAR(2, n_layers=0).fit(TABLE).scaler_
+    updated.update(TABLE[-1:])
+    expected = LinearAttentionVAR(2, n_layers=0).fit(TABLE)
+    np.testing.assert_allclose(updated.coef_, expected.coef_, rtol=1e-8)
+    pd.testing.assert_frame_equal(updated.predict([1, 2]), expected.predict([1, 2]))
+
+
+@pytest.mark.parametrize("name", ["memory", "samovar", "aaren", "itransformer"])
+@given(cut=st.integers(10, 29), share=st.sampled_from([0.0, 0.5, 1.0]))
+@settings(
+    max_examples=10,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+def test_forecasts_know_nothing_of_later_rows(name, cut, share, fitted_once):
+    forecaster = fitted_once(name)
+    table = with_gaps(autoregressions(30, seed=3), 0.3)
+    changed = table.copy()
+    changed[cut:] = with_gaps(autoregressions(30 - cut, seed=4), share).to_numpy()
+    n_before = cut - forecaster.network_.lags + 1
+    ours, theirs = (forecaster.rolling_forecast(t)[:n_before] for t in (table, changed))
+    assert_close(ours, theirs, 1e-5)
+
+
+@pytest.fixture(scope="module")
+def fitted_once():
+    done = {}
+
+    def fit(name):
+        if name not in done:
+            done[name] = FORECASTERS[name].clone().fit(TABLE)
+        return done[name]
+
+    return fit
+
+
+def test_residuals_are_missing_where_values_are(fitted):
+    residuals = fitted.predict_residuals()
+    assert residuals.isna().equals(TABLE.isna())
+    rolled = fitted.rolling_forecast(filled_by_hand(fitted, TABLE))[:-1, 0]
+    expected = TABLE[fitted.network_.lags :] - rolled
+    known = expected.notna().to_numpy()
+    ours = residuals[fitted.network_.lags :].to_numpy() / [1, 10, 100]
+    theirs = expected.to_numpy() / [1, 10, 100]
+    np.testing.assert_allclose(ours[known], theirs[known], atol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["classical", "samovar"])
+def test_sigma_u_is_over_pairs_of_observed_errors(name, fitted_once):
+    forecaster = fitted_once(name)
+    lags = forecaster.lags
+    filled = filled_by_hand(forecaster, TABLE)
+    errors = TABLE[lags:] - forecaster.rolling_forecast(filled)[:-1, 0]
+    expected = np.empty((3, 3))
+    for i, j in np.ndindex(3, 3):
+        products = errors.iloc[:, i] * errors.iloc[:, j]
+        expected[i, j] = products.dropna().mean()
+    n_coef = 2 * 3 + 1 if name == "classical" else 0
+    expected *= len(errors) / (len(errors) - n_coef)
+    np.testing.assert_allclose(forecaster.sigma_u_, expected, rtol=1e-3)
+    estimate = forecaster.var_coefficients()
+    np.testing.assert_array_equal(estimate.sigma_u, forecaster.sigma_u_)
+    assert estimate.irf(4, orth=True).notna().all(axis=None)
+
+
+def test_comparison_is_over_observed_entries(fitted_once):
+    forecaster, later = fitted_once("classical"), with_gaps(autoregressions(60, 5))
+    rolled = forecaster.rolling_forecast(filled_by_hand(forecaster, later))[:-1, 0]
+    errors = ((later[2:] - rolled) / forecaster.scaler_.scale_).to_numpy()
+    row = forecaster.compare_with_ols(later).loc["LinearAttentionVAR"]
+    assert row["mse"] == pytest.approx(np.nanmean(errors**2))
+    assert row["mae"] == pytest.approx(np.nanmean(np.abs(errors)))
+
+
+def test_token_matrices_of_gaps_are_those_of_filled_tables(fitted_once):
+    forecaster, later = fitted_once("samovar"), with_gaps(autoregressions(12, 6))
+    filled = filled_by_hand(forecaster, later)
+    ours, theirs = (forecaster.token_var_matrices(table) for table in (later, filled))
+    np.testing.assert_allclose(ours, theirs, atol=1e-4)
+    paths = [
+        forecaster.influence_paths(table, n_strongest=1) for table in (later, filled)
+    ]
+    pd.testing.assert_frame_equal(*paths, rtol=1e-3)
+
+
+def loop_score(forecaster, truth, filled):
+    squares, forecasts = [], forecaster.rolling_forecast(filled)
+    for i in range(len(truth) - forecaster.network_.lags - 2):
+        start = i + forecaster.network_.lags
+        squares.append(np.square(truth[start : start + 3] - forecasts[i]))
+    return -np.nanmean(squares)
+
+
+def test_rolling_score_is_over_observed_entries(fitted_once):
+    forecaster, later = fitted_once("classical"), with_gaps(autoregressions(60, 7))
+    expected = loop_score(
+        forecaster, later.to_numpy(), filled_by_hand(forecaster, later)
+    )
+    assert rolling_score(forecaster, later) == pytest.approx(expected)
+    pipeline = make_pipeline(StandardScaler(), FORECASTERS["classical"].clone())
+    pipeline.fit(TABLE)
+    assert rolling_score(pipeline, later) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("name", FORECASTERS)
+def test_stretches_without_values(name):
+    """At the start, in the middle, at the end, and all but one value."""
+    table = WHOLE.copy()
+    table.iloc[:60, 0] = table.iloc[60:110, 1] = np.nan
+    table.iloc[1:, 2] = np.nan
+    table.iloc[140:] = np.nan
+    forecaster = FORECASTERS[name].clone().fit(table)
+    assert np.isfinite(forecaster.predict([-140, 0, 1, 7])).all(axis=None)
+    assert np.isfinite(forecaster.rolling_forecast(table)).all()
+
+
+def test_errors():
+    forecaster = LinearAttentionVAR(2, n_layers=0)
+    with pytest.raises(ValueError, match=r"y has no value in column\(s\) \['b'\]"):
+        forecaster.fit(WHOLE.assign(b=np.nan))
+    panel = pd.concat({"u": WHOLE, "v": WHOLE.assign(c=np.nan)}, names=["i", "t"])
+    with pytest.raises(ValueError, match=r"instance 'v' of y has no value.*\['c'\]"):
+        forecaster.fit(panel)
+    with pytest.raises(ValueError, match=r"y holds inf.*\['a'\].*NaN where they are"):
+        forecaster.fit(TABLE.assign(a=np.inf))
+    forecaster.fit(TABLE)
+    with pytest.raises(ValueError, match="row holds inf"):
+        forecaster.stream().push([np.inf, 0, np.nan])
+    with pytest.raises(ValueError, match="Y holds inf"):
+        forecaster.rolling_forecast(TABLE.assign(a=-np.inf))
+
+
+def test_rows_without_values_move_the_cutoff(fitted):
+    forecaster = copy.deepcopy(fitted)
+    later = pd.DataFrame(
+        np.nan, pd.date_range(TABLE.index[-1], periods=5, freq="D")[1:], TABLE.columns
+    )
+    forecaster.update(later, update_params=False)
+    assert forecaster.cutoff[0] == later.index[-1]
+    longer = filled_by_hand(fitted, pd.concat([TABLE, later]))
+    assert_close(forecaster.predict([1, 2, 3]), fitted.predict(longer))
+
+
+def test_nothing_is_held_out_where_nothing_was_observed():
+    table = WHOLE.copy()
+    table[SPLIT:] = np.nan
+    still = ITransformerForecaster(6, static_path=None, **SMALL)
+    blind = still.clone().set_params(early_stopping=False).fit(table)
+    still.fit(table)
+    assert still.validation_scores_ == []
+    np.testing.assert_array_equal(still.loss_curve_, blind.loss_curve_)
+    pd.testing.assert_frame_equal(still.predict([1, 2]), blind.predict([1, 2]))
+    # What has a closed form is left with that.
+    linear = LinearAttentionVAR(2, **SMALL).fit(table)
+    classical = LinearAttentionVAR(2, n_layers=0).fit(table)
+    np.testing.assert_allclose(linear.coef_, classical.coef_, atol=1e-4)
+    assert SAMoVARForecaster(6, **SMALL).fit(table).network_.static_only
+    # One value is enough to score.
+    table.iloc[-1, 0] = 5.0
+    scores = still.fit(table).validation_scores_
+    assert len(scores) == 2
+    assert np.isfinite(scores).all()
+
+
+def test_panels_are_filled_with_one_set_of_weights():
+    """Instances of the same content are filled alike, whatever the others are."""
+    other = autoregressions(80, seed=8)
+    panel = pd.concat({"u": TABLE, "v": other}, names=["i", "t"])
+    forecaster = LinearAttentionVAR(2, horizon=3, n_layers=0).fit(panel)
+    units = {key: (t.mean(), t.std(ddof=0)) for key, t in (("u", TABLE), ("v", other))}
+    rows = [
+        ((table - units[key][0]) / units[key][1]).to_numpy()
+        for key, table in (("u", TABLE), ("v", other))
+    ]
+    mean, scale = (part.to_numpy() for part in units["u"])
+    ours = forecaster.instance("u").rolling_forecast(TABLE)
+    assert_close(forecaster.predict([1, 2, 3]).loc["u"], ours[-1])
+    # Blocks left out depend on the order of instances, which content decides.
+    errors = []
+    for weights in (fill_weights(rows, 2), fill_weights(rows[::-1], 2)):
+        filled = fill(rows[0], weights) * scale + mean
+        expected = forecaster.instance("u").rolling_forecast(filled)
+        errors.append(np.abs((ours - expected) / scale).max())
+    assert min(errors) < 1e-8
+    backwards = LinearAttentionVAR(2, horizon=3, n_layers=0).fit(panel.loc[["v", "u"]])
+    again = backwards.predict([1, 2, 3]).loc[["u", "v"]]
+    pd.testing.assert_frame_equal(again, forecaster.predict([1, 2, 3]))
