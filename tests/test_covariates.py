@@ -1,13 +1,32 @@
 """Effects of covariates against statsmodels, the truth and what must not matter."""
 
+import copy
+import functools
+import pickle
+
+import joblib
 import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.model_selection import GridSearchCV, TimeSeriesSplit
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sktime.forecasting.model_evaluation import evaluate
+from sktime.split import ExpandingWindowSplitter
 from statsmodels.regression.linear_model import OLS
 
-from skvar import _covariates
+from skvar import (
+    AarenForecaster,
+    InformerForecaster,
+    ITransformerForecaster,
+    LinearAttentionVAR,
+    LinearTransformerForecaster,
+    SAMoVARForecaster,
+    _covariates,
+    rolling_score,
+)
 from skvar._covariates import apply_effect, calendar_features, covariate_effect
 
 
@@ -267,3 +286,431 @@ def test_calendar_errors():
         calendar_features(dates, ["hour", "weekday"])
     with pytest.raises(ValueError, match="need dates, but the time index is of dtype"):
         calendar_features(pd.RangeIndex(2), ["hour"])
+
+
+SMALL = {
+    "horizon": 3,
+    "n_layers": 1,
+    "n_heads": 2,
+    "d_model": 8,
+    "max_epochs": 1,
+    "random_state": 0,
+}
+CLASSICAL = LinearAttentionVAR(2, horizon=3, n_layers=0)
+FORECASTERS = {
+    "classical": CLASSICAL,
+    "dynamic": LinearAttentionVAR(2, memory=6, early_stopping=False, **SMALL),
+    "samovar": SAMoVARForecaster(6, **SMALL),
+    "aaren": AarenForecaster(6, **SMALL),
+    "linear transformer": LinearTransformerForecaster(6, **SMALL),
+    "itransformer": ITransformerForecaster(6, **SMALL),
+    "informer": InformerForecaster(6, **SMALL),
+}
+
+N_ROWS, SCALES = 200, np.array([1.0, 50.0])
+
+
+def tables(seed=0, n_rows=N_ROWS):
+    """Series in units of their own, and covariates known 20 rows beyond their end."""
+    rng = np.random.default_rng(seed)
+    index = pd.date_range("2024-01-01", periods=n_rows + 20, freq="D")
+    covariates = autoregression(rng, n_rows + 20, 3, 0.5) * [1, 10, 1] + 3
+    X = pd.DataFrame(covariates, index, ["k", "l", "p"])
+    rest = autoregression(rng, n_rows, 2, np.array([0.5, 0.8]))
+    rest[:, 0] += 2 * X["k"][:n_rows] - 1.5 * X["k"].shift(2).bfill()[:n_rows]
+    rest[:, 1] -= 0.2 * X["l"][:n_rows]
+    return pd.DataFrame(rest * SCALES, index[:n_rows], ["a", "b"]), X
+
+
+Y, X = tables()
+KNOWN = X[["k", "l"]]
+TRUE = np.zeros((3, 2, 2))
+TRUE[[0, 2], 0, 0], TRUE[0, 1, 1] = [2, -1.5], -0.2 * 50
+
+
+@pytest.fixture(scope="module", params=FORECASTERS)
+def fitted(request):
+    return FORECASTERS[request.param].clone().fit(Y, X=KNOWN)
+
+
+def effect_by_hand(forecaster, X):
+    """The sum over lags of a table of covariates in original units."""
+    values = X.to_numpy() - KNOWN[:N_ROWS].mean().to_numpy()
+    effect = np.zeros((len(X), 2))
+    for t in range(len(X)):
+        for lag, weight in enumerate(forecaster.exog_coef_):
+            effect[t] += weight @ values[max(t - lag, 0)]
+    return effect
+
+
+def assert_close(ours, theirs, atol=1e-4):
+    """Up to float32, in units of the series."""
+    np.testing.assert_allclose(ours / SCALES, np.asarray(theirs) / SCALES, atol=atol)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3])
+def test_exog_coef_is_the_truth_in_original_units(share):
+    """Within standard errors of least squares given the filter of the rest."""
+    y, X = tables(seed=1, n_rows=1500)
+    missing = np.random.default_rng(2).random(y.shape) < share
+    forecaster = CLASSICAL.clone().fit(y.mask(missing), X=X[["k", "l"]])
+    assert forecaster.exog_coef_[3:].any() == 0
+    found = forecaster.exog_coef_[:3] / SCALES[:, np.newaxis]
+    for j, coef in enumerate([0.5, 0.8]):
+        filtered = X[["k", "l"]] - coef * X[["k", "l"]].shift(1)
+        errors = 1 / np.sqrt((filtered**2).sum() - filtered.mean() ** 2 * len(X))
+        # A row is of use with the one before it; the largest of twelve errors.
+        errors *= 4 / (1 - share)
+        gap = np.abs(found[:, j] - TRUE[:, j] / SCALES[j])
+        assert (gap <= errors.to_numpy()).all()
+
+
+def test_without_covariates_there_is_no_effect():
+    forecaster = CLASSICAL.clone().fit(Y)
+    assert forecaster.exog_coef_.shape == (1, 2, 0)
+    with_X = forecaster.predict([1, 2], X=KNOWN)
+    pd.testing.assert_frame_equal(with_X, forecaster.predict([1, 2]))
+
+
+def test_forecaster_is_one_of_the_rest_plus_the_effect():
+    """The network sees the series less the effect; forecasts get it back.
+
+    Units are those of the series as they are, so only what does not depend on units,
+    least squares, is the same.
+    """
+    forecaster = LinearAttentionVAR(2, n_layers=0, alpha=0.0).fit(Y, X=KNOWN)
+    effect = effect_by_hand(forecaster, KNOWN)
+    rest = LinearAttentionVAR(2, n_layers=0, alpha=0.0).fit(Y - effect[:N_ROWS])
+    np.testing.assert_allclose(forecaster.coef_, rest.coef_, atol=1e-8)
+    steps = [-3, 0, 1, 2, 9]
+    expected = rest.predict(steps) + effect[N_ROWS - 1 + np.array(steps)]
+    assert_close(forecaster.predict(steps, X=KNOWN), expected, 1e-8)
+    assert_close(forecaster.sigma_u_, rest.sigma_u_, 1e-8)
+
+
+def test_networks_forecast_the_rest(fitted):
+    """On tables: the forecast without covariates of the rest, plus the effect."""
+    y, X = tables(seed=3)
+    X = X[["k", "l"]]
+    effect = effect_by_hand(fitted, X)
+    bare = copy.copy(fitted)
+    bare._known = None
+    ours = fitted.rolling_forecast(y, X=X)
+    theirs = bare.rolling_forecast(y - effect[:N_ROWS])
+    first = np.arange(fitted.network_.lags, N_ROWS + 1)
+    theirs = theirs + effect[first[:, np.newaxis] + np.arange(3)]
+    assert_close(ours, theirs)
+    assert_close(fitted.predict(y, X=X), ours[-1])
+    pd.testing.assert_index_equal(fitted.predict(y, X=X).index, X.index[N_ROWS:][:3])
+    # The history of its own.
+    expected = fitted.rolling_forecast(Y, X=KNOWN)[-1]
+    assert_close(fitted.predict([1, 2, 3], X=KNOWN), expected)
+
+
+def test_updates_follow_covariates(fitted):
+    forecaster = fitted.clone().fit(Y[:150], X=KNOWN)
+    expected = forecaster.rolling_forecast(Y, X=KNOWN)[-1]
+    forecaster.update(Y[150:], X=KNOWN, update_params=False)
+    assert_close(forecaster.predict([1, 2, 3], X=KNOWN), expected)
+
+
+def test_updates_learn_the_effect_anew():
+    """As a fit to all rows does, up to the choice of lags in other units."""
+    forecaster = CLASSICAL.clone().fit(Y[:150], X=KNOWN).update(Y[150:], X=KNOWN)
+    expected = CLASSICAL.clone().fit(Y, X=KNOWN).exog_coef_
+    before = CLASSICAL.clone().fit(Y[:150], X=KNOWN).exog_coef_
+    np.testing.assert_allclose(forecaster.exog_coef_, expected, rtol=0.01)
+    assert np.abs(before[:3] - expected[:3]).max() > 0.01
+
+
+def test_predict_takes_the_rows_ahead_from_any_table():
+    forecaster = CLASSICAL.clone().set_params(past_covariates=["p"]).fit(Y, X=X)
+    expected = forecaster.predict([1, 2, 3], X=KNOWN)
+    for some in (X, X[["l", "p", "k"]], KNOWN[N_ROWS:][:3]):
+        pd.testing.assert_frame_equal(forecaster.predict([1, 2, 3], X=some), expected)
+
+
+def test_arrays_and_series():
+    expected = CLASSICAL.clone().fit(Y, X=KNOWN).predict([1, 2, 3], X=KNOWN)
+    y, X = Y.to_numpy(), KNOWN.to_numpy()
+    by_array = CLASSICAL.clone().fit(y, X=X[:N_ROWS])
+    np.testing.assert_allclose(by_array.predict([1, 2, 3], X=X[N_ROWS:]), expected)
+    np.testing.assert_allclose(by_array.predict(y, X=X), expected)
+    np.testing.assert_allclose(by_array.rolling_forecast(y, X=X)[-1], expected)
+    longer = CLASSICAL.clone().fit(y[:150], X=X[:150])
+    longer.update(y[150:], X=X[150:N_ROWS])
+    assert longer.predict([1, 2], X=X[N_ROWS:]).shape == (2, 2)
+    by_series = CLASSICAL.clone().fit(Y, X=KNOWN["k"])
+    by_frame = CLASSICAL.clone().fit(Y, X=KNOWN[["k"]])
+    for fh in ([1, 2], Y):
+        pd.testing.assert_frame_equal(
+            by_series.predict(fh, X=KNOWN["k"]), by_frame.predict(fh, X=KNOWN[["k"]])
+        )
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            lambda X: None,
+            r"X is missing.*\['k', 'l'\]. Pass their rows",
+        ),
+        (lambda X: X[["k"]], r"lacks \['l'\]"),
+        (lambda X: X.assign(m=1.0), r"\['m'\] are new"),
+        (lambda X: X.drop(X.index[N_ROWS + 1]), "lacks 1 row.*first at 2024-07-20"),
+        (lambda X: X[:N_ROWS], "lacks 3 row"),
+        (lambda X: X.reset_index(drop=True), "lacks .* row"),
+        (lambda X: X.to_period("D"), "lacks .* row"),
+        (lambda X: X.tz_localize("UTC"), "lacks .* row"),
+        (lambda X: X.assign(k=np.inf), r"X holds inf in column\(s\) \['k'\]"),
+        (lambda X: pd.concat([X[:-1], X[-2:]]), "duplicate times"),
+    ],
+)
+def test_covariates_that_do_not_fit(change, message):
+    forecaster = CLASSICAL.clone().fit(Y, X=KNOWN)
+    before = forecaster.predict([1, 2, 3], X=KNOWN)
+    for fh in ([1, 2, 3], Y):
+        with pytest.raises(ValueError, match=message):
+            forecaster.predict(fh, X=change(KNOWN))
+    pd.testing.assert_frame_equal(forecaster.predict([1, 2, 3], X=KNOWN), before)
+
+
+def test_text_is_no_covariate():
+    with pytest.raises(TypeError, match="X has a column that is not numeric: 'k'"):
+        CLASSICAL.clone().fit(Y, X=KNOWN.assign(k="a"))
+
+
+def test_covariates_in_fit_and_update_that_do_not_fit():
+    with pytest.raises(ValueError, match=r"X has no value in column\(s\) \['k'\]"):
+        CLASSICAL.clone().fit(Y, X=KNOWN.assign(k=np.nan))
+    forecaster = CLASSICAL.clone().fit(Y[:150], X=KNOWN)
+    with pytest.raises(ValueError, match="X is missing"):
+        forecaster.update(Y[150:])
+    with pytest.raises(ValueError, match=r"\['p'\] are new"):
+        forecaster.update(Y[150:], X=X)
+    assert forecaster.cutoff[0] == Y.index[149]
+    panel = pd.concat({"u": Y, "v": Y}, names=["i", "t"])
+    with pytest.raises(ValueError, match="y is a panel, but X a single table"):
+        CLASSICAL.clone().fit(panel, X=KNOWN)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "error", "message"),
+    [
+        ({"past_covariates": "p"}, TypeError, "past_covariates='p' must be a list"),
+        ({"calendar": "month"}, TypeError, "calendar='month' must be a list"),
+        ({"calendar": 3}, TypeError, "calendar=3 must be a list"),
+        ({"past_covariates": ["z"]}, ValueError, r"\['z'\], which X does not have"),
+        ({"past_covariates": ["a"]}, ValueError, r"\['a'\], but y has series of these"),
+        ({"calendar": ["weekday"]}, ValueError, r"unknown calendar.*\['weekday'\]"),
+    ],
+)
+def test_bad_names(parameters, error, message):
+    forecaster = CLASSICAL.clone().set_params(**parameters)
+    with pytest.raises(error, match=message):
+        forecaster.fit(Y, X=X.assign(a=1.0))
+
+
+def test_past_covariates_are_series_that_are_not_shown(fitted):
+    """As in a fit to a table that has them as series."""
+    forecaster = fitted.clone().set_params(past_covariates=["p"]).fit(Y, X=X[["p"]])
+    table = pd.concat([Y, X[["p"]][:N_ROWS]], axis=1)
+    joint = fitted.clone().fit(table)
+    assert list(forecaster.feature_names_in_) == ["a", "b", "p"]
+    assert forecaster.n_features_in_ == 3
+    assert forecaster.coef_.shape[1:] == (3, 3)
+    np.testing.assert_allclose(forecaster.coef_, joint.coef_, atol=1e-6)
+    ours, theirs = (f.predict([-2, 0, 1, 2, 5]) for f in (forecaster, joint))
+    pd.testing.assert_frame_equal(ours, theirs[["a", "b"]])
+    rolled = joint.rolling_forecast(table)[..., :2]
+    np.testing.assert_array_equal(forecaster.rolling_forecast(table), rolled)
+    pd.testing.assert_frame_equal(
+        forecaster.predict_interval([1, 2]), joint.predict_interval([1, 2])[["a", "b"]]
+    )
+    row = table.iloc[-1]
+    np.testing.assert_array_equal(
+        forecaster.stream().push(row), joint.stream().push(row)[:, :2]
+    )
+    residuals = forecaster.predict_residuals()
+    pd.testing.assert_frame_equal(residuals, joint.predict_residuals()[["a", "b"]])
+
+
+@given(step=st.integers(1, 3), seed=st.integers(0, 99))
+@settings(max_examples=20, deadline=None)
+def test_forecasts_know_covariates_up_to_their_time(step, seed):
+    forecaster = fitted_to_gaps()
+    rng, later = np.random.default_rng(seed), X.copy()
+    later.iloc[N_ROWS + step :] = rng.normal(size=(20 - step, 3))
+    ours, theirs = (forecaster.predict([1, 2, 3], X=some) for some in (X, later))
+    pd.testing.assert_frame_equal(ours[:step], theirs[:step])
+
+
+@given(cut=st.integers(20, 50), share=st.sampled_from([0, 0.5, 1]))
+@settings(max_examples=20, deadline=None)
+def test_forecasts_know_nothing_of_later_series(cut, share):
+    """Neither of y nor of past covariates."""
+    forecaster = fitted_to_gaps()
+    rng = np.random.default_rng(cut)
+    table = pd.concat([Y, X[["p"]][:N_ROWS]], axis=1)[:60]
+    changed = table.copy()
+    changed[cut:] = rng.normal(size=(60 - cut, 3))
+    changed[cut:] = changed[cut:].mask(rng.random((60 - cut, 3)) < share)
+    before = cut - forecaster.network_.lags + 1
+    ours, theirs = (
+        forecaster.rolling_forecast(t, X=X)[:before] for t in (table, changed)
+    )
+    np.testing.assert_allclose(ours, theirs, atol=1e-8)
+
+
+@functools.cache
+def fitted_to_gaps():
+    missing = np.random.default_rng(5).random(X.shape) < 0.2
+    parameters = {"past_covariates": ["p"], "calendar": ["dayofweek"]}
+    forecaster = CLASSICAL.clone().set_params(**parameters)
+    return forecaster.fit(Y.mask(missing[:N_ROWS, :2]), X=X.mask(missing))
+
+
+def test_gaps_of_known_covariates_are_their_last_value():
+    gaps = KNOWN.copy()
+    gaps.iloc[40:45, 0] = gaps.iloc[N_ROWS - 1 : N_ROWS + 2, 1] = np.nan
+    forecaster, filled = (
+        CLASSICAL.clone().fit(Y, X=some) for some in (gaps, gaps.ffill())
+    )
+    steps = [-160, -158, 0, 1, 2, 3]
+    # Their units differ by those of a few values more.
+    ours, theirs = (
+        f.predict(steps, X=some)
+        for f, some in ((forecaster, gaps), (filled, gaps.ffill()))
+    )
+    assert_close(ours, theirs, 1e-6)
+
+
+def test_calendar_needs_no_X():
+    """A weekly profile is found, and forecast also where X ends."""
+    profile = 10.0 * (Y.index.dayofweek == 2)
+    rng = np.random.default_rng(6)
+    y = pd.DataFrame({"a": profile + 0.1 * rng.normal(size=N_ROWS)}, Y.index)
+    forecaster = CLASSICAL.clone().set_params(calendar=["dayofweek"]).fit(y)
+    fh = range(1, 15)
+    days = forecaster.predict(fh).index.dayofweek
+    # Errors of seven means of 28 days, and the spread of a mean.
+    np.testing.assert_allclose(
+        forecaster.predict(fh)["a"], 10.0 * (days == 2), atol=4 * 0.1 / np.sqrt(28)
+    )
+    bare, with_X = (
+        forecaster.rolling_forecast(y),
+        forecaster.rolling_forecast(y, X=KNOWN[:N_ROWS]),
+    )
+    assert np.isfinite(bare).all()
+    np.testing.assert_array_equal(bare, with_X)
+    named = CLASSICAL.clone().set_params(calendar=["dayofweek", "is_weekend"])
+    X_named = KNOWN.rename(columns={"k": "is_weekend"})
+    named.fit(y, X=X_named)
+    assert named.predict_interval([1, 2], X=X_named).shape == (2, 2)
+    assert named.exog_coef_.shape[2] == 2 + 6 + 1
+    for index in (Y.index.to_period("D"), Y.index.tz_localize("Europe/Paris")):
+        other = forecaster.clone().fit(y.set_axis(index))
+        np.testing.assert_allclose(other.predict(fh), forecaster.predict(fh))
+    with pytest.raises(ValueError, match="need dates"):
+        forecaster.clone().fit(y.reset_index(drop=True))
+
+
+def test_rolling_forecasts_end_where_covariates_do():
+    forecaster = CLASSICAL.clone().fit(Y, X=KNOWN)
+    whole = forecaster.rolling_forecast(Y, X=KNOWN)
+    gap = forecaster.rolling_forecast(Y, X=KNOWN.drop(KNOWN.index[N_ROWS + 1]))
+    unknown = np.isnan(gap).all(axis=2)
+    expected = np.zeros_like(unknown)
+    expected[-1, 1:] = expected[-2, 2:] = True
+    np.testing.assert_array_equal(unknown, expected)
+    np.testing.assert_array_equal(gap[~unknown], whole[~unknown])
+
+
+def test_instances_of_panels_have_covariates_of_their_own():
+    other, X_other = tables(seed=7)
+    panel = pd.concat({"u": Y, "v": other}, names=["i", "t"])
+    covariates = pd.concat({"u": KNOWN, "v": X_other[["k", "l"]]}, names=["i", "t"])
+    forecaster = CLASSICAL.clone().fit(panel, X=covariates)
+    ours = forecaster.predict([1, 2, 3], X=covariates)
+    for key, table, X_of in (("u", Y, KNOWN), ("v", other, X_other[["k", "l"]])):
+        instance = forecaster.instance(key)
+        expected = instance.predict([1, 2, 3], X=X_of)
+        pd.testing.assert_frame_equal(ours.loc[key], expected, check_freq=False)
+        assert_close(instance.rolling_forecast(table, X=X_of)[-1], expected)
+        gap = np.abs(instance.exog_coef_[:3] - TRUE) / SCALES[:, np.newaxis]
+        assert gap.max() < 0.3
+    pd.testing.assert_frame_equal(
+        forecaster.predict(panel, X=covariates), ours, check_freq=False
+    )
+    tuned = CLASSICAL.clone().pretrain(panel, X=covariates).fit(Y[:40], X=KNOWN)
+    np.testing.assert_array_equal(tuned._known.weights, forecaster._known.weights)
+    with pytest.raises(ValueError, match="X is missing"):
+        tuned.clone().fit(Y[:40])
+
+
+def test_matrices_that_need_covariates_say_so():
+    forecaster = CLASSICAL.clone().fit(Y, X=KNOWN)
+    for ask in (
+        lambda: forecaster.var_matrices(Y),
+        lambda: forecaster.var_coefficients(Y),
+        lambda: forecaster.compare_with_ols(Y),
+    ):
+        with pytest.raises(ValueError, match=r"Y alone does not do.*\['k', 'l'\]"):
+            ask()
+    with pytest.raises(ValueError, match="A stream has no known covariates"):
+        forecaster.stream()
+    with pytest.raises(ValueError, match="X is missing"):
+        forecaster.rolling_forecast(Y)
+    rest = Y - effect_by_hand(forecaster, KNOWN)[:N_ROWS]
+    expected = LinearAttentionVAR(2, n_layers=0).fit(rest).var_coefficients()
+    history = forecaster.var_coefficients().history
+    assert_close(history, expected.history, 1e-8)
+    errors = forecaster.predict_residuals()[2:] / forecaster.scaler_.scale_
+    comparison = forecaster.compare_with_ols().loc["LinearAttentionVAR"]
+    assert comparison["mse"] == pytest.approx(np.square(errors).to_numpy().mean())
+
+
+def test_searches_and_pipelines_pass_covariates_on():
+    """With the score that sums over windows by hand."""
+    forecaster = CLASSICAL.clone().set_params(past_covariates=["p"])
+    search = GridSearchCV(
+        make_pipeline(StandardScaler().set_output(transform="pandas"), forecaster),
+        {"linearattentionvar__alpha": [0.1]},
+        cv=TimeSeriesSplit(2),
+        scoring=rolling_score,
+        error_score="raise",
+    ).fit(Y, X[:N_ROWS])
+    expected = []
+    for train, test in TimeSeriesSplit(2).split(Y):
+        y, truth = Y.iloc[train], Y.iloc[test]
+        mean, scale = y.mean(), y.std(ddof=0)
+        alone = forecaster.clone().set_params(alpha=0.1).fit((y - mean) / scale, X=X)
+        table = pd.concat([(truth - mean) / scale, X[["p"]].iloc[test]], axis=1)
+        forecasts = alone.rolling_forecast(table, X=X.iloc[test])
+        forecasts = forecasts * scale.to_numpy() + mean.to_numpy()
+        windows = np.lib.stride_tricks.sliding_window_view(truth[2:], 3, axis=0)
+        errors = forecasts[: len(windows)] - windows.swapaxes(1, 2)
+        expected.append(-np.square(errors).mean())
+    assert search.best_score_ == pytest.approx(np.mean(expected))
+
+
+def test_protocols_keep_covariates(fitted, tmp_path):
+    expected = fitted.predict([1, 2, 3], X=KNOWN)
+    joblib.dump(fitted, tmp_path / "fitted")
+    for other in (
+        pickle.loads(pickle.dumps(fitted)),
+        joblib.load(tmp_path / "fitted"),
+        fitted.clone().fit(Y, X=KNOWN),
+    ):
+        pd.testing.assert_frame_equal(other.predict([1, 2, 3], X=KNOWN), expected)
+
+
+def test_sktime_evaluates_with_covariates():
+    """What is known makes forecasts better."""
+    cv = ExpandingWindowSplitter([1, 2, 3], initial_window=150, step_length=15)
+    errors = [
+        evaluate(CLASSICAL.clone(), cv, Y[["a"]], X=some, error_score="raise")
+        for some in (KNOWN[:N_ROWS], None)
+    ]
+    ours, bare = (table.filter(like="test_").to_numpy().mean() for table in errors)
+    assert ours < bare
