@@ -8,7 +8,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from sklearn.preprocessing import StandardScaler
 
 from ._ridge import _pooled_moments, _solve
-from ._tables import check_observed, standardise
+from ._tables import check_observed, precede_index, standardise
 
 Segments = Sequence[np.ndarray]
 
@@ -170,12 +170,14 @@ def _effect_on_one(
 ) -> np.ndarray:
     """Effect (lags, 1, n_covariates) on one series."""
     effect = np.zeros((lags, 1, covariates[0].shape[1]))
+    # What acts on the first rows is not known.
+    known = [inputs[lags - 1 :] for inputs in covariates]
     for _ in range(_PASSES):
         rest = [
-            values - apply_effect(effect, inputs)
+            (values - apply_effect(effect, inputs))[lags - 1 :]
             for values, inputs in zip(series, covariates, strict=True)
         ]
-        weight = _filter(rest, covariates, order)
+        weight = _filter(rest, known, order)
         effect = _filtered_effect(series, covariates, weight, lags)
     return effect
 
@@ -280,10 +282,14 @@ class KnownCovariates:
         Columns of tables of covariates that a user passes.
     calendar : sequence of str
         Of `calendar_features`, which come after these columns.
+    step : DateOffset or int
+        Of the time index.
     """
 
-    def __init__(self, names: pd.Index, calendar: Sequence[str]):
-        self.names, self.calendar = names, list(calendar)
+    def __init__(
+        self, names: pd.Index, calendar: Sequence[str], step: pd.DateOffset | int
+    ):
+        self.names, self.calendar, self.step = names, list(calendar), step
         self.scaler = self.weights = None
 
     def table(self, X: pd.DataFrame | None, index: pd.Index) -> pd.DataFrame:
@@ -301,8 +307,21 @@ class KnownCovariates:
         self.weights = covariate_effect(series, inputs)
 
     def effect(self, table: pd.DataFrame) -> np.ndarray:
-        """Effect (n_rows, n_series) on standardised series."""
-        return apply_effect(self.weights, self._standardised(table))
+        """Effect (n_rows, n_series) on standardised series.
+
+        Before the first row, X is taken as constant, but the calendar is known.
+        """
+        before = self._before(table, len(self.weights) - 1)
+        inputs = self._standardised(pd.concat([before, table]))
+        return apply_effect(self.weights, inputs)[len(before) :]
+
+    def _before(self, table: pd.DataFrame, n_rows: int) -> pd.DataFrame:
+        if not self.calendar or not n_rows or table.empty:
+            return table[:0]
+        index = precede_index(table.index, self.step, n_rows)
+        first = np.repeat(table.iloc[:1, : len(self.names)], n_rows, axis=0)
+        values = np.hstack([first, calendar_features(index, self.calendar)])
+        return pd.DataFrame(values, index, table.columns)
 
     def _standardised(self, table: pd.DataFrame) -> np.ndarray:
         """Rows in units of the scaler; the last value, else the mean, where missing."""

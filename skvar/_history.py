@@ -162,7 +162,7 @@ class History:
         calendar = _names(self.calendar)
         if not len(names) and not calendar:
             return None
-        return KnownCovariates(names, calendar)
+        return KnownCovariates(names, calendar, self._step)
 
     def _beside(
         self, tables: Mapping[Hashable, pd.DataFrame], X: pd.DataFrame | None

@@ -173,6 +173,14 @@ def continue_index(
     return _grid(index[-1], step, n_steps + 1)[1:]
 
 
+def precede_index(
+    index: pd.Index, step: pd.DateOffset, n_steps: int
+) -> pd.DatetimeIndex | pd.PeriodIndex:
+    """The times before the start of an index of dates."""
+    dates = pd.period_range if isinstance(index, pd.PeriodIndex) else pd.date_range
+    return dates(end=index[0], periods=n_steps + 1, freq=step)[:-1]
+
+
 def position(index: pd.Index, step: pd.DateOffset | int, time) -> int:
     """The row of a time in an index, or in the grid that goes on beyond its end."""
     if time <= index[-1]:
