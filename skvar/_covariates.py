@@ -315,6 +315,12 @@ class KnownCovariates:
         inputs = self._standardised(pd.concat([before, table]))
         return apply_effect(self.weights, inputs)[len(before) :]
 
+    @property
+    def unknown(self) -> np.ndarray:
+        """Where the effect on first rows (n_lags - 1, n_series) needs earlier ones."""
+        acting = self.weights[1:, :, : len(self.names)].any(axis=2)
+        return np.maximum.accumulate(acting[::-1])[::-1]
+
     def _before(self, table: pd.DataFrame, n_rows: int) -> pd.DataFrame:
         if not self.calendar or not n_rows or table.empty:
             return table[:0]

@@ -426,9 +426,8 @@ class WindowForecaster(
         known = times
         if len(self._known.names):
             known = times[times.isin(pd.DataFrame(X).index).cumprod() == 1]
-        inputs = self._known.table(self._covariates_at(X, known), known)
         effects = np.full((len(times), self.n_features_in_), np.nan)
-        effects[: len(known)] = self._known.effect(inputs) * self.scaler_.scale_
+        effects[: len(known)], _ = self._effects_at(known, X)
         return np.lib.stride_tricks.sliding_window_view(effects, steps, 0).swapaxes(
             1, 2
         )

@@ -19,6 +19,7 @@ from ._tables import (
     continue_index,
     join_panel,
     position,
+    precede_index,
     regular_step,
     split_panel,
 )
@@ -261,8 +262,31 @@ class History:
         """Rows of a table in original units less the effect of known covariates."""
         if self._known is None:
             return frame.to_numpy()
-        inputs = self._known.table(self._covariates_at(X, frame.index), frame.index)
-        return frame.to_numpy() - self._known.effect(inputs) * self.scaler_.scale_
+        effects, n_before = self._effects_at(frame.index, X)
+        return self._less(frame, effects, n_before)
+
+    def _effects_at(
+        self, times: pd.Index, X: pd.DataFrame | None
+    ) -> tuple[np.ndarray, int]:
+        """Effects at some times, and of how many earlier ones X has rows."""
+        before = times[:0]
+        if X is not None and len(self._known.names):
+            before = precede_index(times, self._step, len(self._known.unknown))
+            has_row = before.isin(pd.DataFrame(X).index)
+            before = before[has_row[::-1].cumprod()[::-1] == 1]
+        longer = before.append(times)
+        inputs = self._known.table(self._covariates_at(X, longer), longer)
+        effects = self._known.effect(inputs)[len(before) :] * self.scaler_.scale_
+        return effects, len(before)
+
+    def _less(
+        self, frame: pd.DataFrame, effects: np.ndarray, n_before: int = 0
+    ) -> np.ndarray:
+        """Rows less effects; missing where these need earlier rows of X."""
+        rest, unknown = frame.to_numpy() - effects, self._known.unknown[n_before:]
+        first = rest[: len(unknown)]
+        first[unknown[: len(first)]] = np.nan
+        return rest
 
     @property
     def exog_coef_(self) -> np.ndarray:
@@ -280,8 +304,10 @@ class History:
 
     def _rest(self) -> np.ndarray:
         """The only table less the effect of known covariates, in original units."""
-        rows = self._tables[None].to_numpy()
-        return rows - self._effects(len(rows)) if self._known is not None else rows
+        table = self._tables[None]
+        if self._known is None:
+            return table.to_numpy()
+        return self._less(table, self._effects(len(table)))
 
     def _values(self) -> np.ndarray:
         """The only table as the network sees it."""
@@ -310,10 +336,7 @@ class History:
         """Rows up to the cutoff."""
         members = self._members().values()
         segments = [member._values()[: member._n_known] for member in members]
-        observed = [
-            member._tables[None].notna().to_numpy()[: member._n_known]
-            for member in members
-        ]
+        observed = [~np.isnan(member._rest()[: member._n_known]) for member in members]
         order = _by_content(segments)
         complete = all(mask.all() for mask in observed)
         return Rows(

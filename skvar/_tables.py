@@ -173,12 +173,15 @@ def continue_index(
     return _grid(index[-1], step, n_steps + 1)[1:]
 
 
-def precede_index(
-    index: pd.Index, step: pd.DateOffset, n_steps: int
-) -> pd.DatetimeIndex | pd.PeriodIndex:
-    """The times before the start of an index of dates."""
-    dates = pd.period_range if isinstance(index, pd.PeriodIndex) else pd.date_range
-    return dates(end=index[0], periods=n_steps + 1, freq=step)[:-1]
+def precede_index(index: pd.Index, step: pd.DateOffset | int, n_steps: int) -> pd.Index:
+    """The times before the start of an index."""
+    if isinstance(index, pd.PeriodIndex):
+        longer = pd.period_range(end=index[0], periods=n_steps + 1, freq=step)
+    elif isinstance(index, pd.DatetimeIndex):
+        longer = pd.date_range(end=index[0], periods=n_steps + 1, freq=step)
+    else:
+        longer = pd.RangeIndex(index[0] - n_steps, index[0] + 1)
+    return longer[:-1]
 
 
 def position(index: pd.Index, step: pd.DateOffset | int, time) -> int:

@@ -282,8 +282,8 @@ def _rows_after(rows: np.ndarray, origins: np.ndarray, n_steps: int) -> np.ndarr
 
 
 def _residuals(member) -> pd.DataFrame:
-    rest = member._rest()[: member._n_known]
-    origins = np.arange(-1, len(rest) - 1)
+    truth = member._tables[None][: member._n_known]
+    origins = np.arange(-1, len(truth) - 1)
     forecasts = np.concatenate(list(member._forecasts(member._values(), origins, 1)))
-    residuals = (rest - forecasts[:, 0])[:, member._shown]
-    return pd.DataFrame(residuals, member._index[: len(rest)], member._targets)
+    residuals = truth - forecasts[:, 0] - member._effects(len(truth))
+    return residuals[member._targets]

@@ -376,16 +376,21 @@ def test_forecaster_is_one_of_the_rest_plus_the_effect():
     """The network sees the series less the effect; forecasts get it back.
 
     Units are those of the series as they are, so only what does not depend on units,
-    least squares, is the same.
+    least squares, is the same; and the effect is one of the same row, known from the
+    first one on.
     """
-    forecaster = LinearAttentionVAR(2, n_layers=0, alpha=0.0).fit(Y, X=KNOWN)
-    effect = effect_by_hand(forecaster, KNOWN)
-    rest = LinearAttentionVAR(2, n_layers=0, alpha=0.0).fit(Y - effect[:N_ROWS])
+    alone = LinearAttentionVAR(2, n_layers=0, alpha=0.0)
+    y, X = Y[["b"]], KNOWN[["l"]]
+    forecaster = alone.clone().fit(y, X=X)
+    assert forecaster.exog_coef_.shape == (1, 1, 1)
+    effect = (X["l"] * forecaster.exog_coef_.item()).to_frame("b")
+    rest = alone.clone().fit(y - effect[:N_ROWS])
     np.testing.assert_allclose(forecaster.coef_, rest.coef_, atol=1e-8)
     steps = [-3, 0, 1, 2, 9]
-    expected = rest.predict(steps) + effect[N_ROWS - 1 + np.array(steps)]
-    assert_close(forecaster.predict(steps, X=KNOWN), expected, 1e-8)
-    assert_close(forecaster.sigma_u_, rest.sigma_u_, 1e-8)
+    expected = rest.predict(steps) + effect.iloc[N_ROWS - 1 + np.array(steps)]
+    ours = forecaster.predict(steps, X=X)
+    pd.testing.assert_frame_equal(ours, expected, check_freq=False)
+    np.testing.assert_allclose(forecaster.sigma_u_, rest.sigma_u_)
 
 
 def test_networks_forecast_the_rest(fitted):
@@ -393,10 +398,14 @@ def test_networks_forecast_the_rest(fitted):
     y, X = tables(seed=3)
     X = X[["k", "l"]]
     effect = effect_by_hand(fitted, X)
+    ours = fitted.rolling_forecast(y, X=X)
     bare = copy.copy(fitted)
     bare._known = None
-    ours = fitted.rolling_forecast(y, X=X)
-    theirs = bare.rolling_forecast(y - effect[:N_ROWS])
+    rest = y - effect[:N_ROWS]
+    # Effects of rows before the first one are not known.
+    for lag, weight in enumerate(fitted.exog_coef_):
+        rest[:lag] = rest[:lag].mask(np.tile(weight.any(axis=1), (lag, 1)))
+    theirs = bare.rolling_forecast(rest)
     first = np.arange(fitted.network_.lags, N_ROWS + 1)
     theirs = theirs + effect[first[:, np.newaxis] + np.arange(3)]
     assert_close(ours, theirs)
@@ -582,7 +591,29 @@ def test_gaps_of_known_covariates_are_their_last_value():
         f.predict(steps, X=some)
         for f, some in ((forecaster, gaps), (filled, gaps.ffill()))
     )
-    assert_close(ours, theirs, 1e-6)
+    assert_close(ours, theirs, 1e-3)
+
+
+def test_waves_of_a_cycle_in_X():
+    """Their lags are collinear: whichever act, the first rows are no outliers."""
+    t, rng = np.arange(220), np.random.default_rng(8)
+    waves = {
+        f"{f.__name__}{k}": f(2 * np.pi * k * t / 12)
+        for k in (1, 2)
+        for f in (np.sin, np.cos)
+    }
+    X = pd.DataFrame(waves)
+    cycle = 10 * X.to_numpy() @ [[1.0], [0.5], [-1.0], [0.3]]
+    y = pd.DataFrame(cycle[:200] + 0.1 * rng.normal(size=(200, 1)), columns=["a"])
+    forecaster = CLASSICAL.clone().fit(y, X=X)
+    # A variance of 200 normal errors.
+    assert forecaster.sigma_u_.item() == pytest.approx(0.01, rel=4 * np.sqrt(2 / 200))
+    # Four waves, a mean and two lags of what 200 rows tell of 0.1.
+    expected = pytest.approx(cycle[200:203, 0], abs=4 * 0.1 * np.sqrt(7 / 200))
+    ahead = forecaster.predict([1, 2, 3], X=X)
+    assert ahead["a"].tolist() == expected
+    # A short table needs earlier rows of X.
+    np.testing.assert_allclose(forecaster.predict(y[-2:], X=X), ahead)
 
 
 def test_calendar_needs_no_X():
@@ -664,7 +695,8 @@ def test_matrices_that_need_covariates_say_so():
     rest = Y - effect_by_hand(forecaster, KNOWN)[:N_ROWS]
     expected = LinearAttentionVAR(2, n_layers=0).fit(rest).var_coefficients()
     history = forecaster.var_coefficients().history
-    assert_close(history, expected.history, 1e-8)
+    # Before these rows, covariates act that are not known.
+    assert_close(history[2:], expected.history[2:], 1e-8)
     errors = forecaster.predict_residuals()[2:] / forecaster.scaler_.scale_
     comparison = forecaster.compare_with_ols().loc["LinearAttentionVAR"]
     assert comparison["mse"] == pytest.approx(np.square(errors).to_numpy().mean())
