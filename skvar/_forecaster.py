@@ -75,8 +75,10 @@ class WindowForecaster(
             with a MultiIndex, list of DataFrames, or array of shape (n_instances,
             n_series, n_rows)) trains one network on all its instances, each in units
             of its own; their order does not matter.
-        X : None
-            Ignored.
+        X : table or panel like y, optional
+            Covariates, with a row for each of ``y`` at least. Columns that
+            ``past_covariates`` names are series of the network, the others known
+            covariates.
         fh : int, list, array, Index or ForecastingHorizon, optional
             If ``horizon`` is None, its last step ahead is the trained horizon.
 
@@ -87,8 +89,9 @@ class WindowForecaster(
         Raises
         ------
         ValueError
-            If ``y`` is too short, irregular, or holds NaN or inf, or a parameter is
-            out of range. The forecaster then stays as it was before the call.
+            If ``y`` is too short, irregular, holds inf or has a series without any
+            value, covariates do not fit to it, or a parameter is out of range. The
+            forecaster then stays as it was before the call.
 
         Notes
         -----
@@ -106,8 +109,8 @@ class WindowForecaster(
         ----------
         y : panel or hierarchy
             As in ``fit``.
-        X : None
-            Ignored.
+        X : panel or hierarchy, optional
+            Covariates, as in ``fit``.
         fh : int, list, array, Index or ForecastingHorizon, optional
             If ``horizon`` is None, its last step ahead is the trained horizon, that of
             later fits too.
@@ -135,8 +138,8 @@ class WindowForecaster(
             Rows that follow on the history without a gap; rows with known times
             replace the old ones. An array continues the time index. A panel may lack
             instances of the history, and bring new ones.
-        X : None
-            Ignored.
+        X : table or panel like y, optional
+            Covariates of these rows, if any were fitted.
         update_params : bool
             Whether to train on from the present weights on the longer history (closed
             forms are solved anew) or only to forecast from the new last row.
@@ -305,8 +308,10 @@ class WindowForecaster(
             is a history of at least ``lags`` rows instead. After a fit to a panel it
             may be a series that was not there, or a panel of such; it is taken in
             units of its own mean and standard deviations.
-        X : None
-            Ignored.
+        X : table or panel, optional
+            Known covariates, if any were fitted: every row after the last one of the
+            history, up to the last one forecast. For a history passed here also those
+            of its rows, and those before them whose lags act on these.
 
         Returns
         -------
@@ -317,7 +322,8 @@ class WindowForecaster(
         Raises
         ------
         ValueError
-            If the history is too short or has other columns than the table in fit.
+            If the history is too short or has other columns than the table in fit, or
+            known covariates are missing.
         """
         if isinstance(fh, (pd.Series, pd.DataFrame)) or getattr(fh, "ndim", 0) == 2:
             return self._predict_after(fh, X)
@@ -386,14 +392,17 @@ class WindowForecaster(
         -------
         Stream
             Continues the history up to the cutoff: ``push(row)`` returns the
-            ``horizon`` rows that follow, of shape (horizon, n_series) in original
-            units, in constant time and memory. Forecaster and stream do not change each
+            ``horizon`` rows that follow, of shape (horizon, n_targets) in original
+            units, in constant time and memory. Rows hold past covariates as well, and
+            NaN where a value is missing. Forecaster and stream do not change each
             other.
 
         Raises
         ------
         NotFittedError
             Before ``fit``.
+        ValueError
+            With known covariates.
         """
         self._check_fitted()
         if self._known is not None:

@@ -40,8 +40,8 @@ class Uncertainty:
         ----------
         fh : int, list, array, Index or ForecastingHorizon, optional
             Steps after the cutoff, as in ``predict``.
-        X : None
-            Ignored.
+        X : table, optional
+            Known covariates, if any were fitted, as for ``predict``.
         n_paths : int, default=100
             Number of paths.
         random_state : int, RandomState or None, default=None
@@ -125,8 +125,8 @@ class Uncertainty:
         y : table or panel, optional
             The truth, at times that the history holds or that follow it; the history
             by default, where forecasts are one step ahead.
-        X : None
-            Ignored.
+        X : table or panel, optional
+            Known covariates, if any were fitted, as for ``predict``.
 
         Returns
         -------

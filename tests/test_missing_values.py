@@ -169,6 +169,17 @@ def test_streams_updates_and_tables_agree(name, history):
         assert_close(updated.predict([1, 2, 3]), expected[i])
 
 
+def test_fills_follow_the_rows_learned_from():
+    """Also where later rows, which are other, came before the first gap."""
+    forecaster = LinearAttentionVAR(2, horizon=3, n_layers=0).fit(WHOLE)
+    longer = autoregressions(300)
+    longer[150::2] *= -3
+    longer.iloc[-1] = np.nan
+    expected = copy.deepcopy(forecaster).rolling_forecast(longer)[-1]
+    forecaster.update(longer[150:], update_params=False)
+    assert_close(forecaster.predict([1, 2, 3]), expected, 1e-8)
+
+
 def test_streams_do_not_follow_updates():
     forecaster = LinearAttentionVAR(2, n_layers=0).fit(WHOLE)
     stream, apart = forecaster.stream(), copy.deepcopy(forecaster).stream()
