@@ -34,7 +34,8 @@ def rolling_score(estimator, Y, y=None) -> float:
     TypeError
         If ``estimator`` does not end in a forecaster of skvar.
     ValueError
-        If ``Y`` holds no such window, or is not a table that the forecaster accepts.
+        If ``Y`` holds no such window, or none with a value to score against, or is not
+        a table that the forecaster accepts.
 
     Examples
     --------
@@ -53,12 +54,13 @@ def rolling_score(estimator, Y, y=None) -> float:
     """
     transformers, forecaster = _split_pipeline(estimator)
     forecaster._check_fitted()
-    table = transformers.transform(Y)
-    invertible = _can_invert(transformers, Y, table)
-    truth = as_frame(Y if invertible else table, "Y", missing=True).to_numpy()
-    truth, table = truth[:, forecaster._shown], forecaster._with_past(table, y)
+    transformed = transformers.transform(Y)
+    table = forecaster._with_past(transformed, y)
     # Checks all rows, also those without a window.
     forecaster._windows_beside(table, "Y", y)
+    invertible = _can_invert(transformers, Y, transformed)
+    truth = as_frame(Y if invertible else transformed, "Y", missing=True)
+    truth = truth.to_numpy()[:, forecaster._shown]
     lags, horizon = forecaster.network_.lags, forecaster.horizon_
     if len(truth) < lags + horizon:
         raise ValueError(
@@ -68,6 +70,8 @@ def rolling_score(estimator, Y, y=None) -> float:
         )
     targets = np.lib.stride_tricks.sliding_window_view(truth[lags:], horizon, axis=0)
     targets = targets.swapaxes(1, 2)
+    if not np.isfinite(targets).any():
+        raise ValueError("Y has no value after its first window to score against.")
     total, done = 0.0, 0
     for forecasts in forecaster._rolling(table[:-horizon], X=y):
         part = targets[done : done + len(forecasts)]

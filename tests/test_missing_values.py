@@ -293,6 +293,9 @@ def test_rolling_score_is_over_observed_entries(fitted_once):
     pipeline = make_pipeline(StandardScaler(), FORECASTERS["classical"].clone())
     pipeline.fit(TABLE)
     assert rolling_score(pipeline, later) == pytest.approx(expected)
+    later[2:] = np.nan
+    with pytest.raises(ValueError, match="Y has no value after its first window"):
+        rolling_score(forecaster, later)
 
 
 @pytest.mark.parametrize("name", FORECASTERS)
