@@ -304,8 +304,14 @@ class _Refit:
 
     def __init__(self, forecaster):
         self.forecaster = forecaster.clone().set_params(
-            horizon=forecaster.horizon_, verbose=0
+            horizon=forecaster.horizon_,
+            verbose=0,
+            past_covariates=None,
+            calendar=None,
         )
+        # Simulated are all series, past covariates as well, less effects of others.
+        if hasattr(self.forecaster, "pretrained_covariates_"):
+            del self.forecaster.pretrained_covariates_
 
     def __call__(self, table: np.ndarray, seed: int):
         forecaster = self.forecaster.clone().set_params(random_state=seed).fit(table)

@@ -702,6 +702,21 @@ def test_matrices_that_need_covariates_say_so():
     assert comparison["mse"] == pytest.approx(np.square(errors).to_numpy().mean())
 
 
+@pytest.mark.parametrize("pretrained", [False, True])
+def test_bootstraps_simulate_the_rest(pretrained):
+    parameters = {"past_covariates": ["p"], "calendar": ["dayofweek"], "alpha": 0.0}
+    forecaster = CLASSICAL.clone().set_params(**parameters)
+    if pretrained:
+        panel, covariates = (
+            pd.concat({"u": some, "v": some}, names=["i", "t"]) for some in (Y, X)
+        )
+        forecaster = forecaster.pretrain(panel, X=covariates)
+    estimate = forecaster.fit(Y, X=X).var_coefficients()
+    bands = estimate.irf(2, bands=0.9, n_boot=4, random_state=0)
+    assert bands.notna().all(axis=None)
+    assert set(bands["response"]) == {"a", "b", "p"}
+
+
 def test_searches_and_pipelines_pass_covariates_on():
     """With the score that sums over windows by hand."""
     forecaster = CLASSICAL.clone().set_params(past_covariates=["p"])
