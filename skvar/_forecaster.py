@@ -71,14 +71,15 @@ class WindowForecaster(
         Parameters
         ----------
         y : Series, DataFrame, or array of shape (n_rows,) or (n_rows, n_series)
-            Rows are consecutive, equally spaced times. A panel or hierarchy (DataFrame
-            with a MultiIndex, list of DataFrames, or array of shape (n_instances,
-            n_series, n_rows)) trains one network on all its instances, each in units
-            of its own; their order does not matter.
-        X : table or panel like y, optional
-            Covariates, with a row for each of ``y`` at least. Columns that
-            ``past_covariates`` names are series of the network, the others known
-            covariates.
+            Rows are consecutive, equally spaced times; NaN where a value is missing.
+            A panel or hierarchy (DataFrame with a MultiIndex, list of DataFrames, or
+            array of shape (n_instances, n_series, n_rows)) trains one network on all
+            its instances, each in units of its own; their order does not matter.
+        X : table or panel, optional
+            Covariates, with the rows of ``y`` at least. Those that ``past_covariates``
+            names become series of the network; the effect of the others, linear with
+            lags, is estimated in closed form, and they must be known over the horizon.
+            A missing value is taken to be the last one.
         fh : int, list, array, Index or ForecastingHorizon, optional
             If ``horizon`` is None, its last step ahead is the trained horizon.
 
@@ -110,7 +111,7 @@ class WindowForecaster(
         y : panel or hierarchy
             As in ``fit``.
         X : panel or hierarchy, optional
-            Covariates, as in ``fit``.
+            As in ``fit``. The effect that is found here is that of later fits, too.
         fh : int, list, array, Index or ForecastingHorizon, optional
             If ``horizon`` is None, its last step ahead is the trained horizon, that of
             later fits too.
