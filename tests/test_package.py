@@ -278,6 +278,9 @@ def test_pages_run(tmp_path, monkeypatch):
     names = run_page("aaren.md")
     assert names["counts"] == {"Transformer": 49_984, "Aaren": 49_984 + 64}
     assert names["probabilities"].shape == (4,)
+    names = run_page("practice.md")
+    assert names["paths"].shape == (500, 4, 3)
+    assert len(names["store"].predict()) == 3
     names = run_page("benchmarks.md")
     assert names["errors"].shape == (6, 3)
 
