@@ -5,9 +5,31 @@ each origin; NaN where the truth is not known.
 """
 
 from collections.abc import Iterator
+from functools import cached_property
 
 import numpy as np
 import scipy.stats
+
+_ONE = 1 - 1e-9
+
+
+class Calibration:
+    """Errors with what is made of them at first use."""
+
+    def __init__(self, errors: np.ndarray):
+        self.errors, self._quantiles = errors, {}
+
+    @cached_property
+    def scale(self) -> np.ndarray:
+        """Root mean square errors (n_steps, n_series)."""
+        return np.sqrt(np.nanmean(np.square(self.errors), axis=0))
+
+    def quantiles(self, levels: np.ndarray) -> np.ndarray:
+        """As of `error_quantiles`."""
+        key = tuple(levels)
+        if key not in self._quantiles:
+            self._quantiles[key] = error_quantiles(self.errors, levels)
+        return self._quantiles[key]
 
 
 def error_quantiles(errors: np.ndarray, levels: np.ndarray) -> np.ndarray:
@@ -31,7 +53,8 @@ def error_quantiles(errors: np.ndarray, levels: np.ndarray) -> np.ndarray:
     level = np.reshape(levels, (-1, 1, 1))
     scale = np.sqrt(np.nanmean(np.square(errors), axis=0))
     beyond = scale * scipy.stats.t.ppf(level, count)
-    low, high = level * (count + 1) < 1, (1 - level) * (count + 1) < 1
+    # Less rounding: 0.5 - 0.9 / 2 is below 0.05.
+    low, high = level * (count + 1) < _ONE, (1 - level) * (count + 1) < _ONE
     inside = np.where(low, np.minimum(inside, beyond), inside)
     return np.where(high, np.maximum(inside, beyond), inside)
 

@@ -105,8 +105,9 @@ class NetworkEstimator:
         # Copies and saved models live on the CPU: they must load where no GPU is.
         parent = getattr(super(), "__getstate__", None)  # not in Python 3.10
         state = dict(parent() if parent else self.__dict__)
-        if "network_" in state and like(state["network_"]).device.type != "cpu":
-            state["network_"] = copy.deepcopy(state["network_"]).cpu()
+        for name in {"network_", "pretrained_network_"} & state.keys():
+            if like(state[name]).device.type != "cpu":
+                state[name] = copy.deepcopy(state[name]).cpu()
         return state
 
 

@@ -1,5 +1,6 @@
 """sktime's protocol, and scikit-learn's, around a network that reads windows."""
 
+import copy
 from collections.abc import Iterator
 
 import numpy as np
@@ -10,15 +11,17 @@ from sktime.forecasting.base import BaseForecaster, ForecastingHorizon
 from torch import nn
 
 from ._estimator import SktimeEstimator
-from ._history import History, units_of
+from ._history import History, name_of, units_of
 from ._inference import squared_errors
 from ._model import Rows, WindowModel
 from ._stream import Stream
 from ._tables import (
     as_frame,
+    common_step,
     continue_index,
     is_table,
     join_panel,
+    regular_step,
     split_panel,
 )
 from ._training import TrainingRecord
@@ -152,8 +155,10 @@ class WindowForecaster(
         Raises
         ------
         ValueError
-            If rows are missing between history and ``y``, or ``y`` is invalid. The
-            forecaster then stays as it was before the call.
+            If rows are missing between history and ``y``, ``y`` begins before the
+            history or is a panel where the history is a table (or the other way
+            round), or ``y`` is invalid. The forecaster then stays as it was before the
+            call.
 
         Notes
         -----
@@ -171,7 +176,9 @@ class WindowForecaster(
     def _check_X_y(self, X=None, y=None, **kwargs):
         # sktime lets inf, duplicate columns and gaps through.
         if is_table(y):
-            self._check_table(y, "y", getattr(self, "_targets", None))
+            frame = self._check_table(y, "y", getattr(self, "_targets", None))
+            if not self.is_fitted:
+                regular_step(frame.index, "y")
         if is_table(X):
             X = as_frame(X, "X", missing=True) if isinstance(X, pd.DataFrame) else X
         if is_table(X) and y is not None and not is_table(y):
@@ -182,7 +189,7 @@ class WindowForecaster(
         X_inner, y_inner = super()._check_X_y(X=X, y=y, **kwargs)
         if y is not None and not is_table(y):
             y_inner = self._check_panel(y, y_inner)
-        elif isinstance(y, np.ndarray) and self.is_fitted:
+        elif isinstance(y, np.ndarray) and self.is_fitted and None in self._tables:
             # sktime restarts arrays at time 0.
             y_inner.index = continue_index(self._index, self._step, len(y_inner))
         if isinstance(X, np.ndarray) and self.is_fitted:
@@ -191,23 +198,22 @@ class WindowForecaster(
 
     def _check_panel(self, y, panel: pd.DataFrame) -> pd.DataFrame:
         """A panel whose instances have passed as tables."""
-        tables, names = split_panel(panel), getattr(self, "_targets", None)
         if isinstance(y, np.ndarray) and self.is_fitted:
-            tables = split_panel(self._continued(panel))
+            panel = self._continued(panel)
+        tables, names = split_panel(panel), getattr(self, "_targets", None)
         for key, table in tables.items():
-            tables[key] = self._check_table(table, f"instance {key!r} of y", names)
-        return join_panel(tables, panel.index.names[:-1])
+            tables[key] = self._check_table(table, name_of(key), names)
+        if not self.is_fitted:
+            common_step({name_of(key): table.index for key, table in tables.items()})
+        return join_panel(tables, panel.index.names)
 
     def _continued(self, panel: pd.DataFrame) -> pd.DataFrame:
         """A table or panel, made of an array, with times that follow the history."""
         tables = split_panel(panel)
         for key, table in tables.items():
-            if key in self._tables:
-                index = self._tables[key].index
-                tables[key] = table.set_axis(
-                    continue_index(index, self._step, len(table))
-                )
-        return join_panel(tables, panel.index.names[:-1])
+            index = self._tables[key].index if key in self._tables else self.cutoff
+            tables[key] = table.set_axis(continue_index(index, self._step, len(table)))
+        return join_panel(tables, panel.index.names)
 
     def _set_cutoff_from_y(self, y):
         super()._set_cutoff_from_y(y)
@@ -221,6 +227,7 @@ class WindowForecaster(
 
     def _fit(self, y, X, fh):
         self._check_parameters()
+        self._remember_parameters()
         warm = self.warm_start and hasattr(self, "network_")
         self._take(y, X)
         self._step_the_cutoff()
@@ -247,6 +254,7 @@ class WindowForecaster(
         if update_params:
             self._check_parameters()
             self._n_learned, self._fill = self._n_rows(), None
+            self._remember_parameters()
             self._learn_effect()
             self._learn_from(self.network_)
         return self
@@ -255,7 +263,7 @@ class WindowForecaster(
         """Train on the rows up to the cutoff, from a network or from none."""
         weights = None if network is None else network.state_dict()
         self._learn(self._known_rows(), weights)
-        self._later = {}
+        self._begin_calibration()
 
     def _fine_tune(self, pretrained: nn.Module) -> None:
         """Train on from a network if that forecasts the last rows better."""
@@ -276,7 +284,15 @@ class WindowForecaster(
                 return self._learn_from(pretrained)
         self.alpha_ = None
         self._keep(network, TrainingRecord())
-        self._computed, self._later = {}, {}
+        self._computed = {}
+        self._begin_calibration()
+
+    def _remember_parameters(self) -> None:
+        # Before training draws from a RandomState.
+        self._learned_with = copy.deepcopy(self.get_params(deep=False))
+
+    def _begin_calibration(self) -> None:
+        self._calibration, self._later, self._n_learned = {}, {}, self._n_rows()
 
     def _check_parameters(self) -> None:
         super()._check_parameters()
@@ -357,7 +373,8 @@ class WindowForecaster(
                 f"{key!r} is no instance; there are {list(self._tables)[:10]}"
                 f"{', ...' if len(self._tables) > 10 else ''}."
             )
-        return self._member(key)
+        # Later changes of the panel's forecaster are its own.
+        return self._twin()._member(key)
 
     @property
     def n_parameters_(self) -> int:
@@ -448,13 +465,10 @@ class WindowForecaster(
         return slice(len(self._targets))
 
     def _predict(self, fh, X=None):
-        return self._each(lambda member: member._predict_table(fh, X))
+        return self._each(lambda member, X: member._predict_table(fh, X), X)
 
     def _predict_table(self, fh: ForecastingHorizon, X) -> pd.DataFrame:
-        """Forecasts of the only table, with the covariates of a table or panel."""
-        if X is not None:
-            parts = split_panel(X)
-            X = parts.get(None, parts.get(self._key))
+        """Forecasts of the only table."""
         rows, last = self._rows_of(fh), self._n_known - 1
         if rows.min() < 0:
             raise ValueError(
@@ -483,7 +497,7 @@ class WindowForecaster(
                 )
                 for key, table in split_panel(history).items()
             }
-            return join_panel(tables, history.index.names[:-1])
+            return join_panel(tables, history.index.names)
         rows = self._next_rows(history, name, X)
         if isinstance(history, np.ndarray):
             return rows.to_numpy()

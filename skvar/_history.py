@@ -16,11 +16,11 @@ from ._tables import (
     as_frame,
     check_continues,
     check_observed,
+    common_step,
     continue_index,
     join_panel,
     position,
     precede_index,
-    regular_step,
     split_panel,
 )
 from ._windows import Windows
@@ -48,33 +48,45 @@ class History:
         """Begin a history with tables and covariates, and learn their units."""
         warm = hasattr(self, "network_")
         past = self._past_of(X)
-        tables, self._levels = split_panel(y), y.index.names[:-1]
-        self._step = _common_step(tables)
+        tables, self._levels = split_panel(y), list(y.index.names)
+        self._step = common_step({name_of(key): tables[key].index for key in tables})
         if not warm:
             self._check_names(past, y.columns)
             self._targets = y.columns
             self.feature_names_in_ = y.columns.append(pd.Index(past))
         self.n_features_in_ = len(self.feature_names_in_)
         self._known = self._known_covariates(X)
-        self._computed, self._later, self._n_learned = {}, {}, {}
-        self._fill = None
+        self._computed, self._calibration, self._later = {}, {}, {}
+        self._n_learned, self._fill = {}, None
         self._tables, self._inputs = self._beside(tables, X)
-        if not warm or None not in tables:
-            scalers = {key: units_of(t, _name(key)) for key, t in self._tables.items()}
-            self.scaler_ = scalers.get(None, scalers)
+        before = self.scaler_ if warm else {}
+        before = before if isinstance(before, dict) else {None: before}
+        scalers = {
+            key: before.get(key) or units_of(table, name_of(key))
+            for key, table in self._tables.items()
+        }
+        self.scaler_ = scalers.get(None, scalers)
         self._n_learned = self._n_rows()
         self._learn_effect()
 
     def _extend_by(self, y: pd.DataFrame, X: pd.DataFrame | None) -> None:
         """Append rows, or replace those of the same times."""
+        if y.index.nlevels != len(self._levels):
+            raise ValueError(
+                f"y has {y.index.nlevels - 1} level(s) of instances, but the table or "
+                f"panel of fit has {len(self._levels) - 1}; pass one like that. Of a "
+                "panel, instance(key) takes the rows of one instance."
+            )
         tables, inputs = self._beside(split_panel(y), X)
-        # Streams and copies have the same dicts.
-        self._tables, self._inputs = dict(self._tables), dict(self._inputs)
-        if None not in self._tables:
-            self.scaler_ = dict(self.scaler_)
+        # What shares these so far, such as an instance, goes its own way.
+        for name in ("_tables", "_inputs", "_later", "scaler_"):
+            setattr(self, name, copy.copy(getattr(self, name)))
         for key, rows in tables.items():
             if key not in self._tables:
-                self._tables[key], self.scaler_[key] = rows, units_of(rows, _name(key))
+                self._tables[key], self.scaler_[key] = (
+                    rows,
+                    units_of(rows, name_of(key)),
+                )
                 self._inputs |= {key: inputs[key]} if inputs else {}
                 continue
             self._tables[key] = self._appended(self._tables[key], rows)
@@ -84,6 +96,11 @@ class History:
 
     def _appended(self, table: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
         first_new = continue_index(table.index, self._step, 1)[0]
+        if rows.index[0] < table.index[0]:
+            raise ValueError(
+                f"y begins at {rows.index[0]}, before the history, which begins at "
+                f"{table.index[0]}; pass later rows, or fit anew."
+            )
         if rows.index[0] > first_new:
             raise ValueError(
                 f"y begins at {rows.index[0]}, but the history ends at "
@@ -91,8 +108,9 @@ class History:
                 "them as well, or fit anew."
             )
         replaced = table.index.isin(rows.index)
-        if replaced.any():
-            self._later = {}
+        same = rows[rows.index.isin(table.index)]
+        if not np.array_equal(table[replaced], same, equal_nan=True):
+            self._calibration, self._later = {}, {}
         longer = pd.concat([table[~replaced], rows]).sort_index()
         check_continues(longer.index, table.index, self._step, "the history with y")
         return longer
@@ -130,8 +148,6 @@ class History:
         if self.is_fitted and not isinstance(table, np.ndarray):
             like = next(iter(self._tables.values())).index
             check_continues(frame.index, like, self._step, name)
-        else:
-            regular_step(frame.index, name)
         return frame
 
     # covariates
@@ -229,11 +245,10 @@ class History:
         self._known, known = None, copy.copy(self._known)
         complete = all(t.notna().all(axis=None) for t in self._tables.values())
         for _ in range(1 if complete else _PASSES):
-            members = self._members().values()
+            members = self._in_order().values()
             values = [member._with_effect()[: member._n_known] for member in members]
-            order = _by_content(values)
-            tables = [[*self._inputs.values()][i].iloc[: len(values[i])] for i in order]
-            known.fit([values[i] for i in order], tables)
+            inputs = [member._inputs[None][: member._n_known] for member in members]
+            known.fit(values, inputs)
             self._known, self._fill, self._computed = known, None, {}
 
     def _with_effect(self) -> np.ndarray:
@@ -322,27 +337,21 @@ class History:
             return values
         if whole._fill is None:
             # Of the rows learned from, whatever came since.
-            members = whole._members()
             rows = [
-                members[key]._standardised(members[key]._rest()[:n])
-                for key, n in whole._n_learned.items()
-                if n
+                member._standardised(member._rest()[: whole._n_learned[key]])
+                for key, member in whole._in_order().items()
+                if whole._n_learned.get(key)
             ]
-            rows = [rows[i] for i in _by_content(rows)]
             whole._fill = fill_weights(rows, self.lags)
         return fill(values, whole._fill)
 
     def _known_rows(self) -> Rows:
         """Rows up to the cutoff."""
-        members = self._members().values()
+        members = self._in_order().values()
         segments = [member._values()[: member._n_known] for member in members]
         observed = [~np.isnan(member._rest()[: member._n_known]) for member in members]
-        order = _by_content(segments)
         complete = all(mask.all() for mask in observed)
-        return Rows(
-            [segments[i] for i in order],
-            observed=None if complete else [observed[i] for i in order],
-        )
+        return Rows(segments, observed=None if complete else observed)
 
     def _rows(self, lags: int) -> Rows:
         return Rows([self._values()])
@@ -392,6 +401,17 @@ class History:
             return {None: self}
         return {key: self._member(key) for key in self._tables}
 
+    def _in_order(self) -> dict[Hashable, "History"]:
+        """The same, in an order that does not depend on the one they came in."""
+        members = self._members()
+        return {key: members[key] for key in sorted(members, key=self._digest)}
+
+    def _digest(self, key: Hashable) -> bytes:
+        """What an instance holds, whatever its name."""
+        tables = self._tables[key], self._inputs.get(key, pd.DataFrame())
+        rows = [np.ascontiguousarray(table, dtype=float) for table in tables]
+        return hashlib.sha256(b"".join(rows)).digest()
+
     def _member(self, key: Hashable) -> "History":
         member = self._as_member(self._tables[key], self.scaler_[key])
         member._key = key
@@ -401,9 +421,10 @@ class History:
 
     def _as_member(self, table: pd.DataFrame, scaler: StandardScaler) -> "History":
         """A forecaster of one table that shares the network of a panel."""
-        member = copy.copy(self)
+        member = self._twin()
         member._whole, member._computed = self, {}
         member._tables, member.scaler_ = {None: table}, scaler
+        member._levels = self._levels[-1:]
         member._y_metadata = self._y_metadata | {
             "mtype": "pd.DataFrame",
             "scitype": "Series",
@@ -411,9 +432,22 @@ class History:
         member._y_mtype_last_seen = "pd.DataFrame"
         return member
 
-    def _each(self, function: Callable) -> pd.DataFrame:
-        """Tables that a function makes of the forecaster of each instance, as one."""
-        tables = {key: function(member) for key, member in self._members().items()}
+    def _twin(self) -> "History":
+        """A copy that shares everything, on the same device."""
+        twin = object.__new__(type(self))
+        twin.__dict__.update(self.__dict__)
+        return twin
+
+    def _each(self, function: Callable, X: pd.DataFrame | None = None) -> pd.DataFrame:
+        """Tables that a function makes of the forecaster of each instance, as one.
+
+        And of its part of the covariates.
+        """
+        parts = {} if X is None else split_panel(X)
+        tables = {
+            key: function(member, parts.get(key))
+            for key, member in self._members().items()
+        }
         return join_panel(tables, self._levels)
 
     # times
@@ -427,7 +461,7 @@ class History:
     def _n_known(self) -> int:
         """Rows of the only table up to the cutoff."""
         now = position(self._index, self._step, self.cutoff[0])
-        return min(now + 1, len(self._index))
+        return min(max(now + 1, 0), len(self._index))
 
     def _n_rows(self) -> dict[Hashable, int]:
         """Rows up to the cutoff."""
@@ -457,24 +491,5 @@ def _names(names: Sequence | None) -> list:
     return [] if names is None else list(names)
 
 
-def _name(key: Hashable | None) -> str:
+def name_of(key: Hashable | None) -> str:
     return "y" if key is None else f"instance {key!r} of y"
-
-
-def _common_step(tables: Mapping[Hashable, pd.DataFrame]) -> pd.DateOffset | int:
-    """The step of every table."""
-    steps = {regular_step(table.index, "y") for table in tables.values()}
-    if len(steps) > 1:
-        raise ValueError(
-            f"The instances of y have different steps, {sorted(map(str, steps))}; "
-            "bring them to one with asfreq(...) or resample(...)."
-        )
-    return steps.pop()
-
-
-def _by_content(segments: Sequence[np.ndarray]) -> list[int]:
-    """An order of segments that does not depend on the one they came in."""
-    if len(segments) == 1:
-        return [0]
-    digests = [hashlib.sha256(values).digest() for values in segments]
-    return sorted(range(len(segments)), key=digests.__getitem__)

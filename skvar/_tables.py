@@ -31,11 +31,8 @@ def split_panel(panel: pd.DataFrame) -> dict[Hashable, pd.DataFrame]:
 def join_panel(
     tables: Mapping[Hashable, pd.DataFrame], names: Sequence[Hashable]
 ) -> pd.DataFrame:
-    """What `split_panel` took apart, with names of the levels of instances."""
-    if None in tables:
-        return tables[None]
-    time = next(iter(tables.values())).index.name
-    return pd.concat(tables, names=[*names, time])
+    """What `split_panel` took apart, with names of the levels of the index."""
+    return tables[None] if None in tables else pd.concat(tables, names=names)
 
 
 def as_frame(
@@ -154,6 +151,29 @@ def regular_step(index: pd.Index, name: str) -> pd.DateOffset | int:
     return step
 
 
+def common_step(indices: Mapping[str, pd.Index]) -> pd.DateOffset | int:
+    """The step of all time indices of a panel, by what errors call them.
+
+    A few timestamps without a freq may be those of several steps; others tell.
+
+    Raises
+    ------
+    ValueError
+        If an index is not regular, or there is no such step.
+    """
+    names = sorted(indices, key=lambda name: len(indices[name]), reverse=True)
+    least = min(len(indices[names[0]]), 3)
+    long = [name for name in names if len(indices[name]) >= least]
+    steps = dict.fromkeys(regular_step(indices[name], name) for name in long)
+    for step in steps:
+        if all(_on_grid(index, step) for index in indices.values()):
+            return step
+    raise ValueError(
+        f"The instances of y have different steps, {sorted(map(str, steps))}; "
+        "bring them to one with asfreq(...) or resample(...)."
+    )
+
+
 def check_continues(
     index: pd.Index, like: pd.Index, step: pd.DateOffset | int, name: str
 ) -> None:
@@ -185,15 +205,20 @@ def precede_index(index: pd.Index, step: pd.DateOffset | int, n_steps: int) -> p
 
 
 def position(index: pd.Index, step: pd.DateOffset | int, time) -> int:
-    """The row of a time in an index, or in the grid that goes on beyond its end."""
+    """The row of a time in an index, or in the grid that goes on beyond its ends."""
+    if time < index[0]:
+        return -_n_steps(time, index[0], step)
     if time <= index[-1]:
         return int(index.searchsorted(time, side="right")) - 1
-    last = len(index) - 1
-    if isinstance(time, pd.Period):
-        return last + len(pd.period_range(index[-1], time, freq=step)) - 1
-    if isinstance(time, pd.Timestamp):
-        return last + len(pd.date_range(index[-1], time, freq=step)) - 1
-    return last + int(time - index[-1])
+    return len(index) - 1 + _n_steps(index[-1], time, step)
+
+
+def _n_steps(begin, end, step: pd.DateOffset | int) -> int:
+    if isinstance(begin, pd.Period):
+        return len(pd.period_range(begin, end, freq=step)) - 1
+    if isinstance(begin, pd.Timestamp):
+        return len(pd.date_range(begin, end, freq=step)) - 1
+    return int(end - begin)
 
 
 def _step_of_dates(index: pd.DatetimeIndex, name: str) -> pd.DateOffset:
@@ -211,8 +236,12 @@ def _step_of_dates(index: pd.DatetimeIndex, name: str) -> pd.DateOffset:
 
 
 def _check_grid(index: pd.Index, step: pd.DateOffset | int, name: str) -> None:
-    if not index.equals(_grid(index[0], step, len(index))):
+    if not _on_grid(index, step):
         raise _irregular(name)
+
+
+def _on_grid(index: pd.Index, step: pd.DateOffset | int) -> bool:
+    return index.equals(_grid(index[0], step, len(index)))
 
 
 def _irregular(name: str) -> ValueError:

@@ -1,14 +1,17 @@
 """Intervals, quantiles and paths around the forecasts of a fitted forecaster."""
 
+import copy
 from collections import deque
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 
 import numpy as np
 import pandas as pd
 from sklearn.utils import check_random_state
+from sktime.datatypes import convert_to
 from sktime.forecasting.base import ForecastingHorizon
 
-from ._conformal import error_quantiles, track
+from ._conformal import Calibration, track
+from ._tables import join_panel, position, split_panel
 from ._windows import validation_rows
 
 # The most that a quantile moves after an error, in root mean square errors. On ETTh1
@@ -26,7 +29,8 @@ class Uncertainty:
     that this one learned from: its errors there are those of forecasts of rows that it
     has never seen. Where that leaves it too few rows, it does without early stopping.
     Rows that came by ``update`` without learning add this forecaster's own errors,
-    which quantiles follow. What is computed is kept until the next change.
+    which quantiles follow. The second forecaster is fitted at the first use, and anew
+    after this one learned again or rows of the history were revised.
     """
 
     def sample_paths(self, fh=None, X=None, *, n_paths=100, random_state=None):
@@ -64,8 +68,8 @@ class Uncertainty:
         forecasts, steps = self._predict_table(fh, X).to_numpy(), self._steps_of(fh)
         if steps.min() < 1:
             raise ValueError("fh has times up to the cutoff; paths begin after it.")
-        calibration, later = self._forecast_errors(steps.max())
-        errors = np.concatenate([calibration, later])[:, steps - 1]
+        calibration = self._calibration_of(fh)
+        errors = self._all_errors(calibration, steps.max())[:, steps - 1]
         errors = errors[np.isfinite(errors).all(axis=(1, 2))]
         if not len(errors):
             raise ValueError(self._too_short(steps.max()))
@@ -103,12 +107,12 @@ class Uncertainty:
             raise ValueError(f"coverage={coverage} must be between 0 and 1.")
         forecasts, scale = self.rolling_forecast(Y, X), self.scaler_.scale_[self._shown]
         levels = np.array([0.5 - coverage / 2, 0.5 + coverage / 2])
-        calibration, _ = self._forecast_errors(self.horizon_)
+        calibration = (self._whole or self)._calibrated(self.horizon_)
         rows = np.asarray(Y, dtype=float).reshape(-1, self.n_features_in_)
         origins = np.arange(self.network_.lags - 1, len(rows))
         truth = _rows_after(rows[:, self._shown], origins, self.horizon_)
-        start = error_quantiles(calibration, levels)
-        followed = track(start, (truth - forecasts) / scale, levels, _rate(calibration))
+        errors = (truth - forecasts) / scale
+        followed = _followed(calibration, errors, levels)
         # Errors of h steps are known h rows after their origin.
         known, ends = np.stack([*followed]), np.empty((*forecasts.shape, 2))
         for step in range(forecasts.shape[1]):
@@ -133,29 +137,45 @@ class Uncertainty:
         Series, DataFrame or array
             In original units, at the times of ``y``.
         """
+        if isinstance(getattr(y, "index", None), pd.MultiIndex):
+            parts = {} if X is None else split_panel(X)
+            residuals = {
+                key: self.instance(key).predict_residuals(table, parts.get(key))
+                for key, table in split_panel(y).items()
+            }
+            return join_panel(residuals, y.index.names)
         if y is not None:
             return super().predict_residuals(y=y, X=X)
         self.check_is_fitted()
-        return self._each(_residuals)
+        return convert_to(
+            self._each(_residuals),
+            self._y_metadata["mtype"],
+            store=self._converter_store_y,
+            store_behaviour="freeze",
+        )
 
     def _predict_quantiles(self, fh, X, alpha):
         levels, order = np.unique(np.asarray(alpha, float), return_inverse=True)
         columns = self._get_columns("predict_quantiles", alpha=alpha)
+        calibration = self._calibration_of(fh)
 
-        def quantiles(member):
-            offsets = member._offsets(member._steps_of(fh), levels)[order]
+        def quantiles(member, X):
+            steps = member._steps_of(fh)
+            offsets = member._offsets(calibration, steps, levels)[order]
             forecasts = member._predict_table(fh, X)
             values = forecasts.to_numpy() + offsets * member._scale
             # Columns are the levels of the first series, then those of the second.
             values = values.transpose(1, 2, 0).reshape(len(forecasts), -1)
             return pd.DataFrame(values, forecasts.index, columns)
 
-        return self._each(quantiles)
+        return self._each(quantiles, X)
 
     def _predict_var(self, fh, X=None, cov=False):
-        def variances(member):
+        calibration = self._calibration_of(fh)
+
+        def variances(member, _):
             steps = np.maximum(member._steps_of(fh), 1)
-            errors = np.concatenate(member._forecast_errors(steps.max()))
+            errors = member._all_errors(calibration, steps.max())
             squares = np.nanmean(np.square(errors[:, steps - 1]), axis=0)
             index = fh.to_absolute_index(self.cutoff)
             return pd.DataFrame(squares * member._scale**2, index, self._targets)
@@ -171,31 +191,56 @@ class Uncertainty:
         """Steps after the last known row of the only table; not positive in-sample."""
         return self._rows_of(fh) - self._n_known + 1
 
-    def _offsets(self, steps: np.ndarray, levels: np.ndarray) -> np.ndarray:
+    def _offsets(
+        self, calibration: Calibration, steps: np.ndarray, levels: np.ndarray
+    ) -> np.ndarray:
         """Quantiles of errors (n_levels, len(steps), n_series), levels rising.
 
         Forecasts in-sample are one step ahead.
         """
         steps = np.maximum(steps, 1)
-        calibration, later = self._forecast_errors(steps.max())
-        start = error_quantiles(calibration, levels)
-        followed = track(start, later, levels, _rate(calibration))
-        [offsets] = deque(followed, maxlen=1)
+        later = self._later_errors(max(steps.max(), self.horizon_))
+        [offsets] = deque(_followed(calibration, later, levels), maxlen=1)
         return np.sort(offsets, axis=0)[:, steps - 1]
 
-    def _forecast_errors(self, n_steps: int) -> tuple[np.ndarray, np.ndarray]:
-        """Standardised errors (n_origins, n_steps, n_series).
+    def _all_errors(self, calibration: Calibration, n_steps: int) -> np.ndarray:
+        """Errors (n_origins, n_steps, n_series) that calibrate, and later ones."""
+        later = self._later_errors(max(n_steps, self.horizon_))
+        parts = calibration.errors, later
+        return np.concatenate([part[:, :n_steps] for part in parts])
 
-        Those of the calibration block, of all instances of a panel, and those of the
-        rows of this table that came later.
-        """
-        whole, n_steps = self._whole or self, max(n_steps, self.horizon_)
-        if ("errors", n_steps) not in whole._computed:
-            whole._computed["errors", n_steps] = whole._calibration_errors(n_steps)
-        return whole._computed["errors", n_steps], self._later_errors(n_steps)
+    def _calibration_of(self, fh: ForecastingHorizon) -> Calibration:
+        """Calibration for the farthest step after the end of any instance."""
+        whole, farthest = self._whole or self, fh.to_relative(self.cutoff)[-1]
+        n_steps = int(farthest) + max(self._n_behind(), whole._n_behind())
+        return whole._calibrated(max(n_steps, self.horizon_))
 
-    def _calibration_errors(self, n_steps: int) -> np.ndarray:
+    def _n_behind(self) -> int:
+        """Steps from the end of the table that ends first to the cutoff."""
+        now = self.cutoff[0]
+        return max(
+            position(member._index, self._step, now) + 1 - member._n_known
+            for member in self._members().values()
+        )
+
+    def _calibrated(self, n_steps: int) -> Calibration:
+        """Standardised errors of at least so many steps, of all instances."""
+        second, blocks = self._second(n_steps)
+        key = second.early_stopping, *blocks.values()
+        if key not in self._calibration:
+            before = {key: n - blocks[key] for key, n in self._n_learned.items()}
+            self._calibration[key] = second.fit(*self._first_rows(before)), None
+        second, calibration = self._calibration[key]
+        if calibration is None or calibration.errors.shape[1] < n_steps:
+            errors = self._calibration_errors(second, blocks, n_steps)
+            calibration = Calibration(errors)
+            self._calibration[key] = second, calibration
+        return calibration
+
+    def _second(self, n_steps: int) -> tuple["Uncertainty", dict[Hashable, int]]:
+        """A forecaster to be fitted to all but blocks of last rows, and these."""
         second = self.clone()
+        vars(second).update(copy.deepcopy(self._learned_with))
         second.horizon, second.warm_start = self.horizon_, False
         blocks = second._calibration_blocks(self._n_learned, n_steps)
         if max(blocks.values()) < n_steps:
@@ -204,13 +249,16 @@ class Uncertainty:
             blocks = second._calibration_blocks(self._n_learned, n_steps)
         if max(blocks.values()) < n_steps:
             raise ValueError(self._too_short(n_steps))
-        before = {key: n - blocks[key] for key, n in self._n_learned.items()}
-        second.fit(*self._first_rows(before))
-        errors, members = [], self._members()
-        for key, other in second._members().items():
-            n_rows, block, whole = self._n_learned[key], blocks[key], members[key]
-            if not block:
+        return second, blocks
+
+    def _calibration_errors(
+        self, second: "Uncertainty", blocks: Mapping[Hashable, int], n_steps: int
+    ) -> np.ndarray:
+        errors, others = [], second._twin()._members()
+        for key, whole in self._in_order().items():
+            if not blocks.get(key):
                 continue
+            n_rows, block, other = self._n_learned[key], blocks[key], others[key]
             n_origins = min(block, _MOST_ORIGINS)
             origins = np.linspace(n_rows - block - 1, n_rows - 2, n_origins)
             other._see(whole, n_rows)
@@ -270,8 +318,13 @@ class Uncertainty:
         )
 
 
-def _rate(calibration: np.ndarray) -> np.ndarray:
-    return _RATE * np.sqrt(np.nanmean(np.square(calibration), axis=0))
+def _followed(
+    calibration: Calibration, errors: np.ndarray, levels: np.ndarray
+) -> Iterator[np.ndarray]:
+    """Quantiles of the steps of some errors, before the first and after each."""
+    n_steps = errors.shape[1]
+    start, scale = calibration.quantiles(levels)[:, :n_steps], calibration.scale
+    return track(start, errors, levels, _RATE * scale[:n_steps])
 
 
 def _rows_after(rows: np.ndarray, origins: np.ndarray, n_steps: int) -> np.ndarray:
@@ -281,7 +334,7 @@ def _rows_after(rows: np.ndarray, origins: np.ndarray, n_steps: int) -> np.ndarr
     return np.concatenate([rows, beyond])[after]
 
 
-def _residuals(member) -> pd.DataFrame:
+def _residuals(member, _) -> pd.DataFrame:
     truth = member._tables[None][: member._n_known]
     origins = np.arange(-1, len(truth) - 1)
     forecasts = np.concatenate(list(member._forecasts(member._values(), origins, 1)))

@@ -61,7 +61,7 @@ MAY_IMPORT = {
     "_covariates": {"_ridge", "_tables"},
     "_conformal": set(),
     "_history": {"_covariates", "_fill", "_model", "_tables", "_windows"},
-    "_uncertainty": {"_conformal", "_windows"},
+    "_uncertainty": {"_conformal", "_tables", "_windows"},
     "_forecaster": {
         "_estimator",
         "_history",
