@@ -7,7 +7,7 @@ import pandas as pd
 from numpy.lib.stride_tricks import sliding_window_view
 from sklearn.preprocessing import StandardScaler
 
-from ._ridge import _pooled_moments, _solve
+from ._ridge import pooled_moments, solve_ridge
 from ._tables import check_observed, precede_index, standardise
 
 Segments = Sequence[np.ndarray]
@@ -199,7 +199,7 @@ def _filter(series: Segments, covariates: Segments, order: int) -> np.ndarray:
     scale = np.diag(covariance)[:-1].clip(_CONSTANT)
     # As much shrinkage as there are coefficients for a row.
     alpha = len(scale) / len(table)
-    coef = _solve(covariance[:-1, :-1], covariance[:-1, -1], alpha, scale)
+    coef = solve_ridge(covariance[:-1, :-1], covariance[:-1, -1], alpha, scale)
     weight = coef[covariates[0].shape[1] :]
     return np.append(weight, 1 - weight.sum())
 
@@ -216,7 +216,7 @@ def _filtered_effect(
     ]
     if not tables:
         return effect
-    second, first, count = _pooled_moments(tables, lags)
+    second, first, count = pooled_moments(tables, lags)
     columns = np.arange(len(second)).reshape(lags, -1)[::-1]
     used = np.append(columns[:, :-1], columns[0, -1])
     mean = first[used] / count
@@ -224,7 +224,7 @@ def _filtered_effect(
     chosen = _select(covariance, count)
     if len(chosen):
         gram = covariance[np.ix_(chosen, chosen)]
-        effect.reshape(-1)[chosen] = _solve(gram, covariance[chosen, -1], 0.0)
+        effect.reshape(-1)[chosen] = solve_ridge(gram, covariance[chosen, -1], 0.0)
     return effect
 
 

@@ -184,7 +184,7 @@ class _VARProblem:
         n_columns = segments[0].shape[1]
         n_inputs = n_inputs or n_columns
         tables = [values[:, np.newaxis] for values in segments]
-        second, first, count = _pooled_moments(tables, order + 1)
+        second, first, count = pooled_moments(tables, order + 1)
         rows = n_columns * np.arange(order)[:, np.newaxis]
         inputs = (rows + np.arange(n_inputs)).ravel()
         last = n_inputs if n_inputs < n_columns else 0
@@ -207,7 +207,7 @@ class _VARProblem:
         n, means = self.n_inputs, self.mean
         excess = np.broadcast_to(excess / self.count, (1 + n, len(means) - n))
         cross = self.covariance[:n, n:] - excess[1:] + np.outer(means[:n], excess[0])
-        coef = _solve(self.covariance[:n, :n], cross, alpha, self.penalty)
+        coef = solve_ridge(self.covariance[:n, :n], cross, alpha, self.penalty)
         blocks = coef.reshape(len(coef), self.order, -1)
         intercept = means[n:] - excess[0] - coef @ means[:n]
         return blocks[:, ::-1].transpose(1, 0, 2).copy(), intercept
@@ -249,7 +249,7 @@ class _DirectProblem:
 
     def __init__(self, segments: Segments, lags: int, horizon: int):
         tables = [values[..., np.newaxis] for values in segments]
-        second, _, count = _pooled_moments(tables, lags + horizon)
+        second, _, count = pooled_moments(tables, lags + horizon)
         # (I - 1 e') second (I - 1 e')' with e the last row of the past.
         last, rounding = second[lags - 1], 1e-12 * np.diag(second).max()
         second = second - last - (last - last[lags - 1])[:, np.newaxis]
@@ -264,7 +264,7 @@ class _DirectProblem:
     def weight(self, alpha: float) -> np.ndarray:
         """Map (horizon, lags) of windows to forecasts."""
         past = self.second[: self.lags, : self.lags]
-        weight = _solve(past, self.second[: self.lags, self.lags :], alpha)
+        weight = solve_ridge(past, self.second[: self.lags, self.lags :], alpha)
         weight[:, -1] += 1 - weight.sum(axis=1)
         return weight
 
@@ -278,7 +278,7 @@ def _n_windows(segments: Segments, width: int) -> int:
     return sum(max(0, len(values) - width + 1) for values in segments)
 
 
-def _pooled_moments(
+def pooled_moments(
     tables: Sequence[np.ndarray], width: int
 ) -> tuple[np.ndarray, np.ndarray, int]:
     """Sums of `window_moments` over the tables that hold a window.
@@ -361,7 +361,7 @@ def _outer(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return np.einsum("tgi,tgj->tij", a, b)
 
 
-def _solve(
+def solve_ridge(
     gram: np.ndarray, cross: np.ndarray, alpha: float, penalty: np.ndarray | float = 1.0
 ) -> np.ndarray:
     """Coefficients (n_outputs, n_inputs) from moments (n_inputs, ...) of inputs."""
