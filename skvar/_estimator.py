@@ -84,7 +84,8 @@ class NetworkEstimator:
     @property
     def device_(self) -> torch.device:
         """The device that holds the network."""
-        self._check_fitted()
+        if not hasattr(self, "network_"):
+            self._check_fitted()
         return like(self.network_).device
 
     @contextmanager

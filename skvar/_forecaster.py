@@ -368,7 +368,12 @@ class WindowForecaster(
             If there is no such instance.
         """
         self.check_is_fitted()
-        if key not in self._tables or key is None:
+        if None in self._tables:
+            raise KeyError(
+                f"There is no instance {key!r}: the forecaster was fitted to a single "
+                "table, not to a panel."
+            )
+        if key not in self._tables:
             raise KeyError(
                 f"{key!r} is no instance; there are {list(self._tables)[:10]}"
                 f"{', ...' if len(self._tables) > 10 else ''}."

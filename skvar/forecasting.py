@@ -103,7 +103,9 @@ class LinearAttentionVAR(LinearAttentionVARModel, VARInspection, WindowForecaste
     network_ : skvar.nn.LinearAttentionVAR
         The trained network; works on standardised series.
     scaler_ : StandardScaler
-        Of the series, fitted on all rows.
+        Of the series, fitted on all rows; after a fit to a panel, a dict with that of
+        each instance. Matrices, intercepts and covariances, too, differ in units
+        between instances: there they are attributes of ``instance(key)``.
     device_ : torch.device
         Where the network is.
     exog_coef_ : ndarray of shape (n_lags, n_targets, n_covariates)
@@ -326,7 +328,9 @@ class SAMoVARForecaster(SAMoVARModel, TokenInspection, VARInspection, WindowFore
     network_ : torch.nn.Module
         A ``skvar.nn.SAMoVAR``, or a ``skvar.nn.StaticPath`` around one.
     scaler_ : StandardScaler
-        Of the series, fitted on all rows.
+        Of the series, fitted on all rows; after a fit to a panel, a dict with that of
+        each instance. Matrices, intercepts and covariances, too, differ in units
+        between instances: there they are attributes of ``instance(key)``.
     device_ : torch.device
         Where the network is.
     exog_coef_ : ndarray of shape (n_lags, n_targets, n_covariates)
@@ -546,7 +550,9 @@ class AarenForecaster(AarenModel, VARInspection, WindowForecaster):
     network_ : torch.nn.Module
         A ``skvar.nn.AarenForForecasting``, or a ``skvar.nn.StaticPath`` around one.
     scaler_ : StandardScaler
-        Of the series, fitted on all rows.
+        Of the series, fitted on all rows; after a fit to a panel, a dict with that of
+        each instance. Matrices, intercepts and covariances, too, differ in units
+        between instances: there they are attributes of ``instance(key)``.
     device_ : torch.device
         Where the network is.
     exog_coef_ : ndarray of shape (n_lags, n_targets, n_covariates)
@@ -757,7 +763,9 @@ class LinearTransformerForecaster(
     network_ : torch.nn.Module
         A ``skvar.nn.LinearTransformer``, or a ``skvar.nn.StaticPath`` around one.
     scaler_ : StandardScaler
-        Of the series, fitted on all rows.
+        Of the series, fitted on all rows; after a fit to a panel, a dict with that of
+        each instance. Matrices, intercepts and covariances, too, differ in units
+        between instances: there they are attributes of ``instance(key)``.
     device_ : torch.device
         Where the network is.
     exog_coef_ : ndarray of shape (n_lags, n_targets, n_covariates)
@@ -964,7 +972,9 @@ class ITransformerForecaster(ITransformerModel, VARInspection, WindowForecaster)
     network_ : torch.nn.Module
         A ``skvar.nn.ITransformer``, or a ``skvar.nn.StaticPath`` around one.
     scaler_ : StandardScaler
-        Of the series, fitted on all rows.
+        Of the series, fitted on all rows; after a fit to a panel, a dict with that of
+        each instance. Matrices, intercepts and covariances, too, differ in units
+        between instances: there they are attributes of ``instance(key)``.
     device_ : torch.device
         Where the network is.
     exog_coef_ : ndarray of shape (n_lags, n_targets, n_covariates)
@@ -1182,7 +1192,9 @@ class InformerForecaster(InformerModel, VARInspection, WindowForecaster):
     network_ : torch.nn.Module
         A ``skvar.nn.Informer``, or a ``skvar.nn.StaticPath`` around one.
     scaler_ : StandardScaler
-        Of the series, fitted on all rows.
+        Of the series, fitted on all rows; after a fit to a panel, a dict with that of
+        each instance. Matrices, intercepts and covariances, too, differ in units
+        between instances: there they are attributes of ``instance(key)``.
     device_ : torch.device
         Where the network is.
     exog_coef_ : ndarray of shape (n_lags, n_targets, n_covariates)

@@ -183,10 +183,15 @@ PUBLIC = [
         for forecaster in ("AarenForecaster", "LinearAttentionVAR", "SAMoVARForecaster")
         for method in (
             "fit",
+            "pretrain",
             "predict",
+            "predict_residuals",
+            "sample_paths",
+            "instance",
             "update",
             "reset",
             "rolling_forecast",
+            "rolling_interval",
             "var_matrices",
             "var_coefficients",
             "compare_with_ols",
@@ -194,6 +199,8 @@ PUBLIC = [
             "coef_",
             "intercept_",
             "sigma_u_",
+            "exog_coef_",
+            "n_parameters_",
             "stream",
         )
     ),

@@ -117,6 +117,7 @@ def test_an_instance_is_the_forecaster_of_its_table(keys):
             )
             assert found.index.tolist() == [58, 60, 62]
     one = fitted.instance(keys[0])
+    assert one.device_ == fitted.device_
     assert one.coef_.shape == (6, 2, 2)
     np.testing.assert_allclose(one.predict(tables[keys[0]]), one.predict([1, 2]))
     for key in (None, "nowhere"):
@@ -124,6 +125,8 @@ def test_an_instance_is_the_forecaster_of_its_table(keys):
             fitted.instance(key)
     with pytest.raises(ValueError, match=r"instance\(key\)"):
         fitted.rolling_forecast(tables[keys[0]])
+    with pytest.raises(KeyError, match="fitted to a single table"):
+        FORECASTERS["samovar"].clone().fit(tables[keys[0]]).instance(keys[0])
 
 
 def test_forecasts_refer_to_the_cutoff_that_all_share():
