@@ -18,7 +18,8 @@ from ._windows import validation_rows
 # coverage is within 5 points of the nominal one from 0.01 to 0.05.
 _RATE = 0.02
 
-# At most so many origins of forecasts, evenly spaced, calibrate.
+# About so many origins of forecasts, evenly spaced, calibrate at most; of each instance
+# of a panel an equal part, but at least one.
 _MOST_ORIGINS = 1024
 
 
@@ -68,8 +69,8 @@ class Uncertainty:
         forecasts, steps = self._predict_table(fh, X).to_numpy(), self._steps_of(fh)
         if steps.min() < 1:
             raise ValueError("fh has times up to the cutoff; paths begin after it.")
-        calibration = self._calibration_of(fh)
-        errors = self._all_errors(calibration, steps.max())[:, steps - 1]
+        calibration, n_steps = self._calibration_of(fh)
+        errors = self._errors_at(calibration, steps.clip(1, n_steps))
         errors = errors[np.isfinite(errors).all(axis=(1, 2))]
         if not len(errors):
             raise ValueError(self._too_short(steps.max()))
@@ -157,10 +158,11 @@ class Uncertainty:
     def _predict_quantiles(self, fh, X, alpha):
         levels, order = np.unique(np.asarray(alpha, float), return_inverse=True)
         columns = self._get_columns("predict_quantiles", alpha=alpha)
-        calibration = self._calibration_of(fh)
+        calibration, n_steps = self._calibration_of(fh)
 
         def quantiles(member, X):
-            steps = member._steps_of(fh)
+            # Forecasts in-sample are one step ahead.
+            steps = member._steps_of(fh).clip(1, n_steps)
             offsets = member._offsets(calibration, steps, levels)[order]
             forecasts = member._predict_table(fh, X)
             values = forecasts.to_numpy() + offsets * member._scale
@@ -171,12 +173,17 @@ class Uncertainty:
         return self._each(quantiles, X)
 
     def _predict_var(self, fh, X=None, cov=False):
-        calibration = self._calibration_of(fh)
+        if cov:
+            raise NotImplementedError(
+                "There are no covariances of steps (cov=True); sample_paths draws "
+                "futures that have them."
+            )
+        calibration, n_steps = self._calibration_of(fh)
 
         def variances(member, _):
-            steps = np.maximum(member._steps_of(fh), 1)
-            errors = member._all_errors(calibration, steps.max())
-            squares = np.nanmean(np.square(errors[:, steps - 1]), axis=0)
+            steps = member._steps_of(fh).clip(1, n_steps)
+            errors = member._errors_at(calibration, steps)
+            squares = np.nanmean(np.square(errors), axis=0)
             index = fh.to_absolute_index(self.cutoff)
             return pd.DataFrame(squares * member._scale**2, index, self._targets)
 
@@ -194,26 +201,30 @@ class Uncertainty:
     def _offsets(
         self, calibration: Calibration, steps: np.ndarray, levels: np.ndarray
     ) -> np.ndarray:
-        """Quantiles of errors (n_levels, len(steps), n_series), levels rising.
-
-        Forecasts in-sample are one step ahead.
-        """
-        steps = np.maximum(steps, 1)
+        """Quantiles of errors (n_levels, len(steps), n_series), levels rising."""
         later = self._later_errors(max(steps.max(), self.horizon_))
         [offsets] = deque(_followed(calibration, later, levels), maxlen=1)
         return np.sort(offsets, axis=0)[:, steps - 1]
 
-    def _all_errors(self, calibration: Calibration, n_steps: int) -> np.ndarray:
-        """Errors (n_origins, n_steps, n_series) that calibrate, and later ones."""
-        later = self._later_errors(max(n_steps, self.horizon_))
+    def _errors_at(self, calibration: Calibration, steps: np.ndarray) -> np.ndarray:
+        """Errors (n_origins, len(steps), n_series) that calibrate, and later ones."""
+        later = self._later_errors(max(steps.max(), self.horizon_))
         parts = calibration.errors, later
-        return np.concatenate([part[:, :n_steps] for part in parts])
+        return np.concatenate([part[:, steps - 1] for part in parts])
 
-    def _calibration_of(self, fh: ForecastingHorizon) -> Calibration:
-        """Calibration for the farthest step after the end of any instance."""
+    def _calibration_of(self, fh: ForecastingHorizon) -> tuple[Calibration, int]:
+        """Calibration for a horizon, and the farthest step that it is for.
+
+        That is the farthest one after the end of any instance. But it takes twice as
+        many rows from all instances: for the sake of those that ended early, at most
+        half of what the longest has beside one window.
+        """
         whole, farthest = self._whole or self, fh.to_relative(self.cutoff)[-1]
-        n_steps = int(farthest) + max(self._n_behind(), whole._n_behind())
-        return whole._calibrated(max(n_steps, self.horizon_))
+        n_steps = max(int(farthest), self.horizon_)
+        spare = max(whole._n_learned.values()) - self._window_rows - self.horizon_
+        n_behind = max(self._n_behind(), whole._n_behind())
+        n_steps = max(n_steps, min(n_steps + n_behind, spare // 4))
+        return whole._calibrated(n_steps), n_steps
 
     def _n_behind(self) -> int:
         """Steps from the end of the table that ends first to the cutoff."""
@@ -255,12 +266,12 @@ class Uncertainty:
         self, second: "Uncertainty", blocks: Mapping[Hashable, int], n_steps: int
     ) -> np.ndarray:
         errors, others = [], second._twin()._members()
+        most = max(_MOST_ORIGINS // len(others), 1)
         for key, whole in self._in_order().items():
             if not blocks.get(key):
                 continue
             n_rows, block, other = self._n_learned[key], blocks[key], others[key]
-            n_origins = min(block, _MOST_ORIGINS)
-            origins = np.linspace(n_rows - block - 1, n_rows - 2, n_origins)
+            origins = np.linspace(n_rows - block - 1, n_rows - 2, min(block, most))
             other._see(whole, n_rows)
             origins = origins.round().astype(int)
             parts = other._forecasts(other._values(), origins, n_steps)

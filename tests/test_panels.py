@@ -14,7 +14,12 @@ from sktime.forecasting.model_evaluation import evaluate
 from sktime.forecasting.model_selection import ForecastingGridSearchCV
 from sktime.split import ExpandingWindowSplitter
 
-from skvar import AarenForecaster, LinearAttentionVAR, SAMoVARForecaster
+from skvar import (
+    AarenForecaster,
+    LinearAttentionVAR,
+    SAMoVARForecaster,
+    _uncertainty,
+)
 from skvar.datasets import make_var
 
 CLASSICAL = LinearAttentionVAR(2, horizon=2, n_layers=0)
@@ -153,6 +158,42 @@ def test_forecasts_refer_to_the_cutoff_that_all_share():
         bounds = fitted.predict_interval([step]).loc[key].to_numpy()[0]
         widths[key] = np.diff(bounds)[[0, 2]] / fitted.scaler_[key].scale_
     np.testing.assert_allclose(widths["a"], widths["b"])
+
+
+def test_an_instance_that_ended_long_ago_takes_no_rows_from_the_others():
+    times = pd.RangeIndex(300)
+    tables = tables_of([60, 60, 60])
+    for key in "ac":
+        tables[key].index = times[-60:]
+    tables["b"].index = times[:60]
+    fitted = CLASSICAL.clone().fit(joined(tables))
+    offsets = {}
+    for key in "abc":
+        one = fitted.instance(key)
+        paths = one.sample_paths([3], n_paths=1, random_state=0)
+        assert paths.shape == (1, 1, 2)
+        bounds = one.predict_interval([3], coverage=[0.5, 0.9])
+        offsets[key] = bounds.to_numpy().reshape(2, 4) / one.scaler_.scale_[:, None]
+    [(second, calibration)] = fitted._calibration.values()
+    assert len(second._tables["a"]) >= 30
+    # As wide as those of the farthest step that the block tells of.
+    steps = calibration.errors.shape[1]
+    assert steps == (60 - 2 - 2) // 4
+    quantiles = calibration.quantiles(np.array([0.05, 0.25, 0.75, 0.95]))
+    expected = {"a": quantiles[:, 2], "b": quantiles[:, -1], "c": quantiles[:, 2]}
+    for key, found in offsets.items():
+        widths = found[:, [1, 3]] - found[:, [0, 2]]
+        spread = np.sort(expected[key], axis=0)
+        np.testing.assert_allclose(widths[:, 0], spread[2] - spread[1])
+        np.testing.assert_allclose(widths[:, 1], spread[3] - spread[0])
+
+
+def test_origins_of_all_instances_together_are_limited(monkeypatch):
+    monkeypatch.setattr(_uncertainty, "_MOST_ORIGINS", 10)
+    fitted = CLASSICAL.clone().fit(joined(tables_of([200, 150, 100])))
+    assert np.isfinite(fitted.predict_interval([1, 2])).all(axis=None)
+    [(_, calibration)] = fitted._calibration.values()
+    assert len(calibration.errors) == 9
 
 
 def test_zero_shot_is_the_network_in_units_of_the_new_series(forecaster):

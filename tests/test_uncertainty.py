@@ -142,6 +142,8 @@ def test_intervals_hold_errors_on_rows_that_were_not_learned(
     variances = fitted.predict_var(fh)
     expected = np.nanmean(np.square(errors), axis=0)
     np.testing.assert_allclose(variances, expected, rtol=1e-3)
+    with pytest.raises(NotImplementedError, match="sample_paths"):
+        fitted.predict_var(fh, cov=True)
 
 
 def test_the_second_forecaster_never_sees_the_calibration_block(us_change):
