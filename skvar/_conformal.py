@@ -22,7 +22,7 @@ class Calibration:
     @cached_property
     def scale(self) -> np.ndarray:
         """Root mean square errors (n_steps, n_series)."""
-        return np.sqrt(np.nanmean(np.square(self.errors), axis=0))
+        return _root_mean_square(self.errors)
 
     def quantiles(self, levels: np.ndarray) -> np.ndarray:
         """As of `error_quantiles`."""
@@ -51,12 +51,15 @@ def error_quantiles(errors: np.ndarray, levels: np.ndarray) -> np.ndarray:
         raise ValueError("No error is known at some step.")
     inside = np.nanquantile(errors, levels, axis=0, method="weibull")
     level = np.reshape(levels, (-1, 1, 1))
-    scale = np.sqrt(np.nanmean(np.square(errors), axis=0))
-    beyond = scale * scipy.stats.t.ppf(level, count)
+    beyond = _root_mean_square(errors) * scipy.stats.t.ppf(level, count)
     # Less rounding: 0.5 - 0.9 / 2 is below 0.05.
     low, high = level * (count + 1) < _ONE, (1 - level) * (count + 1) < _ONE
     inside = np.where(low, np.minimum(inside, beyond), inside)
     return np.where(high, np.maximum(inside, beyond), inside)
+
+
+def _root_mean_square(errors: np.ndarray) -> np.ndarray:
+    return np.sqrt(np.nanmean(np.square(errors), axis=0))
 
 
 def track(

@@ -179,8 +179,8 @@ class WindowForecaster(
             frame = self._check_table(y, "y", getattr(self, "_targets", None))
             if not self.is_fitted:
                 regular_step(frame.index, "y")
-        if is_table(X):
-            X = as_frame(X, "X", missing=True) if isinstance(X, pd.DataFrame) else X
+        if isinstance(X, pd.DataFrame) and is_table(X):
+            X = as_frame(X, "X", missing=True)
         if is_table(X) and y is not None and not is_table(y):
             raise ValueError(
                 "y is a panel, but X a single table; pass the covariates of every "
@@ -460,9 +460,8 @@ class WindowForecaster(
             known = times[times.isin(pd.DataFrame(X).index).cumprod() == 1]
         effects = np.full((len(times), self.n_features_in_), np.nan)
         effects[: len(known)], _ = self._effects_at(known, X)
-        return np.lib.stride_tricks.sliding_window_view(effects, steps, 0).swapaxes(
-            1, 2
-        )
+        ahead = np.lib.stride_tricks.sliding_window_view(effects, steps, axis=0)
+        return ahead.swapaxes(1, 2)
 
     @property
     def _shown(self) -> slice:
@@ -495,11 +494,9 @@ class WindowForecaster(
     def _predict_after(self, history, X):
         name = "the history passed to predict"
         if isinstance(getattr(history, "index", None), pd.MultiIndex):
-            parts = {} if X is None else split_panel(X)
+            parts = split_panel(X)
             tables = {
-                key: self._next_rows(
-                    table, f"instance {key!r} of {name}", parts.get(key)
-                )
+                key: self._next_rows(table, name_of(key, name), parts.get(key))
                 for key, table in split_panel(history).items()
             }
             return join_panel(tables, history.index.names)

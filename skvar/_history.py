@@ -51,13 +51,12 @@ class History:
         tables, self._levels = split_panel(y), list(y.index.names)
         self._step = common_step({name_of(key): tables[key].index for key in tables})
         if not warm:
-            self._check_names(past, y.columns)
+            _check_distinct(past, y.columns)
             self._targets = y.columns
             self.feature_names_in_ = y.columns.append(pd.Index(past))
         self.n_features_in_ = len(self.feature_names_in_)
         self._known = self._known_covariates(X)
-        self._computed, self._calibration, self._later = {}, {}, {}
-        self._n_learned, self._fill = {}, None
+        self._computed, self._n_learned, self._fill = {}, {}, None
         self._tables, self._inputs = self._beside(tables, X)
         before = self.scaler_ if warm else {}
         before = before if isinstance(before, dict) else {None: before}
@@ -83,10 +82,8 @@ class History:
             setattr(self, name, copy.copy(getattr(self, name)))
         for key, rows in tables.items():
             if key not in self._tables:
-                self._tables[key], self.scaler_[key] = (
-                    rows,
-                    units_of(rows, name_of(key)),
-                )
+                self._tables[key] = rows
+                self.scaler_[key] = units_of(rows, name_of(key))
                 self._inputs |= {key: inputs[key]} if inputs else {}
                 continue
             self._tables[key] = self._appended(self._tables[key], rows)
@@ -163,14 +160,6 @@ class History:
             )
         return past
 
-    def _check_names(self, past: Sequence, series: pd.Index) -> None:
-        both = [name for name in past if name in series]
-        if both:
-            raise ValueError(
-                f"past_covariates names {both}, but y has series of these names; "
-                "rename the columns of X."
-            )
-
     def _known_covariates(self, X: pd.DataFrame | None) -> KnownCovariates | None:
         if hasattr(self, "pretrained_covariates_"):
             return self.pretrained_covariates_
@@ -188,8 +177,7 @@ class History:
         past = self.feature_names_in_[len(self._targets) :]
         if not len(past) and self._known is None:
             return dict(tables), {}
-        parts = {} if X is None else split_panel(X)
-        inputs, longer = {}, {}
+        parts, inputs, longer = split_panel(X), {}, {}
         for key, table in tables.items():
             part = self._covariates_at(parts.get(key), table.index, [*past])
             longer[key] = pd.concat([table, part[past]], axis=1)
@@ -443,7 +431,7 @@ class History:
 
         And of its part of the covariates.
         """
-        parts = {} if X is None else split_panel(X)
+        parts = split_panel(X)
         tables = {
             key: function(member, parts.get(key))
             for key, member in self._members().items()
@@ -491,5 +479,15 @@ def _names(names: Sequence | None) -> list:
     return [] if names is None else list(names)
 
 
-def name_of(key: Hashable | None) -> str:
-    return "y" if key is None else f"instance {key!r} of y"
+def _check_distinct(past: Sequence, series: pd.Index) -> None:
+    both = [name for name in past if name in series]
+    if both:
+        raise ValueError(
+            f"past_covariates names {both}, but y has series of these names; "
+            "rename the columns of X."
+        )
+
+
+def name_of(key: Hashable | None, name: str = "y") -> str:
+    """What errors call an instance of a panel, or the only table."""
+    return name if key is None else f"instance {key!r} of {name}"

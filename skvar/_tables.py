@@ -16,8 +16,10 @@ def is_table(data) -> bool:
     return isinstance(data, np.ndarray) and data.ndim in (1, 2)
 
 
-def split_panel(panel: pd.DataFrame) -> dict[Hashable, pd.DataFrame]:
-    """The tables of a panel by instance; a single table under None."""
+def split_panel(panel: pd.DataFrame | None) -> dict[Hashable, pd.DataFrame]:
+    """The tables of a panel by instance; a single table under None; none of None."""
+    if panel is None:
+        return {}
     if not isinstance(panel.index, pd.MultiIndex):
         return {None: panel}
     levels = list(range(panel.index.nlevels - 1))

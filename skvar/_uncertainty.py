@@ -106,7 +106,7 @@ class Uncertainty:
         """
         if not 0 < coverage < 1:
             raise ValueError(f"coverage={coverage} must be between 0 and 1.")
-        forecasts, scale = self.rolling_forecast(Y, X), self.scaler_.scale_[self._shown]
+        forecasts, scale = self.rolling_forecast(Y, X), self._scale
         levels = np.array([0.5 - coverage / 2, 0.5 + coverage / 2])
         calibration = (self._whole or self)._calibrated(self.horizon_)
         rows = np.asarray(Y, dtype=float).reshape(-1, self.n_features_in_)
@@ -139,7 +139,7 @@ class Uncertainty:
             In original units, at the times of ``y``.
         """
         if isinstance(getattr(y, "index", None), pd.MultiIndex):
-            parts = {} if X is None else split_panel(X)
+            parts = split_panel(X)
             residuals = {
                 key: self.instance(key).predict_residuals(table, parts.get(key))
                 for key, table in split_panel(y).items()
@@ -239,7 +239,7 @@ class Uncertainty:
         second, blocks = self._second(n_steps)
         key = second.early_stopping, *blocks.values()
         if key not in self._calibration:
-            before = {key: n - blocks[key] for key, n in self._n_learned.items()}
+            before = {name: n - blocks[name] for name, n in self._n_learned.items()}
             self._calibration[key] = second.fit(*self._first_rows(before)), None
         second, calibration = self._calibration[key]
         if calibration is None or calibration.errors.shape[1] < n_steps:
