@@ -385,7 +385,9 @@ class WindowForecaster(
     def n_parameters_(self) -> int:
         """Estimated numbers that the forecasts depend on."""
         trained = sum(parameter.numel() for parameter in self.network_.parameters())
-        return getattr(self.network_, "n_parameters", trained)
+        of_network = getattr(self.network_, "n_parameters", trained)
+        effects = () if self._known is None else self._known.weights
+        return of_network + int(np.count_nonzero(effects))
 
     def rolling_forecast(self, Y, X=None):
         """Forecast after every window of a table, without refitting.

@@ -686,6 +686,13 @@ def test_instances_of_panels_have_covariates_of_their_own():
         tuned.clone().fit(Y[:40])
 
 
+def test_effects_count_as_parameters():
+    bare, fitted = CLASSICAL.clone().fit(Y), CLASSICAL.clone().fit(Y, X=KNOWN)
+    n_effects = np.count_nonzero(fitted.exog_coef_)
+    assert n_effects > 0
+    assert fitted.n_parameters_ == bare.n_parameters_ + n_effects
+
+
 def test_matrices_that_need_covariates_say_so():
     forecaster = CLASSICAL.clone().fit(Y, X=KNOWN)
     for ask in (
