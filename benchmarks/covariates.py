@@ -86,21 +86,12 @@ def main() -> None:
                 X = noise(n_rows, n_columns, seed)
                 known = test_error(forecaster, y, X, end) / without
                 past = forecaster.clone().set_params(past_covariates=[*X])
-                columns = y.join(X)
                 found.append((_label(forecaster), f"{n_columns} noise", "known", known))
-                cost = _past_error(past, y, X, columns, end) / without
+                cost = test_error(past, y, X, end) / without
                 found.append((_label(forecaster), f"{n_columns} noise", "past", cost))
     table = pd.DataFrame(found, columns=["forecaster", "covariates", "kind", "ratio"])
     table = table.pivot_table("ratio", ["covariates", "kind"], "forecaster", sort=False)
     print(table.round(3).to_markdown())
-
-
-def _past_error(forecaster, y, X, columns, end) -> float:
-    forecaster.fit(y[:end], X=X[:end])
-    rows = columns[end - forecaster.lags : -_HORIZON]
-    truth = np.lib.stride_tricks.sliding_window_view(y[end:], _HORIZON, axis=0)
-    errors = forecaster.rolling_forecast(rows) - truth.swapaxes(1, 2)
-    return np.square(errors).mean()
 
 
 def _label(forecaster) -> str:

@@ -328,7 +328,8 @@ class WindowForecaster(
         X : table or panel, optional
             Known covariates, if any were fitted: every row after the last one of the
             history, up to the last one forecast. For a history passed here also those
-            of its rows, and those before them whose lags act on these.
+            of its rows, and those before them whose lags act on these; past covariates
+            of its rows are columns of X or of the history.
 
         Returns
         -------
@@ -395,11 +396,10 @@ class WindowForecaster(
         Parameters
         ----------
         Y : Series, DataFrame or array
-            n_rows >= lags rows in original units, with past covariates if any were
-            fitted.
+            n_rows >= lags rows in original units.
         X : DataFrame, optional
             Known covariates, if any were fitted, of these rows and as far beyond as
-            they are known.
+            they are known. Past covariates of these rows are columns of X or of Y.
 
         Returns
         -------
@@ -514,6 +514,7 @@ class WindowForecaster(
         self.check_is_fitted()
         member = self
         if None not in self._tables:
+            table = self._with_past(table, name, X)
             frame = self._check_table(table, name)
             member = self._as_member(frame, units_of(frame, name))
         past = member._windows_beside(table, name, X).values.numpy()

@@ -160,6 +160,10 @@ class History:
             )
         return past
 
+    @property
+    def _past_names(self) -> pd.Index:
+        return self.feature_names_in_[len(self._targets) :]
+
     def _known_covariates(self, X: pd.DataFrame | None) -> KnownCovariates | None:
         if hasattr(self, "pretrained_covariates_"):
             return self.pretrained_covariates_
@@ -174,7 +178,7 @@ class History:
         self, tables: Mapping[Hashable, pd.DataFrame], X: pd.DataFrame | None
     ) -> tuple[dict, dict]:
         """Tables with their past covariates, and tables of known covariates."""
-        past = self.feature_names_in_[len(self._targets) :]
+        past = self._past_names
         if not len(past) and self._known is None:
             return dict(tables), {}
         parts, inputs, longer = split_panel(X), {}, {}
@@ -199,7 +203,7 @@ class History:
                 f"Pass their rows from {times[0]} to {times[-1]}."
             )
         X = as_frame(X, "X", missing=True)
-        all_names = [*self.feature_names_in_[len(self._targets) :], *known]
+        all_names = [*self._past_names, *known]
         strange = [name for name in X.columns if name not in all_names]
         missing = [name for name in names if name not in X.columns]
         if strange or missing:
@@ -217,12 +221,12 @@ class History:
             )
         return X.loc[times, names]
 
-    def _with_past(self, table, X):
-        """A table of the series with past covariates beside them."""
-        past = self.feature_names_in_[len(self._targets) :]
-        if X is None or not len(past):
+    def _with_past(self, table, name: str, X: pd.DataFrame | None):
+        """A table with past covariates, from X where it is one of the series alone."""
+        past, n_targets = self._past_names, len(self._targets)
+        if X is None or not len(past) or pd.DataFrame(table).shape[1] != n_targets:
             return table
-        frame = self._check_table(table, "Y", self._targets)
+        frame = self._check_table(table, name, self._targets)
         part = self._covariates_at(X, frame.index, past)
         return pd.concat([frame, part[past]], axis=1)
 
@@ -359,7 +363,8 @@ class History:
     def _windows_beside(self, table, name: str, X: pd.DataFrame | None) -> Windows:
         """Windows over a table in original units, less the effect of covariates."""
         self._check_fitted()
-        frame, lags = self._check_table(table, name), self.network_.lags
+        table, lags = self._with_past(table, name, X), self.network_.lags
+        frame = self._check_table(table, name)
         if len(frame) < lags:
             raise ValueError(
                 f"{name} has {len(frame)} row(s), but the forecaster sees windows of "

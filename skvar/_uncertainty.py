@@ -109,9 +109,9 @@ class Uncertainty:
         forecasts, scale = self.rolling_forecast(Y, X), self._scale
         levels = np.array([0.5 - coverage / 2, 0.5 + coverage / 2])
         calibration = (self._whole or self)._calibrated(self.horizon_)
-        rows = np.asarray(Y, dtype=float).reshape(-1, self.n_features_in_)
+        rows = pd.DataFrame(Y).to_numpy(dtype=float)[:, self._shown]
         origins = np.arange(self.network_.lags - 1, len(rows))
-        truth = _rows_after(rows[:, self._shown], origins, self.horizon_)
+        truth = _rows_after(rows, origins, self.horizon_)
         errors = (truth - forecasts) / scale
         followed = _followed(calibration, errors, levels)
         # Errors of h steps are known h rows after their origin.

@@ -55,7 +55,7 @@ def rolling_score(estimator, Y, y=None) -> float:
     transformers, forecaster = _split_pipeline(estimator)
     forecaster._check_fitted()
     transformed = transformers.transform(Y)
-    table = forecaster._with_past(transformed, y)
+    table = forecaster._with_past(transformed, "Y", y)
     # Checks all rows, also those without a window.
     forecaster._windows_beside(table, "Y", y)
     invertible = _can_invert(transformers, Y, transformed)

@@ -546,6 +546,22 @@ def test_past_covariates_are_series_that_are_not_shown(fitted):
     pd.testing.assert_frame_equal(residuals, joint.predict_residuals()[["a", "b"]])
 
 
+def test_past_covariates_of_a_table_may_come_in_X():
+    forecaster = CLASSICAL.clone().set_params(past_covariates=["p"]).fit(Y, X=X)
+    table, past = pd.concat([Y, X[["p"]][:N_ROWS]], axis=1), X.drop(columns="p")
+    for method in ("predict", "rolling_forecast", "rolling_interval"):
+        found = getattr(forecaster, method)(Y, X=X)
+        np.testing.assert_array_equal(found, getattr(forecaster, method)(table, X=past))
+    panel, covariates = (
+        pd.concat({"u": some, "v": some}, names=["i", "t"]) for some in (Y, X)
+    )
+    of_panel = forecaster.clone().fit(panel, X=covariates)
+    expected = of_panel.predict(table, X=past)
+    pd.testing.assert_frame_equal(of_panel.predict(Y, X=X), expected)
+    with pytest.raises(ValueError, match=r"lacks \['p'\]"):
+        forecaster.predict(Y, X=past)
+
+
 @given(step=st.integers(1, 3), seed=st.integers(0, 99))
 @settings(max_examples=20, deadline=None)
 def test_forecasts_know_covariates_up_to_their_time(step, seed):
