@@ -1,11 +1,12 @@
 """Forecasters on tables with gaps, against filled ones and loops over what is seen."""
 
 import copy
+import functools
 
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -62,9 +63,15 @@ TABLE = with_gaps(WHOLE)
 SPLIT = len(TABLE) - round(0.15 * len(TABLE))
 
 
-@pytest.fixture(scope="module", params=FORECASTERS)
+@functools.cache
+def fitted_once(name):
+    """Shared by tests, which must not change it."""
+    return FORECASTERS[name].clone().fit(TABLE)
+
+
+@pytest.fixture(params=FORECASTERS)
 def fitted(request):
-    return FORECASTERS[request.param].clone().fit(TABLE)
+    return fitted_once(request.param)
 
 
 def filled_by_hand(forecaster, table, learned=TABLE):
@@ -76,10 +83,10 @@ def filled_by_hand(forecaster, table, learned=TABLE):
     return pd.DataFrame(filled, table.index, table.columns) * scale + mean
 
 
-def assert_close(ours, theirs, rtol=1e-4):
+def assert_close(ours, theirs, atol=1e-4):
     """Up to float32, in units of the series."""
     scale = [1, 10, 100]
-    np.testing.assert_allclose(ours / scale, np.asarray(theirs) / scale, atol=rtol)
+    np.testing.assert_allclose(ours / scale, np.asarray(theirs) / scale, atol=atol)
 
 
 def test_forecasts_of_gaps_are_those_of_filled_tables(fitted):
@@ -200,12 +207,8 @@ def test_updates_learn_like_fits():
 
 @pytest.mark.parametrize("name", ["memory", "samovar", "aaren", "itransformer"])
 @given(cut=st.integers(10, 29), share=st.sampled_from([0.0, 0.5, 1.0]))
-@settings(
-    max_examples=10,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
-def test_forecasts_know_nothing_of_later_rows(name, cut, share, fitted_once):
+@settings(max_examples=10, deadline=None)
+def test_forecasts_know_nothing_of_later_rows(name, cut, share):
     forecaster = fitted_once(name)
     table = with_gaps(autoregressions(30, seed=3), 0.3)
     changed = table.copy()
@@ -213,18 +216,6 @@ def test_forecasts_know_nothing_of_later_rows(name, cut, share, fitted_once):
     n_before = cut - forecaster.network_.lags + 1
     ours, theirs = (forecaster.rolling_forecast(t)[:n_before] for t in (table, changed))
     assert_close(ours, theirs, 1e-5)
-
-
-@pytest.fixture(scope="module")
-def fitted_once():
-    done = {}
-
-    def fit(name):
-        if name not in done:
-            done[name] = FORECASTERS[name].clone().fit(TABLE)
-        return done[name]
-
-    return fit
 
 
 def test_residuals_are_missing_where_values_are(fitted):
@@ -239,7 +230,7 @@ def test_residuals_are_missing_where_values_are(fitted):
 
 
 @pytest.mark.parametrize("name", ["classical", "samovar"])
-def test_sigma_u_is_over_pairs_of_observed_errors(name, fitted_once):
+def test_sigma_u_is_over_pairs_of_observed_errors(name):
     forecaster = fitted_once(name)
     lags = forecaster.lags
     filled = filled_by_hand(forecaster, TABLE)
@@ -256,7 +247,7 @@ def test_sigma_u_is_over_pairs_of_observed_errors(name, fitted_once):
     assert estimate.irf(4, orth=True).notna().all(axis=None)
 
 
-def test_comparison_is_over_observed_entries(fitted_once):
+def test_comparison_is_over_observed_entries():
     forecaster, later = fitted_once("classical"), with_gaps(autoregressions(60, 5))
     rolled = forecaster.rolling_forecast(filled_by_hand(forecaster, later))[:-1, 0]
     errors = ((later[2:] - rolled) / forecaster.scaler_.scale_).to_numpy()
@@ -265,7 +256,7 @@ def test_comparison_is_over_observed_entries(fitted_once):
     assert row["mae"] == pytest.approx(np.nanmean(np.abs(errors)))
 
 
-def test_token_matrices_of_gaps_are_those_of_filled_tables(fitted_once):
+def test_token_matrices_of_gaps_are_those_of_filled_tables():
     forecaster, later = fitted_once("samovar"), with_gaps(autoregressions(12, 6))
     filled = filled_by_hand(forecaster, later)
     ours, theirs = (forecaster.token_var_matrices(table) for table in (later, filled))
@@ -284,7 +275,7 @@ def loop_score(forecaster, truth, filled):
     return -np.nanmean(squares)
 
 
-def test_rolling_score_is_over_observed_entries(fitted_once):
+def test_rolling_score_is_over_observed_entries():
     forecaster, later = fitted_once("classical"), with_gaps(autoregressions(60, 7))
     expected = loop_score(
         forecaster, later.to_numpy(), filled_by_hand(forecaster, later)
