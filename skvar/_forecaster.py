@@ -109,6 +109,9 @@ class WindowForecaster(
     def pretrain(self, y, X=None, fh=None):
         """Learn from a panel what fits to other series then begin with.
 
+        The forecaster itself is not fitted by this. Clones keep what was learned, and
+        a further ``pretrain`` goes on from there.
+
         Parameters
         ----------
         y : panel or hierarchy
@@ -181,7 +184,10 @@ class WindowForecaster(
                 regular_step(frame.index, "y")
         if isinstance(X, pd.DataFrame) and is_table(X):
             X = as_frame(X, "X", missing=True)
-        if is_table(X) and y is not None and not is_table(y):
+        panel = not is_table(y)
+        if y is None:
+            panel = self.is_fitted and None not in self._tables
+        if is_table(X) and panel:
             raise ValueError(
                 "y is a panel, but X a single table; pass the covariates of every "
                 "instance."
