@@ -75,7 +75,7 @@ def measured(forecaster, data: SplitSeries) -> pd.DataFrame:
     truth, n = windows_of(rows, lags, horizon), len(rows) - lags - horizon + 1
     steps = np.arange(1, horizon + 1)
     around = forecaster.predict_interval(steps, coverage=COVERAGES)
-    around = around.sub(0.0).to_numpy().reshape(horizon, -1, len(COVERAGES), 2)
+    around = around.to_numpy().reshape(horizon, -1, len(COVERAGES), 2)
     around = around - forecaster.predict(steps).to_numpy()[..., np.newaxis, np.newaxis]
     forecasts = forecaster.rolling_forecast(test)[:n]
     of_var, deviations = gaussian(training, rows, lags, horizon)

@@ -25,8 +25,8 @@ from ._tables import (
 )
 from ._windows import Windows
 
-# Fits of an effect to rows that the one before helps to fill: of its error, the share
-# of missing values is left each time.
+# An effect is fitted to rows that the fit before helped to fill. Each pass leaves about
+# as large a share of the error as there are missing values.
 _PASSES = 5
 
 
@@ -353,10 +353,10 @@ class History:
         self._check_fitted()
         if self._known is not None and len(self._known.names):
             raise ValueError(
-                f"{name} alone does not do: the forecaster was fitted with covariates "
-                f"{[*self._known.names]}, and its matrices are those of the series "
-                "less their effect. var_coefficients and compare_with_ols take the "
-                f"history where {name} is left out."
+                f"{name} alone is not enough: the forecaster was fitted with "
+                f"covariates {[*self._known.names]}, and its matrices are those of the "
+                "series less their effect. var_coefficients and compare_with_ols take "
+                f"the history where {name} is left out."
             )
         return self._windows_beside(table, name, None)
 

@@ -16,7 +16,8 @@ Segments = Sequence[np.ndarray]
 
 _CHUNK = 8_192
 _N_BLOCKS = 5
-# Of an error that fills make, the share of missing values is left by each.
+# Each leaves about as large a share of the error that fills make as there are missing
+# values.
 _PASSES = 10
 _VAR_ALPHAS = np.logspace(-6, 3, 91)
 # In mean squares of the inputs.

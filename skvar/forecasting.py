@@ -68,7 +68,8 @@ class LinearAttentionVAR(LinearAttentionVARModel, VARInspection, WindowForecaste
         over the horizon as well.
     calendar : list of str, optional
         Known covariates made of the time index: "hour", "dayofweek", "month",
-        "quarter", "minute", "day", "dayofyear", "is_weekend", "is_month_start", ...
+        "quarter", "minute", "day", "dayofyear", "is_weekend", and "is_month_start",
+        "is_month_end" and the same of quarter and year.
     warm_start : bool, default=False
         Whether ``fit`` continues from the weights and scaling of the last fit.
     device : str, default="auto"
@@ -289,7 +290,8 @@ class SAMoVARForecaster(SAMoVARModel, TokenInspection, VARInspection, WindowFore
         over the horizon as well.
     calendar : list of str, optional
         Known covariates made of the time index: "hour", "dayofweek", "month",
-        "quarter", "minute", "day", "dayofyear", "is_weekend", "is_month_start", ...
+        "quarter", "minute", "day", "dayofyear", "is_weekend", and "is_month_start",
+        "is_month_end" and the same of quarter and year.
     warm_start : bool, default=False
         Whether ``fit`` continues from the weights and scaling of the last fit.
     device : str, default="auto"
@@ -510,7 +512,8 @@ class AarenForecaster(AarenModel, VARInspection, WindowForecaster):
         over the horizon as well.
     calendar : list of str, optional
         Known covariates made of the time index: "hour", "dayofweek", "month",
-        "quarter", "minute", "day", "dayofyear", "is_weekend", "is_month_start", ...
+        "quarter", "minute", "day", "dayofyear", "is_weekend", and "is_month_start",
+        "is_month_end" and the same of quarter and year.
     warm_start : bool, default=False
         Whether ``fit`` continues from the weights and scaling of the last fit.
     device : str, default="auto"
@@ -724,7 +727,8 @@ class LinearTransformerForecaster(
         over the horizon as well.
     calendar : list of str, optional
         Known covariates made of the time index: "hour", "dayofweek", "month",
-        "quarter", "minute", "day", "dayofyear", "is_weekend", "is_month_start", ...
+        "quarter", "minute", "day", "dayofyear", "is_weekend", and "is_month_start",
+        "is_month_end" and the same of quarter and year.
     warm_start : bool, default=False
         Whether ``fit`` continues from the weights and scaling of the last fit.
     device : str, default="auto"
@@ -933,7 +937,8 @@ class ITransformerForecaster(ITransformerModel, VARInspection, WindowForecaster)
         over the horizon as well.
     calendar : list of str, optional
         Known covariates made of the time index: "hour", "dayofweek", "month",
-        "quarter", "minute", "day", "dayofyear", "is_weekend", "is_month_start", ...
+        "quarter", "minute", "day", "dayofyear", "is_weekend", and "is_month_start",
+        "is_month_end" and the same of quarter and year.
     warm_start : bool, default=False
         Whether ``fit`` continues from the weights and scaling of the last fit.
     device : str, default="auto"
@@ -1153,7 +1158,8 @@ class InformerForecaster(InformerModel, VARInspection, WindowForecaster):
         over the horizon as well.
     calendar : list of str, optional
         Known covariates made of the time index: "hour", "dayofweek", "month",
-        "quarter", "minute", "day", "dayofyear", "is_weekend", "is_month_start", ...
+        "quarter", "minute", "day", "dayofyear", "is_weekend", and "is_month_start",
+        "is_month_end" and the same of quarter and year.
     warm_start : bool, default=False
         Whether ``fit`` continues from the weights and scaling of the last fit.
     device : str, default="auto"

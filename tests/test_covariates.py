@@ -718,7 +718,7 @@ def test_matrices_that_need_covariates_say_so():
         lambda: forecaster.var_coefficients(Y),
         lambda: forecaster.compare_with_ols(Y),
     ):
-        with pytest.raises(ValueError, match=r"Y alone does not do.*\['k', 'l'\]"):
+        with pytest.raises(ValueError, match=r"Y alone is not enough.*\['k', 'l'\]"):
             ask()
     with pytest.raises(ValueError, match="A stream has no known covariates"):
         forecaster.stream()
