@@ -184,10 +184,7 @@ class WindowForecaster(
                 regular_step(frame.index, "y")
         if isinstance(X, pd.DataFrame) and is_table(X):
             X = as_frame(X, "X", missing=True)
-        panel = not is_table(y)
-        if y is None:
-            panel = self.is_fitted and None not in self._tables
-        if is_table(X) and panel:
+        if is_table(X) and y is not None and not is_table(y):
             raise ValueError(
                 "y is a panel, but X a single table; pass the covariates of every "
                 "instance."

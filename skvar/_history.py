@@ -183,41 +183,47 @@ class History:
             return dict(tables), {}
         parts, inputs, longer = split_panel(X), {}, {}
         for key, table in tables.items():
-            part = self._covariates_at(parts.get(key), table.index, [*past])
+            part = self._covariates_at(parts.get(key), table.index, [*past], key)
             longer[key] = pd.concat([table, part[past]], axis=1)
             if self._known is not None:
                 inputs[key] = self._known.table(part, table.index)
         return longer, inputs
 
     def _covariates_at(
-        self, X: pd.DataFrame | None, times: pd.Index, past: Sequence = ()
+        self,
+        X: pd.DataFrame | None,
+        times: pd.Index,
+        past: Sequence = (),
+        key: Hashable | None = None,
     ) -> pd.DataFrame:
         """Rows of a table of covariates, which must have those of all times."""
         known = [] if self._known is None else [*self._known.names]
         names = [*past, *known]
         if not names:
             return pd.DataFrame(index=times)
+        name = name_of(self._key if key is None else key, "X")
         if X is None:
             raise ValueError(
-                f"X is missing: the forecaster was fitted with covariates {names}. "
-                f"Pass their rows from {times[0]} to {times[-1]}."
+                f"{name} is missing: the forecaster was fitted with covariates "
+                f"{names}. Pass their rows from {times[0]} to {times[-1]}."
             )
-        X = as_frame(X, "X", missing=True)
+        X = as_frame(X, name, missing=True)
         all_names = [*self._past_names, *known]
-        strange = [name for name in X.columns if name not in all_names]
-        missing = [name for name in names if name not in X.columns]
+        strange = [column for column in X.columns if column not in all_names]
+        missing = [column for column in names if column not in X.columns]
         if strange or missing:
             raise ValueError(
-                f"X has columns {[*X.columns]}, but the forecaster was fitted with "
-                f"covariates {all_names}: it lacks {missing}, and {strange} are new."
+                f"{name} has columns {[*X.columns]}, but the forecaster was fitted "
+                f"with covariates {all_names}: it lacks {missing}, and {strange} are "
+                "new."
             )
         if not X.index.is_unique:
-            raise ValueError("X has duplicate times; drop them.")
+            raise ValueError(f"{name} has duplicate times; drop them.")
         lacking = times.difference(X.index)
         if len(lacking):
             raise ValueError(
-                f"X lacks {len(lacking)} row(s), the first at {lacking[0]}; pass every "
-                f"row from {times[0]} to {times[-1]}."
+                f"{name} lacks {len(lacking)} row(s), the first at {lacking[0]}; pass "
+                f"every row from {times[0]} to {times[-1]}."
             )
         return X.loc[times, names]
 

@@ -685,8 +685,9 @@ def test_instances_of_panels_have_covariates_of_their_own():
     covariates = pd.concat({"u": KNOWN, "v": X_other[["k", "l"]]}, names=["i", "t"])
     forecaster = CLASSICAL.clone().fit(panel, X=covariates)
     ours = forecaster.predict([1, 2, 3], X=covariates)
-    with pytest.raises(ValueError, match="y is a panel, but X a single"):
-        forecaster.predict([1, 2, 3], X=KNOWN)
+    for lacking in (KNOWN, covariates.loc[["u"]]):
+        with pytest.raises(ValueError, match="instance '[uv]' of X is missing"):
+            forecaster.predict([1, 2, 3], X=lacking)
     for key, table, X_of in (("u", Y, KNOWN), ("v", other, X_other[["k", "l"]])):
         instance = forecaster.instance(key)
         expected = instance.predict([1, 2, 3], X=X_of)
