@@ -523,7 +523,7 @@ def test_forecaster_streams_continue_the_history(forecaster, us_change):
     assert forecaster.cutoff[0] == us_change.index[149]
     for row, message in (
         ([1.0, 2.0], r"shape \(2,\)"),
-        ([np.nan] * 5, "row holds NaN"),
+        ([np.inf] * 5, "row holds inf"),
         (["a"] * 5, "row is not numeric"),
         (us_change.iloc[0][::-1], "put them in this order"),
     ):
