@@ -1,12 +1,13 @@
 """Intervals, quantiles and paths around the forecasts of a fitted forecaster."""
 
 import copy
+import numbers
 from collections import deque
 from collections.abc import Hashable, Iterator, Mapping
 
 import numpy as np
 import pandas as pd
-from sklearn.utils import check_random_state
+from sklearn.utils import check_random_state, check_scalar
 from sktime.datatypes import convert_to
 from sktime.forecasting.base import ForecastingHorizon
 
@@ -103,7 +104,10 @@ class Uncertainty:
         ValueError
             If ``coverage`` is not between 0 and 1, or the rows learned from are too
             few to calibrate.
+        TypeError
+            If ``coverage`` is not one number.
         """
+        check_scalar(coverage, "coverage", numbers.Real)
         if not 0 < coverage < 1:
             raise ValueError(f"coverage={coverage} must be between 0 and 1.")
         forecasts, scale = self.rolling_forecast(Y, X), self._scale
