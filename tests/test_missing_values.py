@@ -21,6 +21,7 @@ from skvar import (
     rolling_score,
 )
 from skvar._fill import fill, fill_weights
+from skvar._var_algebra import covariance
 
 SMALL = {
     "horizon": 3,
@@ -372,3 +373,19 @@ def test_panels_are_filled_with_one_set_of_weights():
     backwards = LinearAttentionVAR(2, horizon=3, n_layers=0).fit(panel.loc[["v", "u"]])
     again = backwards.predict([1, 2, 3]).loc[["u", "v"]]
     pd.testing.assert_frame_equal(again, forecaster.predict([1, 2, 3]))
+
+
+def test_covariance_of_pairs_that_contradict_each_other_is_one():
+    rng = np.random.default_rng(0)
+    pairs = {(0, 1): 1.0, (1, 2): 1.0, (0, 2): -1.0}
+    errors = np.full((300, 3), np.nan)
+    for start, ((i, j), sign) in zip((0, 100, 200), pairs.items(), strict=True):
+        errors[start : start + 100, i] = rng.normal(size=100)
+        errors[start : start + 100, j] = sign * errors[start : start + 100, i]
+    products = np.nanmean(errors[:, :, np.newaxis] * errors[:, np.newaxis], axis=0)
+    assert np.linalg.eigvalsh(products)[0] < -0.5
+    nearest = covariance(errors, 0)
+    gap = nearest - products
+    # The nearest in the norm of Frobenius leaves what it took away at a right angle.
+    assert np.linalg.eigvalsh(nearest)[0] > -1e-12
+    assert abs(np.sum(gap * nearest)) < 1e-9
