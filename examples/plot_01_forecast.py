@@ -89,11 +89,12 @@ for (response, cause), effect in effects.sort_values(key=abs, ascending=False)[
     print(f"  {cause:>12} last quarter -> {response:<12} {effect:+.2f}")
 
 # %%
-# The forecast of the next two years.
+# The forecast of the next two years, with intervals from errors of earlier forecasts.
 figure, axes = plt.subplots(
     len(table.columns), sharex=True, figsize=(8, 9), layout="constrained"
 )
 linear_forecast = model.predict()
+interval = model.predict_interval(coverage=0.8)
 samovar_forecast = samovar.clone().fit(table, fh=steps).predict()
 for axis, name in zip(axes, table.columns, strict=True):
     recent = table[name].iloc[-40:].to_timestamp()
@@ -104,10 +105,15 @@ for axis, name in zip(axes, table.columns, strict=True):
     ):
         joined = pd.concat([recent.iloc[-1:], path[name].to_timestamp()])
         axis.plot(joined, color=color, label=label)
+    ends = interval[name][0.8].to_timestamp()
+    bounds = ends["lower"], ends["upper"]
+    band = {"color": "#0072b2", "alpha": 0.15, "linewidth": 0}
+    axis.fill_between(ends.index, *bounds, label="80 % interval", **band)
     axis.set_title(name, loc="left", fontsize="medium")
     axis.set_ylabel("% change")
     axis.axvline(recent.index[-1], color="grey", linewidth=0.5)
-axes[0].legend(ncols=3, loc="upper left", bbox_to_anchor=(0.25, 1.35), frameon=False)
+handles, labels = axes[0].get_legend_handles_labels()
+figure.legend(handles, labels, loc="outside upper center", ncols=4, frameon=False)
 figure.align_ylabels(axes)
 figure.savefig("forecast.png", dpi=120)
 print("\nSaved forecast.png")
