@@ -8,7 +8,7 @@ import pandas as pd
 import torch
 from sklearn.utils import InputTags, Tags, TargetTags
 from sktime.forecasting.base import BaseForecaster, ForecastingHorizon
-from torch import nn
+from torch import Tensor, nn
 
 from ._estimator import SktimeEstimator
 from ._history import History, name_of, units_of
@@ -101,7 +101,8 @@ class WindowForecaster(
         -----
         After ``pretrain``, training begins with what was learned there. It is kept as
         it is, and training left out, where ``y`` is too short to train on, or where
-        training on all rows but the last ones does not forecast these better.
+        training on all rows but the last ones does not surely forecast these better: by
+        a standard error.
         """
         with self._all_or_nothing():
             return super().fit(y, X=X, fh=fh)
@@ -269,7 +270,7 @@ class WindowForecaster(
         self._begin_calibration()
 
     def _fine_tune(self, pretrained: nn.Module) -> None:
-        """Train on from a network if that forecasts the last rows better."""
+        """Train on from a network if that surely forecasts the last rows better."""
         rows, weights = self._known_rows(), pretrained.state_dict()
         network = self._network_with(rows, weights)
         training, held_out = rows.split(
@@ -279,11 +280,8 @@ class WindowForecaster(
         if held_out is not None and self._suffices(longest, self.horizon_):
             self._learn(training, weights)
             windows = held_out.windows(network.lags, self.horizon_)
-            trained, given = (
-                squared_errors(some, windows).mean()
-                for some in (self.network_, network)
-            )
-            if trained < given:
+            trained = squared_errors(self.network_, windows)
+            if _surely(squared_errors(network, windows) - trained, self.horizon_):
                 return self._learn_from(pretrained)
         self.alpha_ = None
         self._keep(network, TrainingRecord())
@@ -576,3 +574,9 @@ class WindowForecaster(
 def _times_of(table) -> pd.Index:
     """The time index of a table; rows of arrays are numbered."""
     return getattr(table, "index", pd.RangeIndex(len(table)))
+
+
+def _surely(gain: Tensor, horizon: int) -> bool:
+    """Whether a mean is above its standard error, windows of a horizon being one."""
+    n_sure = len(gain) / horizon
+    return len(gain) > 1 and bool(gain.mean() * n_sure**0.5 > gain.std())

@@ -20,6 +20,7 @@ from skvar import (
     SAMoVARForecaster,
     _uncertainty,
 )
+from skvar._forecaster import _surely
 from skvar.datasets import make_var
 
 CLASSICAL = LinearAttentionVAR(2, horizon=2, n_layers=0)
@@ -471,3 +472,18 @@ def test_searches_and_evaluation():
     search = ForecastingGridSearchCV(CLASSICAL, cv, {"lags": [1, 3]}, **options)
     search.fit(panel)
     assert search.predict([1]).shape == (2, 2)
+
+
+@pytest.mark.parametrize(
+    ("gains", "horizon", "sure"),
+    [
+        ([1.0], 1, False),  # one window is no evidence
+        ([0.9, 1.1], 1, True),
+        ([-0.5, 0.9], 1, False),  # mean 0.2, standard error 0.70
+        ([0.0, 2.0] * 8, 1, True),  # mean 1, standard error 0.26
+        ([0.0, 2.0] * 8, 16, False),  # the windows of one horizon count as one: 1.03
+        ([-1.0, -1.1], 1, False),
+    ],
+)
+def test_gains_are_sure_beyond_their_standard_error(gains, horizon, sure):
+    assert _surely(torch.tensor(gains), horizon) == sure
