@@ -194,8 +194,7 @@ class WindowForecaster(
         if y is not None and not is_table(y):
             y_inner = self._check_panel(y, y_inner)
         elif isinstance(y, np.ndarray) and self.is_fitted and None in self._tables:
-            # sktime restarts arrays at time 0.
-            y_inner.index = continue_index(self._index, self._step, len(y_inner))
+            y_inner = self._continued(y_inner)
         if isinstance(X, np.ndarray) and self.is_fitted:
             X_inner = self._continued(X_inner)
         return X_inner, y_inner
@@ -212,7 +211,10 @@ class WindowForecaster(
         return join_panel(tables, panel.index.names)
 
     def _continued(self, panel: pd.DataFrame) -> pd.DataFrame:
-        """A table or panel, made of an array, with times that follow the history."""
+        """A table or panel, made of an array, with times that follow the history.
+
+        sktime restarts arrays at time 0.
+        """
         tables = split_panel(panel)
         for key, table in tables.items():
             index = self._tables[key].index if key in self._tables else self.cutoff
