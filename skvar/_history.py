@@ -457,10 +457,14 @@ class History:
         return self._tables[None].index
 
     @property
+    def _now(self) -> int:
+        """The row of the cutoff, also beyond the ends of the only table."""
+        return position(self._index, self._step, self.cutoff[0])
+
+    @property
     def _n_known(self) -> int:
         """Rows of the only table up to the cutoff."""
-        now = position(self._index, self._step, self.cutoff[0])
-        return min(max(now + 1, 0), len(self._index))
+        return min(max(self._now + 1, 0), len(self._index))
 
     def _n_rows(self) -> dict[Hashable, int]:
         """Rows up to the cutoff."""
@@ -468,8 +472,7 @@ class History:
 
     def _rows_of(self, fh: ForecastingHorizon) -> np.ndarray:
         """Numbers of the rows that a horizon asks for, also beyond the last one."""
-        now = position(self._index, self._step, self.cutoff[0])
-        return now + fh.to_relative(self.cutoff).to_numpy().astype(int)
+        return self._now + fh.to_relative(self.cutoff).to_numpy().astype(int)
 
     def _check_fitted(self) -> None:
         self.check_is_fitted()

@@ -12,7 +12,7 @@ from sktime.datatypes import convert_to
 from sktime.forecasting.base import ForecastingHorizon
 
 from ._conformal import Calibration, track
-from ._tables import join_panel, position, split_panel
+from ._tables import join_panel, split_panel
 from ._windows import validation_rows
 
 # The most that a quantile moves after an error, in root mean square errors. On ETTh1
@@ -232,11 +232,8 @@ class Uncertainty:
 
     def _n_behind(self) -> int:
         """Steps from the end of the table that ends first to the cutoff."""
-        now = self.cutoff[0]
-        return max(
-            position(member._index, self._step, now) + 1 - member._n_known
-            for member in self._members().values()
-        )
+        members = self._members().values()
+        return max(member._now + 1 - member._n_known for member in members)
 
     def _calibrated(self, n_steps: int) -> Calibration:
         """Standardised errors of at least so many steps, of all instances."""
