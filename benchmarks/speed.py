@@ -26,8 +26,8 @@ import torch
 
 import skvar._networks.samovar as samovar_module
 from skvar import LinearAttentionVAR, SAMoVARForecaster
-from skvar._inference import forecast
 from skvar._networks.layers import roll_out
+from skvar._training.inference import forecast
 from skvar.datasets import fetch_ett
 from skvar.nn import SAMoVAR, linear_attention
 

@@ -11,8 +11,8 @@ import torch
 from sklearn.utils import check_scalar
 from torch import nn
 
-from ._inference import like
-from ._training import TrainingOptions, TrainingRecord, resolve_device, seeded
+from ._training.inference import like
+from ._training.loop import TrainingOptions, TrainingRecord, resolve_device, seeded
 
 
 class NetworkEstimator:

@@ -10,12 +10,7 @@ from sklearn.utils import InputTags, Tags, TargetTags
 from sktime.forecasting.base import BaseForecaster, ForecastingHorizon
 from torch import Tensor, nn
 
-from ._estimator import SktimeEstimator
-from ._history import History, name_of, units_of
-from ._inference import squared_errors
-from ._model import Rows, WindowModel
-from ._stream import Stream
-from ._tables import (
+from ._data.tables import (
     as_frame,
     common_step,
     continue_index,
@@ -24,9 +19,14 @@ from ._tables import (
     regular_step,
     split_panel,
 )
-from ._training import TrainingRecord
+from ._data.windows import validation_rows
+from ._estimator import SktimeEstimator
+from ._history import History, name_of, units_of
+from ._model import Rows, WindowModel
+from ._stream import Stream
+from ._training.inference import squared_errors
+from ._training.loop import TrainingRecord
 from ._uncertainty import Uncertainty
-from ._windows import validation_rows
 
 # What warm_start carries from one fit to the next.
 _LEARNED_STATE = ("network_", "scaler_", "feature_names_in_", "_targets")

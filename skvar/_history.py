@@ -9,10 +9,9 @@ import pandas as pd
 from sklearn.preprocessing import StandardScaler
 from sktime.forecasting.base import ForecastingHorizon
 
-from ._covariates import KnownCovariates
-from ._fill import fill, fill_weights
-from ._model import Rows
-from ._tables import (
+from ._closed_form.covariates import KnownCovariates
+from ._closed_form.fill import fill, fill_weights
+from ._data.tables import (
     as_frame,
     check_continues,
     check_observed,
@@ -23,7 +22,8 @@ from ._tables import (
     precede_index,
     split_panel,
 )
-from ._windows import Windows
+from ._data.windows import Windows
+from ._model import Rows
 
 # An effect is fitted to rows that the fit before helped to fill. Each pass leaves about
 # as large a share of the error as there are missing values.

@@ -7,14 +7,14 @@ import pandas as pd
 import torch
 from sklearn.utils import check_scalar
 
-from . import coefficients
-from ._inference import like
+from ._data.windows import Windows
 from ._model import BATCH
 from ._networks.samovar import SAMoVAR
 from ._networks.static_path import StaticPath
-from ._var_algebra import covariance, least_squares, one_step_errors
-from ._windows import Windows
-from .analysis import VARCoefficients
+from ._training.inference import like
+from ._var import extraction as coefficients
+from ._var.process import covariance, least_squares, one_step_errors
+from ._var.results import VARCoefficients
 
 _PATH_COLUMNS = ["time", "series", "depth", "path", "strength", "contribution"]
 

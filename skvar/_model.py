@@ -12,12 +12,12 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_scalar
 from torch import Tensor, nn
 
-from . import coefficients
+from ._data.tables import standardise
+from ._data.windows import Windows, split_by_time, windows_ending_at
 from ._estimator import NetworkEstimator
-from ._inference import forecast, like
-from ._tables import standardise
-from ._training import TrainingRecord, train
-from ._windows import Windows, split_by_time, windows_ending_at
+from ._training.inference import forecast, like
+from ._training.loop import TrainingRecord, train
+from ._var import extraction as coefficients
 
 # Windows, and numbers of a history, that go through a network at once.
 BATCH, _BLOCK = 256, 2**13

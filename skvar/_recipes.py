@@ -8,8 +8,15 @@ import torch
 from sklearn.utils import check_scalar
 from torch import Tensor, nn
 
-from . import coefficients
-from ._inference import squared_errors
+from ._closed_form.ridge import (
+    choose_direct_alpha,
+    choose_var_alpha,
+    direct_errors,
+    leave_blocks_out,
+    ridge_direct,
+    ridge_var,
+)
+from ._data.windows import Windows
 from ._model import BATCH, RecurrentModel, Rows, WindowModel
 from ._networks.aaren_forecasting import AarenForForecasting
 from ._networks.informer import Informer
@@ -19,17 +26,10 @@ from ._networks.linear_transformer import LinearTransformer
 from ._networks.readout import Readout
 from ._networks.samovar import SAMoVAR
 from ._networks.static_path import StaticPath
-from ._ridge import (
-    choose_direct_alpha,
-    choose_var_alpha,
-    direct_errors,
-    leave_blocks_out,
-    ridge_direct,
-    ridge_var,
-)
-from ._training import TrainingRecord, epochs_of
-from ._var_algebra import roots
-from ._windows import Windows
+from ._training.inference import squared_errors
+from ._training.loop import TrainingRecord, epochs_of
+from ._var import extraction as coefficients
+from ._var.process import roots
 
 # Standard errors by which training must gain on a closed form to be kept: a rule of
 # thumb, as gains of neighbouring windows may depend on each other.

@@ -12,10 +12,10 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_consistent_length, check_scalar, column_or_1d
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from ._data.tables import standardise
+from ._data.windows import Windows, windows_ending_at
 from ._model import BATCH, Rows, WindowModel
 from ._stream import Stream
-from ._tables import standardise
-from ._windows import Windows, windows_ending_at
 
 
 class WindowRegressor(WindowModel, MultiOutputMixin, RegressorMixin, BaseEstimator):

@@ -11,9 +11,9 @@ from sklearn.utils import check_random_state, check_scalar
 from sktime.datatypes import convert_to
 from sktime.forecasting.base import ForecastingHorizon
 
-from ._conformal import Calibration, track
-from ._tables import join_panel, split_panel
-from ._windows import validation_rows
+from ._closed_form.conformal import Calibration, track
+from ._data.tables import join_panel, split_panel
+from ._data.windows import validation_rows
 
 # The most that a quantile moves after an error, in root mean square errors. On ETTh1
 # coverage is within 5 points of the nominal one from 0.01 to 0.05.

@@ -10,13 +10,13 @@ from sktime.classification.base import BaseClassifier
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ._data.panel import Panel
+from ._data.tables import standardise
 from ._estimator import NetworkEstimator, SktimeEstimator
-from ._inference import like
 from ._networks.aaren_classification import AarenForClassification
-from ._panel import Panel
 from ._stream import Stream
-from ._tables import standardise
-from ._training import epochs_of, train
+from ._training.inference import like
+from ._training.loop import epochs_of, train
 
 _BATCH = 64
 

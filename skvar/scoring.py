@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 from sklearn.pipeline import Pipeline
 
+from ._data.tables import as_frame
 from ._forecaster import WindowForecaster
-from ._tables import as_frame
 
 
 def rolling_score(estimator, Y, y=None) -> float:

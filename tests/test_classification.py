@@ -20,7 +20,7 @@ from sktime.transformations.series.exponent import ExponentTransformer
 from sktime.utils.estimator_checks import parametrize_with_checks
 
 from skvar import AarenClassifier
-from skvar._panel import Panel
+from skvar._data.panel import Panel
 from skvar.nn import AarenForClassification
 
 

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from skvar import LinearAttentionVARRegressor, SAMoVARForecaster, coefficients
-from skvar._inference import forecast
+from skvar import LinearAttentionVARRegressor, SAMoVARForecaster
+from skvar._training.inference import forecast
+from skvar._var import extraction as coefficients
 from skvar.nn import LinearAttentionVAR, Readout, SAMoVAR, StaticPath
 
 

@@ -24,10 +24,14 @@ from skvar import (
     LinearAttentionVAR,
     LinearTransformerForecaster,
     SAMoVARForecaster,
-    _covariates,
     rolling_score,
 )
-from skvar._covariates import apply_effect, calendar_features, covariate_effect
+from skvar._closed_form import covariates as _covariates
+from skvar._closed_form.covariates import (
+    apply_effect,
+    calendar_features,
+    covariate_effect,
+)
 
 
 def autoregression(rng, n_rows, n_series, coefs):

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from skvar._fill import fill, fill_weights
-from skvar._ridge import choose_direct_alpha, ridge_direct
+from skvar._closed_form.fill import fill, fill_weights
+from skvar._closed_form.ridge import choose_direct_alpha, ridge_direct
 
 
 def fill_entry_by_entry(values, weights):

@@ -20,8 +20,8 @@ from skvar import (
     SAMoVARForecaster,
     rolling_score,
 )
-from skvar._fill import fill, fill_weights
-from skvar._var_algebra import covariance
+from skvar._closed_form.fill import fill, fill_weights
+from skvar._var.process import covariance
 
 SMALL = {
     "horizon": 3,

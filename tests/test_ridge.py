@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from sklearn.linear_model import Ridge
 from statsmodels.tsa.api import VAR
 
-from skvar._ridge import (
+from skvar._closed_form.ridge import (
     _ALPHAS,
     choose_direct_alpha,
     choose_var_alpha,

@@ -12,9 +12,9 @@ from sklearn.exceptions import ConvergenceWarning
 from torch import nn
 
 from skvar import AarenForecaster, LinearAttentionVAR, SAMoVARForecaster
-from skvar._inference import forecast, squared_errors
-from skvar._training import TrainingOptions, resolve_device, seeded, train
-from skvar._windows import Windows, split_by_time
+from skvar._data.windows import Windows, split_by_time
+from skvar._training.inference import forecast, squared_errors
+from skvar._training.loop import TrainingOptions, resolve_device, seeded, train
 
 CPU = torch.device("cpu")
 

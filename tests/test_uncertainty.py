@@ -19,7 +19,7 @@ from skvar import (
     SAMoVARForecaster,
     _model,
 )
-from skvar._conformal import error_quantiles, track
+from skvar._closed_form.conformal import error_quantiles, track
 
 CLASSICAL = LinearAttentionVAR(2, horizon=3, n_layers=0)
 TINY = {"n_layers": 1, "d_model": 4, "n_heads": 2, "max_epochs": 2, "random_state": 0}

@@ -8,8 +8,8 @@ import pandas as pd
 from sklearn.utils import check_scalar
 from sktime.forecasting.base import BaseForecaster
 
-from .._tables import as_frame
-from .._var_algebra import run, var_model
+from .._data.tables import as_frame
+from .._var.process import run, var_model
 from ..forecasting import SAMoVARForecaster
 
 _BLOCK = 256

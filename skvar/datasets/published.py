@@ -11,7 +11,7 @@ import pandas as pd
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_scalar
 
-from .._tables import as_frame, regular_step, standardise
+from .._data.tables import as_frame, regular_step, standardise
 
 
 @dataclass(frozen=True, eq=False)

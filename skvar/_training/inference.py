@@ -5,8 +5,8 @@ import itertools
 import torch
 from torch import Tensor, nn
 
-from ._networks.layers import roll_out, window_means
-from ._windows import Windows
+from .._data.windows import Windows
+from .._networks.layers import roll_out, window_means
 
 
 def like(network: nn.Module) -> Tensor:

@@ -1,6 +1,6 @@
 """Pictures of what `VARCoefficients` computes."""
 
-from . import plots
+from .. import plots
 
 
 class VARPlots:

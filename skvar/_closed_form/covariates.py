@@ -7,8 +7,8 @@ import pandas as pd
 from numpy.lib.stride_tricks import sliding_window_view
 from sklearn.preprocessing import StandardScaler
 
-from ._ridge import pooled_moments, solve_ridge
-from ._tables import check_observed, precede_index, standardise
+from .._data.tables import check_observed, precede_index, standardise
+from .ridge import pooled_moments, solve_ridge
 
 Segments = Sequence[np.ndarray]
 

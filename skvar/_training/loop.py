@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.utils.data import Dataset
 from tqdm.auto import tqdm
 
-from ._inference import squared_errors
+from .inference import squared_errors
 
 _GENERATORS = threading.RLock()
 

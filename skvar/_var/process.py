@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.utils import check_random_state, check_scalar
 from tqdm.auto import tqdm
 
-from ._ridge import ridge_var
+from .._closed_form.ridge import ridge_var
 
 _EXPLODED = 1e6
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ._ridge import choose_direct_alpha, ridge_direct
+from .ridge import choose_direct_alpha, ridge_direct
 
 _PASSES = 2
 

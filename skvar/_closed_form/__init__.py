@@ -1,0 +1,1 @@
+"""What is solved rather than trained: regressions, covariates, gaps, quantiles."""

@@ -1,0 +1,1 @@
+"""Tables: their checks, their times, and windows and batches over them."""

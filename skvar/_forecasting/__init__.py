@@ -1,0 +1,1 @@
+"""Forecasters: histories, calibration, and the protocols of sktime and scikit-learn."""

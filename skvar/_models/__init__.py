@@ -1,0 +1,1 @@
+"""From a specification and rows to a fitted model."""

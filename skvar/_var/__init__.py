@@ -1,0 +1,1 @@
+"""Vector autoregressions: matrices out of a network, and what follows from these."""

@@ -1,0 +1,361 @@
+"""From a network and windows to the matrices of a vector autoregression.
+
+Matrices map the rows of a window, newest first, to a forecast; with the intercept they
+give the forecast itself.
+"""
+
+import math
+from itertools import combinations_with_replacement
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from sklearn.preprocessing import StandardScaler
+from torch import Tensor, nn
+
+from .._attention import linear_attention
+from .._networks.layers import roll_out
+from .._networks.readout import Readout
+from .._networks.samovar import SAMoVAR
+from .._networks.static_path import StaticPath
+
+Weights = list[tuple[Tensor, Tensor]]
+
+_MAX_PATHS = 100_000
+
+
+@torch.no_grad()
+def dynamic_var(
+    network: nn.Module, window: Tensor, step: int = 1
+) -> tuple[Tensor, Tensor]:
+    """Matrices and intercepts that a ``LinearAttentionVAR`` network applies.
+
+    Exact: the forecast is the intercept plus the matrices applied to the window. Later
+    steps chain the matrices of the windows on the way.
+
+    Parameters
+    ----------
+    network : skvar.nn.LinearAttentionVAR, or skvar.nn.Readout around one
+    window : Tensor of shape (B, rows, n_series)
+    step : int
+        Steps ahead.
+
+    Returns
+    -------
+    matrices : Tensor of shape (B, p, n_targets, n_series)
+        Lag 1 first.
+    intercepts : Tensor of shape (B, n_targets)
+    """
+    slopes, offsets = [], []
+    while True:
+        matrices, offset = _first_step(network, window)
+        order = matrices.shape[1]
+        slope = torch.zeros_like(matrices)
+        ahead = min(len(slopes), order)
+        slope[:, : order - ahead] = matrices[:, ahead:]
+        for lag in range(ahead):
+            through = matrices[:, lag]
+            slope = slope + through.unsqueeze(1) @ slopes[-1 - lag]
+            offset = offset + _apply(through, offsets[-1 - lag])
+        slopes.append(slope)
+        offsets.append(offset)
+        if len(slopes) == step:
+            return slope, offset
+        window = torch.cat([window[:, 1:], network(window)], dim=1)
+
+
+def _first_step(network: nn.Module, window: Tensor) -> tuple[Tensor, Tensor]:
+    if isinstance(network, Readout):
+        static, intercept = network.static.static_var()
+        learned, offset = _first_step(network.network, window)
+        readout = network.readout.weight
+        return static + readout @ learned, intercept + offset @ readout.T
+    matrices, intercept = network.static_var()
+    matrices = matrices.expand(len(window), -1, -1, -1)
+    if network.layers:
+        n_targets, n_series = matrices.shape[2:]
+        forecast = torch.eye(n_series).to(matrices)[-n_targets:]
+        weights = network.weights(window[:, -network.order :])
+        dynamic = _stack(weights, forecast.expand(1, -1, -1), shared_keys=True)
+        matrices = matrices + dynamic[:, :, 0].flip(1)
+    if network.memory is not None:
+        matrices = matrices + network.drift(window)
+    return matrices, intercept.expand(len(window), -1)
+
+
+def _stack(weights: Weights, readout: Tensor, *, shared_keys: bool = False) -> Tensor:
+    """Matrices from the first keys to a readout of all layers at the last token.
+
+    The layers add up at the last token, and each one's output is the next one's keys:
+    cotangents are pulled back through the layers, so that only matrices that end in the
+    last token are ever formed.
+
+    Parameters
+    ----------
+    weights : list of (q, v), of shape (B, N, H, d)
+    readout : Tensor of shape (H, o, d)
+        Applied to every head, or to their sum, which all heads of the next layer take
+        as keys (``shared_keys``; H is then 1).
+
+    Returns
+    -------
+    Tensor of shape (B, N, H, o, d)
+    """
+    pulled = None
+    for q, v in reversed(weights):
+        if pulled is None:
+            left = torch.einsum("hod,bnhd->bnho", readout.expand(q.shape[2], -1, -1), v)
+            pulled = left.unsqueeze(-1) * q[:, -1:].unsqueeze(-2)
+        else:
+            pulled[:, -1] += readout
+            pulled = _pull_back(q, v, pulled)
+        if shared_keys:
+            pulled = pulled.sum(dim=2, keepdim=True)
+    return pulled
+
+
+def _pull_back(q: Tensor, v: Tensor, cotangents: Tensor) -> Tensor:
+    """Sums over j >= i of ``(cotangent_j v_i) q_j^T``: linear attention backwards.
+
+    The rows of the cotangents (B, N, H or 1, o, d) are the keys.
+    """
+    shape = *q.shape[:3], cotangents.shape[3], q.shape[3]
+    rows = (x.unsqueeze(3).expand(shape) for x in (v, q))
+    backward = [x.flip(1).flatten(2, 3) for x in (*rows, cotangents.expand(shape))]
+    # So many rows share few channels that a step at a time is fastest.
+    form = "recurrent" if shape[1] > shape[-1] else "parallel"
+    out, _ = linear_attention(backward[0], backward[2], backward[1], form=form)
+    return out.flip(1).unflatten(2, shape[2:4])
+
+
+def local_var(
+    network: nn.Module, window: Tensor, step: int = 1
+) -> tuple[Tensor, Tensor]:
+    """Jacobian of any network's forecast on its window, and the remainder.
+
+    Parameters and returns are those of `dynamic_var`.
+    """
+    with torch.inference_mode(False), torch.enable_grad():
+        slope, value = _slope(network, window.detach().clone(), step)
+    slope, value = slope.detach(), value.detach()
+    return slope.flip(1), value - torch.einsum("bpoi,bpi->bo", slope, window)
+
+
+def _slope(network: nn.Module, window: Tensor, step: int) -> tuple[Tensor, Tensor]:
+    """Slopes (B, p, o, i), oldest row first, and forecasts (B, o)."""
+    if isinstance(network, StaticPath) and step <= network.horizon:
+        return _slope_of_mix(network, window, step)
+    if isinstance(network, Readout):
+        slope, value = _slope(network.network, window, step)
+        static, intercept = network.static.static_var()
+        readout = network.readout.weight
+        known = _apply(static.flip(0), window).sum(dim=1) + intercept
+        return static.flip(0) + readout @ slope, known + value @ readout.T
+    if isinstance(network, SAMoVAR) and step <= min(
+        network.horizon, network.token_length
+    ):
+        return _slope_of_samovar(network, window, step)
+    return _slope_by_autograd(network, window, step)
+
+
+def _slope_by_autograd(network: nn.Module, window: Tensor, step: int):
+    """One backward pass for every target."""
+    window = window.requires_grad_()
+    out = roll_out(network, window, step)[:, step - 1]
+    rows = [
+        torch.autograd.grad(column.sum(), window, retain_graph=True)[0]
+        for column in out.unbind(1)
+    ]
+    return torch.stack(rows, dim=2), out
+
+
+def _slope_of_mix(network: StaticPath, window: Tensor, step: int):
+    slope, value = _slope_of_static(network, window, step)
+    if network.static_only:
+        return slope, value
+    learned, forecast = _slope(network.network, window, step)
+    mix = (learned, slope), (forecast, value)
+    return tuple(torch.lerp(*pair, network.share) for pair in mix)
+
+
+def _slope_of_static(network: StaticPath, window: Tensor, step: int):
+    if network.by_var:
+        recent = window[:, -network.var.lags :]
+        matrices, offset = dynamic_var(network.var, recent, step)
+        slope = matrices.flip(1)
+        value = offset + _apply(slope, recent).sum(dim=1)
+        return F.pad(slope, (0, 0, 0, 0, network.lags - slope.shape[1], 0)), value
+    weight = network.weight[step - 1]
+    slope = weight.reshape(-1, 1, 1) * torch.eye(window.shape[2]).to(weight)
+    return slope.expand(len(window), -1, -1, -1), weight @ window
+
+
+def _slope_of_samovar(network: SAMoVAR, window: Tensor, step: int):
+    """One backward pass for all targets.
+
+    A target's tokens know only its own segments and its own mixture of all series;
+    from there the chain through the mixture and the normalisation is in closed form.
+    """
+    segments, centre, scale, divisor = (x.detach() for x in network.normalise(window))
+    first = network.n_series - network.n_targets
+    main = segments[:, first:].clone().requires_grad_()
+    mixed = network.tokens.mixed(segments).detach().requires_grad_()
+    out = network.predict(main, mixed)[:, -1, step - 1]
+    out = out.unflatten(0, (-1, network.n_targets))
+    by_main, by_mixed = (
+        gradient.flatten(2)[..., -network.lags :]
+        for gradient in torch.autograd.grad(out.sum(), [main, mixed])
+    )
+    slope = torch.einsum("bop,oi->bpoi", by_mixed, network.tokens.mix.weight.detach())
+    slope.diagonal(offset=first, dim1=2, dim2=3).add_(by_main.mT)
+    rows = segments.flatten(2)[..., -network.lags :].mT
+    by_centre, by_scale = _slopes_of_normalisation(network, window, scale)
+    flat = divisor != scale
+    slope = slope / divisor.unsqueeze(2)
+    through_centre = slope.sum(dim=1, keepdim=True)
+    through_scale = torch.einsum("bpoi,bpi->boi", slope, rows).unsqueeze(1)
+    slope -= by_centre.reshape(-1, 1, 1) * through_centre
+    slope -= by_scale.masked_fill(flat, 0).unsqueeze(2) * through_scale
+    slope *= scale[..., first:].mT.unsqueeze(1)
+    own = by_centre.unsqueeze(1) + out.detach().unsqueeze(1) * by_scale[..., first:]
+    slope.diagonal(offset=first, dim1=2, dim2=3).add_(own)
+    return slope, (out.unsqueeze(1) * scale[..., first:] + centre[..., first:])[:, 0]
+
+
+def _slopes_of_normalisation(network: SAMoVAR, window: Tensor, scale: Tensor):
+    """How a window's rows move its centre (p,) and its scale (B, p, C)."""
+    by_centre = F.pad(network.centre, (network.lags - len(network.centre), 0))
+    deviations = window - window.mean(dim=1, keepdim=True)
+    n_free = max(1, network.lags - 1)
+    spread = (scale - 1e-8).clamp_min(torch.finfo(scale.dtype).tiny)
+    return by_centre, deviations / (n_free * spread)
+
+
+def _apply(matrices: Tensor, vectors: Tensor) -> Tensor:
+    return (matrices @ vectors.unsqueeze(-1)).squeeze(-1)
+
+
+@torch.no_grad()
+def token_var(
+    network: SAMoVAR, window: Tensor, segment: int = -1
+) -> tuple[Tensor, Tensor]:
+    """The VAR that SAMoVAR applies to its tokens, at the main token of a segment.
+
+    Parameters
+    ----------
+    network : skvar.nn.SAMoVAR
+    window : Tensor of shape (B, lags, n_series)
+    segment : int
+        Of the window, oldest first; negative ones count from the last.
+
+    Returns
+    -------
+    matrices : Tensor of shape (B, n_targets, n_tokens, n_heads, d, d)
+        For every target and head, from token i to the output at that token.
+    tokens : Tensor of shape (B, n_targets, n_tokens, n_heads, d)
+        Tokens x0 up to that one; the output is the last of them plus the sum over
+        tokens of matrices times tokens.
+    """
+    x0, weights = _tokens_and_weights(network, window)
+    end = 2 * (segment % network.tokens.n_segments) + 2
+    x0, weights = x0[:, :end], [(q[:, :end], v[:, :end]) for q, v in weights]
+    matrices = _stack(weights, network.var.structural_matrix().mT)
+    return tuple(x.unflatten(0, (len(window), -1)) for x in (matrices, x0))
+
+
+def _tokens_and_weights(network: SAMoVAR, window: Tensor) -> tuple[Tensor, Weights]:
+    segments = network.normalise(window)[0]
+    main = segments[:, -network.n_targets :]
+    return network.var.weights(network.tokens(main, network.tokens.mixed(segments)))
+
+
+@torch.no_grad()
+def influence_paths(network: SAMoVAR, window: Tensor, depth: int):
+    """The products of ``depth`` layers' matrices that `token_var` sums, one by one.
+
+    A path ``i <= j_1 <= ... <= t`` leads from token i over one token for every layer to
+    the last token t. Its matrix, the product of rank-one matrices, has rank one:
+    ``S^T v_{j_{l-1}} (...) q_{j_1}^T``.
+
+    Parameters
+    ----------
+    network : skvar.nn.SAMoVAR
+    window : Tensor of shape (B, lags, n_series)
+    depth : int
+        Number of layers passed, 1 to n_layers.
+
+    Returns
+    -------
+    paths : Tensor of shape (n_paths, depth)
+        Tokens i, j_1, ..., without t.
+    left, right : Tensor of shape (B, n_targets, n_paths, n_heads, d)
+        The path's matrix is ``left right^T`` for every head.
+    tokens : Tensor
+        As in `token_var`.
+
+    Raises
+    ------
+    ValueError
+        If there are more than a hundred thousand paths.
+    """
+    x0, weights = _tokens_and_weights(network, window)
+    last = x0.shape[1] - 1
+    n_paths = math.comb(last + depth, depth)
+    if n_paths > _MAX_PATHS:
+        raise ValueError(
+            f"{last + 1} tokens and {depth} layers have {n_paths} paths, too many to "
+            "list; use fewer lags or a longer token_length."
+        )
+    paths = torch.tensor(list(combinations_with_replacement(range(last + 1), depth)))
+    # Token of layer m's output: j_m, with t for the last layer.
+    ends = [*paths[:, 1:].unbind(1), torch.full((n_paths,), last)]
+    read = network.var.structural_matrix()
+    left = torch.einsum("bnhd,hdo->bnho", weights[depth - 1][1][:, paths[:, -1]], read)
+    for m in range(1, depth):
+        q, v = weights[m][0], weights[m - 1][1]
+        left = left * (q[:, ends[m]] * v[:, paths[:, m - 1]]).sum(-1, keepdim=True)
+    right = weights[0][0][:, ends[0]]
+    left, right, x0 = (x.unflatten(0, (len(window), -1)) for x in (left, right, x0))
+    return paths, left, right, x0
+
+
+def path_sizes(network: SAMoVAR, window: Tensor):
+    """All paths of one window (1, lags, n_series), of every depth, with their sizes.
+
+    Returns
+    -------
+    paths : list of list of int
+    strength : ndarray of shape (n_targets, n_paths)
+        Frobenius norms of the paths' matrices.
+    contribution : ndarray of shape (n_targets, n_paths)
+        Norms of what the paths add to the output.
+    """
+    paths, strength, contribution = [], [], []
+    # The deepest first: it has the most paths, perhaps too many.
+    for depth in range(len(network.var.predictors), 0, -1):
+        tokens_on_path, left, right, x0 = influence_paths(network, window, depth)
+        size = left.norm(dim=-1)
+        seen = (right * x0[:, :, tokens_on_path[:, 0]]).sum(dim=-1)
+        paths += tokens_on_path.tolist()
+        strength.append((size * right.norm(dim=-1)).norm(dim=-1))
+        contribution.append((size * seen).norm(dim=-1))
+    sizes = (
+        torch.cat(part, dim=2)[0].cpu().numpy() for part in (strength, contribution)
+    )
+    return paths, *sizes
+
+
+def to_original_units(
+    matrices: np.ndarray,
+    intercepts: np.ndarray,
+    inputs: StandardScaler,
+    targets: StandardScaler,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Undo the standardisation of series in matrices (..., p, o, i) and intercepts.
+
+    With ``z = (y - mean) / scale``: ``A -> scale A / scale``, and the means that the
+    matrices no longer subtract join the intercept.
+    """
+    matrices = matrices * (targets.scale_[:, np.newaxis] / inputs.scale_)
+    through = matrices.sum(axis=-3) @ inputs.mean_
+    return matrices, targets.mean_ + targets.scale_ * intercepts - through
