@@ -399,7 +399,9 @@ def forecasting(args) -> list[pd.DataFrame]:
                     "sees": sees,
                     "MSE": np.square(errors).mean(),
                     "MAE": np.abs(errors).mean(),
-                    "static share": float(getattr(forecaster.network_, "share", 0.0)),
+                    "static share": float(
+                        getattr(forecaster.network_, "static_weight", 0.0)
+                    ),
                     "best epoch": forecaster.best_epoch_,
                     "fit s": seconds,
                 }

@@ -1,30 +1,26 @@
 """The public classifier."""
 
+import copy
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
-import torch
-from sklearn.model_selection import train_test_split
-from sklearn.preprocessing import StandardScaler
 from sklearn.utils import ClassifierTags, InputTags, Tags, TargetTags
 from sktime.classification.base import BaseClassifier
-from torch import Tensor, nn
-from torch.nn import functional as F
 
-from ._data.panel import Panel
-from ._data.tables import standardise
-from ._estimator import NetworkEstimator, SktimeEstimator
-from ._networks.aaren_classification import AarenForClassification
-from ._stream import Stream
-from ._training.inference import like
-from ._training.loop import epochs_of, train
-
-_BATCH = 64
-
-# Steps of training by default.
-_STEPS = 500
+from ._models.classification import (
+    AarenClassifierSpecification,
+    FittedClassifier,
+    estimate_classifier,
+)
+from ._models.stream import Stream
+from ._protocols.fitted import NetworkAttributes, fitted_attribute
+from ._protocols.sharing import reading, replacement
+from ._protocols.sktime import SktimeEstimator
+from ._training.randomness import draw_seed
 
 
-class AarenClassifier(SktimeEstimator, NetworkEstimator, BaseClassifier):
+class AarenClassifier(NetworkAttributes, SktimeEstimator, BaseClassifier):
     """Classification of time series by attention as a recurrent neural network.
 
     Softmax attention with a learned query is trained in parallel, as a Transformer, and
@@ -185,9 +181,14 @@ class AarenClassifier(SktimeEstimator, NetworkEstimator, BaseClassifier):
             a class is too small for ``early_stopping``, or a parameter is out of range.
             The classifier then stays as it was before the call.
         """
-        with self._all_or_nothing():
-            self._check_parameters()
-            return super().fit(X, y)
+        with replacement(self) as working:
+            BaseClassifier.fit(working, X, y)
+        return self
+
+    predict = reading(BaseClassifier.predict)
+    predict_proba = reading(BaseClassifier.predict_proba)
+    fit_predict = reading(BaseClassifier.fit_predict)
+    fit_predict_proba = reading(BaseClassifier.fit_predict_proba)
 
     def rolling_predict_proba(self, X):
         """Class probabilities after every row of every series.
@@ -209,18 +210,10 @@ class AarenClassifier(SktimeEstimator, NetworkEstimator, BaseClassifier):
         NotFittedError
             Before ``fit``.
         """
-        self._check_network()
-        X = self._check_convert_X_for_predict(X)
-        panel = self._panel(_values(X, self.feature_names_in_))
-        longest = int(panel.lengths.max())
-        probabilities = np.full((len(panel), longest, self.n_classes_), np.nan)
-        done = 0
-        for rows, lengths, _ in panel.batches(_BATCH):
-            part = probabilities[done : done + len(rows), : rows.shape[1]]
-            part[:] = self._probabilities(rows)[0]
-            part[np.arange(rows.shape[1]) >= lengths.numpy()[:, np.newaxis]] = np.nan
-            done += len(rows)
-        return probabilities
+        view = copy.copy(self)
+        fitted = view._with_classes()
+        values = _values(view._check_convert_X_for_predict(X), fitted.names)
+        return fitted.rolling_probabilities(values)
 
     def stream(self):
         """Classify a series as it comes in.
@@ -238,99 +231,40 @@ class AarenClassifier(SktimeEstimator, NetworkEstimator, BaseClassifier):
         ValueError
             If all labels in ``fit`` were one.
         """
-        self._check_network()
-        return Stream(self)
+        return Stream(self._with_classes().on_cpu())
 
     def _fit(self, X, y):
-        self.feature_names_in_ = _names(X[0])
-        self.n_features_in_ = len(self.feature_names_in_)
-        values = _values(X, self.feature_names_in_)
-        self.scaler_ = StandardScaler().fit(np.concatenate(values))
-        panel = self._panel(values, np.searchsorted(self.classes_, y))
-        with self._estimation() as device:
-            training, validation = self._split(panel)
-            network = self._new_network(longest=int(panel.lengths.max()))
-            options = self._options(device, self._epochs(len(training)))
-            record = train(network, training, validation, options, _cross_entropies)
-        self._keep(network, record)
+        specification = AarenClassifierSpecification.from_parameters(
+            self.get_params(deep=False)
+        )
+        names = _names(X[0])
+        self._fitted = estimate_classifier(
+            replace(specification, seed=draw_seed(self.random_state)),
+            _values(X, names),
+            np.searchsorted(self.classes_, y),
+            n_classes=self.n_classes_,
+            names=names,
+        )
         return self
 
-    def _new_network(self, longest: int) -> AarenForClassification:
-        return AarenForClassification(
-            longest=longest,
-            n_series=self.n_features_in_,
-            n_classes=self.n_classes_,
-            token_length=self.token_length,
-            n_layers=self.n_layers,
-            n_heads=self.n_heads,
-            d_model=self.d_model,
-            dropout=self.dropout,
-        )
-
     def _predict_proba(self, X):
-        panel = self._panel(_values(X, self.feature_names_in_))
-        parts = []
-        for rows, lengths, _ in panel.batches(_BATCH):
-            with torch.inference_mode():
-                scores = self.network_(rows.to(like(self.network_)), lengths)
-            parts.append(_softmax(scores))
-        return np.concatenate(parts)
-
-    def _push(self, state, row: np.ndarray):
-        """What a stream keeps after a row, and the probabilities after it."""
-        rows = torch.from_numpy(standardise(row[np.newaxis], self.scaler_))
-        probabilities, state = self._probabilities(rows.unsqueeze(0), state)
-        return state, probabilities[0, 0]
-
-    def _probabilities(self, rows: Tensor, state=None):
-        """Probabilities (B, n, n_classes) after standardised rows, and the state."""
-        with torch.inference_mode():
-            scores, state = self.network_.extend(rows.to(like(self.network_)), state)
-        return _softmax(scores), state
-
-    def _panel(self, values: list, labels: np.ndarray | None = None) -> Panel:
-        """The series, standardised."""
-        return Panel([standardise(x, self.scaler_) for x in values], labels)
-
-    def _split(self, panel: Panel) -> tuple[Panel, Panel | None]:
-        if not self.early_stopping:
-            return panel, None
-        seed = torch.randint(2**31, ()).item()
-        try:
-            parts = train_test_split(
-                np.arange(len(panel)),
-                test_size=self.validation_fraction,
-                stratify=panel.labels,
-                random_state=seed,
-            )
-        except ValueError as error:
-            raise ValueError(
-                f"validation_fraction={self.validation_fraction} cannot hold series of "
-                f"every class out: {error} Pass more series, or set "
-                "early_stopping=False."
-            ) from error
-        return tuple(panel[torch.from_numpy(part)] for part in parts)
-
-    def _epochs(self, n_series: int) -> int:
-        if self.max_epochs is not None:
-            return self.max_epochs
-        return epochs_of(_STEPS, n_series, self.batch_size)
-
-    def _check_parameters(self):
-        super()._check_parameters()
-        self._check_counts("token_length", "n_layers", "d_model")
-        self._check_counts("max_epochs", least=0, optional=True)
+        return self._fitted.probabilities(_values(X, self._fitted.names))
 
     def _check_fitted(self) -> None:
         self.check_is_fitted()
 
-    def _check_network(self) -> None:
-        self._check_fitted()
+    def _with_classes(self) -> FittedClassifier:
+        self.check_is_fitted()
         if self.n_classes_ == 1:
             raise ValueError(
                 f"All labels in fit were {self.classes_.tolist()[0]!r}: there is no "
                 "network. Fit series of two classes."
             )
+        return self._fitted
+
+    scaler_ = fitted_attribute("scaler", "Units of the columns.")
+    feature_names_in_ = fitted_attribute("names", "Names of the columns.")
+    n_features_in_ = fitted_attribute("n_series", "Number of columns of a series.")
 
     def __sklearn_tags__(self) -> Tags:
         return Tags(
@@ -387,18 +321,3 @@ def _values(X: list[pd.DataFrame], names: pd.Index) -> list[np.ndarray]:
     if not all(np.isfinite(x).all() for x in values):
         raise ValueError("X holds NaN or inf; fill these values first.")
     return values
-
-
-def _softmax(scores: Tensor) -> np.ndarray:
-    return scores.cpu().double().softmax(dim=-1).numpy()
-
-
-def _cross_entropies(network: nn.Module, panel: Panel) -> Tensor:
-    """Cross-entropy of each series, after its last row."""
-    network.eval()
-    with torch.inference_mode():
-        errors = [
-            F.cross_entropy(network(rows, lengths), labels, reduction="none")
-            for rows, lengths, labels in panel.batches(_BATCH)
-        ]
-    return torch.cat(errors).cpu().double()

@@ -5,7 +5,7 @@ import pandas as pd
 from sklearn.pipeline import Pipeline
 
 from ._data.tables import as_frame
-from ._forecaster import WindowForecaster
+from ._forecasting.forecaster import Forecaster, rolling_batches, single_state
 
 
 def rolling_score(estimator, Y, y=None) -> float:
@@ -53,15 +53,15 @@ def rolling_score(estimator, Y, y=None) -> float:
     {'alpha': 0.01}
     """
     transformers, forecaster = _split_pipeline(estimator)
-    forecaster._check_fitted()
+    state = single_state(forecaster)
     transformed = transformers.transform(Y)
-    table = forecaster._with_past(transformed, "Y", y)
+    table = state.history.join_past(transformed, "Y", y)
     # Checks all rows, also those without a window.
-    forecaster._windows_beside(table, "Y", y)
+    state.frame(table, "Y", y)
     invertible = _can_invert(transformers, Y, transformed)
     truth = as_frame(Y if invertible else transformed, "Y", missing=True)
-    truth = truth.to_numpy()[:, forecaster._shown]
-    lags, horizon = forecaster.network_.lags, forecaster.horizon_
+    truth = truth.to_numpy()[:, state.history.schema.shown]
+    lags, horizon = state.model.window_rows, state.model.horizon
     if len(truth) < lags + horizon:
         raise ValueError(
             f"Y has {len(truth)} rows, too few for a window of lags={lags} and "
@@ -73,7 +73,7 @@ def rolling_score(estimator, Y, y=None) -> float:
     if not np.isfinite(targets).any():
         raise ValueError("Y has no value after its first window to score against.")
     total, done = 0.0, 0
-    for forecasts in forecaster._rolling(table[:-horizon], X=y):
+    for forecasts in rolling_batches(forecaster, table[:-horizon], y):
         part = targets[done : done + len(forecasts)]
         rows = forecasts.reshape(-1, forecasts.shape[-1])
         if invertible:
@@ -83,13 +83,13 @@ def rolling_score(estimator, Y, y=None) -> float:
     return -float(total / np.isfinite(targets).sum())
 
 
-def _split_pipeline(estimator) -> tuple[Pipeline, WindowForecaster]:
+def _split_pipeline(estimator) -> tuple[Pipeline, Forecaster]:
     """The transformers, perhaps none, and the forecaster of a pipeline."""
     steps = []
     while isinstance(estimator, Pipeline):
         *before, (_, estimator) = estimator.steps
         steps += before
-    if not isinstance(estimator, WindowForecaster):
+    if not isinstance(estimator, Forecaster):
         raise TypeError(
             "rolling_score takes a forecaster of skvar or a Pipeline that ends in "
             f"one, not a {type(estimator).__name__}."

@@ -12,7 +12,7 @@ from statsmodels.stats.diagnostic import acorr_ljungbox
 from statsmodels.tsa.api import VAR
 
 from skvar import LinearAttentionVAR, SAMoVARForecaster, VARCoefficients
-from skvar._var.process import least_squares, one_step_errors
+from skvar._var.estimation import least_squares, one_step_errors
 from skvar.datasets import make_var
 
 NAMES = ["Consumption", "Income", "Production", "Savings", "Unemployment"]

@@ -199,7 +199,7 @@ def test_batches_hold_every_series_once():
     series = [np.full((n, 1), n) for n in (3, 1, 4, 2, 5)]
     panel = Panel(series, np.arange(5))
     seen = {}
-    for rows, lengths, labels in panel.batches(2, shuffle=True):
+    for rows, lengths, labels in panel.batches(2, generator=torch.Generator()):
         assert rows.shape[1] == lengths.max()
         for row, length, label in zip(rows, lengths, labels, strict=True):
             assert (row[:length] == length).all()

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from skvar import LinearAttentionVARRegressor, SAMoVARForecaster
+from skvar._forecasting.forecaster import state_of
 from skvar._training.inference import forecast
 from skvar._var import extraction as coefficients
 from skvar.nn import LinearAttentionVAR, Readout, SAMoVAR, StaticPath
@@ -74,7 +75,7 @@ NETWORKS = {
 }
 NETWORKS["centred on the last row"] = samovar()
 NETWORKS["centred on the last row"].centre.copy_(torch.eye(4)[-1])
-NETWORKS["mix with a VAR"].by_var.fill_(True)
+NETWORKS["mix with a VAR"].is_var.fill_(True)
 for mixed in ("mix", "static", "mix with a VAR"):
     torch.manual_seed(3)
     NETWORKS[mixed].weight.copy_(torch.randn_like(NETWORKS[mixed].weight))
@@ -289,7 +290,8 @@ def test_strongest_paths_of_a_forecaster(us_change):
     direct = every[(every["depth"] == 1) & (every["path"] == ("main-3",))]
     assert len(direct) == 10
     # Strengths and contributions from the matrices written out.
-    window = forecaster._windows(us_change.iloc[:8], "Y")[torch.arange(1)][0].float()
+    windows = state_of(forecaster).windows(us_change.iloc[:8])
+    window = windows[torch.arange(1)][0].float()
     network = forecaster.network_.network
     found = every[every["time"].eq(us_change.index[7]) & every["series"].eq("Savings")]
     labels = [f"{kind}-{i}" for i in (3, 2, 1, 0) for kind in ("context", "main")]

@@ -23,12 +23,17 @@ from skvar import (
     LinearAttentionVAR,
     LinearTransformerForecaster,
     SAMoVARForecaster,
-    _model,
     rolling_score,
 )
-from skvar._model import Rows
+from skvar._forecasting.forecaster import state_of
+from skvar._models.estimation import BesideStaticPath
+from skvar._models.families import SAMoVARSpecification
+from skvar._models.rows import Rows
+from skvar._training import inference
 from skvar.datasets import make_drifting_var, make_switching_var, make_var
 from skvar.nn import SAMoVAR, StaticPath
+
+CPU = torch.device("cpu")
 
 
 # sktime's own code meets this deprecation of pandas.
@@ -313,7 +318,7 @@ def test_in_sample_forecasts_see_the_past_only(fitted, us_change):
     # The first row has no past: no later value may show through.
     start = in_sample.iloc[0]
     changed = fitted.clone().fit(us_change)
-    changed._values()[:] += 1.0
+    state_of(changed).single.residual.values[:] += 1.0
     first_row = changed.predict([-len(us_change) + 1]).iloc[0]
     np.testing.assert_allclose(first_row, start, rtol=1e-5)
 
@@ -429,17 +434,17 @@ def test_rolling_score_is_the_mean_over_all_windows(fitted, us_change):
 
 def test_mix_is_no_worse_than_the_static_path_on_held_out_rows(us_change, monkeypatch):
     seen = []
-    fit_share = StaticPath.fit_share
+    fit_static_weight = StaticPath.fit_static_weight
 
     def spy(self, batches):
         [(window, target)] = list(batches)
-        fit_share(self, [(window, target)])
+        fit_static_weight(self, [(window, target)])
         seen.extend(
             (forecast - target).square().mean().item()
             for forecast in (self(window), self.static(window))
         )
 
-    monkeypatch.setattr(StaticPath, "fit_share", spy)
+    monkeypatch.setattr(StaticPath, "fit_static_weight", spy)
     SMALL["samovar"].clone().fit(us_change)
     mix, static = seen
     assert mix < 0.9999 * static
@@ -453,7 +458,7 @@ def random_walks(n_rows, seed):
 def test_static_path_suits_the_data(seed):
     forecaster = SAMoVARForecaster(12, horizon=6, n_layers=0)
     walks = random_walks(1500, seed)
-    assert not forecaster.fit(walks).network_.by_var
+    assert not forecaster.fit(walks).network_.is_var
     # The forecast of a random walk is its last value.
     last = walks[:300] / walks.std(axis=0)
     error = (
@@ -462,11 +467,11 @@ def test_static_path_suits_the_data(seed):
     )
     assert np.abs(error).max() < 0.1
     stationary = make_var(400, 3, spectral_radius=0.5, random_state=seed).series
-    assert forecaster.fit(stationary).network_.by_var
+    assert forecaster.fit(stationary).network_.is_var
     var = forecaster.network_.var
     for kind in ("ridge", "var"):
         forecaster.set_params(static_path=kind).fit(walks)
-        assert forecaster.network_.by_var == (kind == "var")
+        assert forecaster.network_.is_var == (kind == "var")
     assert len(var.matrices) == 4
 
 
@@ -475,7 +480,7 @@ def test_static_path_of_short_random_walks_is_the_ridge(lags):
     chosen = [
         SAMoVARForecaster(lags, horizon=4, n_layers=0)
         .fit(np.random.default_rng(seed).normal(size=(114, 6)).cumsum(axis=0))
-        .network_.by_var.item()
+        .network_.is_var.item()
         for seed in range(10)
     ]
     assert sum(chosen) <= 2
@@ -499,8 +504,9 @@ def test_error_of_a_var_is_that_of_explicit_windows(us_change):
             ahead = np.array(rows[4:])
             errors.append((begin, np.square(ahead - values[first : first + 3]).mean()))
     blocks = pd.DataFrame(errors).groupby(0).mean()
-    network, rows = forecaster.network_, Rows([values])
-    found = forecaster._var_error(network.var, rows, alpha=0.2)
+    specification = state_of(forecaster).model.specification
+    estimation = BesideStaticPath(specification, Rows([values]), CPU, None, True)
+    found = estimation.var_error(forecaster.network_.var, alpha=0.2)
     assert found == pytest.approx(blocks[1].mean())
 
 
@@ -508,11 +514,11 @@ def test_explosive_vars_and_tables_without_blocks_leave_the_ridge():
     rows = np.arange(60.0)[:, np.newaxis]
     explosive = 1.1**rows + 0.01 * np.random.default_rng(0).normal(size=(60, 1))
     forecaster = SAMoVARForecaster(6, horizon=2, n_layers=0)
-    assert not forecaster.fit(explosive).network_.by_var
-    assert forecaster.set_params(static_path="var").fit(explosive).network_.by_var
+    assert not forecaster.fit(explosive).network_.is_var
+    assert forecaster.set_params(static_path="var").fit(explosive).network_.is_var
     short = np.random.default_rng(0).normal(size=(24, 4)).cumsum(axis=0)
     forecaster = SAMoVARForecaster(8, horizon=8, n_layers=0)
-    assert not forecaster.fit(short).network_.by_var
+    assert not forecaster.fit(short).network_.is_var
 
 
 def test_a_refit_that_diverges_leaves_the_first_training(us_change, monkeypatch):
@@ -541,7 +547,7 @@ def test_warm_start_obeys_centre_and_share(us_change):
     ).fit(us_change)
     forecaster.set_params(centre="last", early_stopping=False).fit(us_change)
     assert forecaster.network_.network.centre[-1] == 1.0
-    assert forecaster.network_.share == 0.5
+    assert forecaster.network_.static_weight == 0.5
 
 
 def test_windows_are_centred_where_the_future_is():
@@ -586,16 +592,17 @@ def test_refit_trains_on_all_rows_for_as_long(us_change):
 
 @pytest.mark.parametrize(("n_rows", "epochs"), [(1000, 12), (60, 20), (20000, 2)])
 def test_default_epochs_make_300_steps(n_rows, epochs):
-    forecaster = SAMoVARForecaster(4)
+    parameters = SAMoVARForecaster(4).get_params(deep=False)
     # 27 batches of 32 windows make one epoch of 850.
     n_windows = round(0.85 * n_rows)
-    assert forecaster._epochs(n_windows) == epochs
+    specification = SAMoVARSpecification.from_parameters(parameters)
+    assert specification.epochs(n_windows) == epochs
 
 
 def test_closed_form_is_kept_on_few_rows(us_change):
     # The 8 held-out rows of 40 hold one stretch of the horizon: no evidence.
     forecaster = SAMoVARForecaster(8, horizon=8, random_state=0)
-    assert forecaster.fit(us_change[:40]).network_.share == 1.0
+    assert forecaster.fit(us_change[:40]).network_.static_weight == 1.0
 
 
 def test_flat_series_keep_coef_bounded():
@@ -701,7 +708,7 @@ def test_parameters_changed_after_fit_wait_for_the_next_fit(us_change):
         forecaster = SMALL[name].clone().fit(us_change)
         before, coef = forecaster.predict([-1, 1, 9]), forecaster.coef_
         forecaster.lags, forecaster.horizon = 3, 2
-        forecaster._computed = {}
+        forecaster = pickle.loads(pickle.dumps(forecaster))  # drops what is cached
         pd.testing.assert_frame_equal(forecaster.predict([-1, 1, 9]), before)
         np.testing.assert_array_equal(forecaster.coef_, coef)
         assert len(forecaster.predict(us_change)) == 4
@@ -744,7 +751,7 @@ AARENS = [SMALL["aaren"], SMALL["mixed aaren"]]
 
 @pytest.mark.parametrize("forecaster", AARENS, ids=["alone", "mixed"])
 def test_aaren_streams_what_it_predicts(forecaster, us_change, monkeypatch):
-    monkeypatch.setattr(_model, "_BLOCK", 3 * 5)  # three rows at once
+    monkeypatch.setattr(inference, "_BLOCK", 3 * 5)  # three rows at once
     forecaster = forecaster.clone().fit(us_change[:100])
     stream = forecaster.stream()
     for t in range(100, 160):
@@ -774,7 +781,7 @@ def test_aarens_stream_keeps_a_constant_state(forecaster, us_change):
 
 
 def test_aaren_sees_a_long_history_block_by_block(monkeypatch):
-    monkeypatch.setattr(_model, "_BLOCK", 3 * 1024)
+    monkeypatch.setattr(inference, "_BLOCK", 3 * 1024)
     values = random_walks(3000, 0)
     forecaster = SMALL["mixed aaren"].clone().fit(values[:2990])
     before = forecaster.predict(range(1, 5)), forecaster.stream()
@@ -798,7 +805,7 @@ def test_aaren_sees_a_long_history_block_by_block(monkeypatch):
             expected = torch.lerp(
                 network.network(rows[:end].unsqueeze(0)),
                 network.static(window),
-                network.share,
+                network.static_weight,
             )
             expected = scaler.inverse_transform(expected[0].double())
             np.testing.assert_allclose(rolled[end - 8], expected, atol=1e-4)

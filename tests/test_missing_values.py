@@ -21,7 +21,10 @@ from skvar import (
     rolling_score,
 )
 from skvar._closed_form.fill import fill, fill_weights
-from skvar._var.process import covariance
+from skvar._forecasting.forecaster import state_of
+from skvar._forecasting.history import History, Schema
+from skvar._forecasting.state import ForecasterState
+from skvar._var.estimation import covariance
 
 SMALL = {
     "horizon": 3,
@@ -198,12 +201,17 @@ def test_streams_do_not_follow_updates():
 
 def test_updates_learn_like_fits():
     """Closed forms and fills know nothing of when rows came."""
-    updated = LinearAttentionVAR(2, n_layers=0).fit(TABLE[:100]).update(TABLE[100:])
-    updated.scaler_ = LinearAttentionVAR(2, n_layers=0).fit(TABLE).scaler_
-    updated.update(TABLE[-1:])
     expected = LinearAttentionVAR(2, n_layers=0).fit(TABLE)
-    np.testing.assert_allclose(updated.coef_, expected.coef_, rtol=1e-8)
-    pd.testing.assert_frame_equal(updated.predict([1, 2]), expected.predict([1, 2]))
+    specification = state_of(expected).model.specification
+    schema, units = Schema.of(TABLE, None, None, None), {None: expected.scaler_}
+    history = History.start(schema, TABLE[:100], None, units)
+    updated = ForecasterState.learned(specification, history, TABLE.index[99])
+    updated = updated.append(TABLE[100:], None, TABLE.index[-1])
+    updated = updated.learn_again(specification).single
+    found, rows = updated.average_matrices[0], len(TABLE) + np.arange(2)
+    np.testing.assert_allclose(found, expected.coef_, rtol=1e-8)
+    ahead = updated.forecast_rows(rows, None)
+    np.testing.assert_allclose(ahead, expected.predict([1, 2]))
 
 
 @pytest.mark.parametrize("name", ["memory", "samovar", "aaren", "itransformer"])

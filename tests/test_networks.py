@@ -634,8 +634,8 @@ def shares(part, noise, n_windows):
     window = torch.randn(n_windows, 3, 2, generator=generator)
     target = torch.lerp(mix.static(window), mix.network(window), part)
     target = target + noise * torch.randn(n_windows, 2, 2, generator=generator)
-    mix.fit_share([(window[:7], target[:7]), (window[7:], target[7:])])
-    return mix.share.item()
+    mix.fit_static_weight([(window[:7], target[:7]), (window[7:], target[7:])])
+    return mix.static_weight.item()
 
 
 def test_share_is_least_squares_where_it_is_sure():
@@ -657,10 +657,10 @@ def test_share_is_of_what_was_observed():
     ]
     assert len(products[0]) < 60
     batch = window, target.where(seen, torch.nan), torch.ones_like(window).bool()
-    mix.fit_share([batch])
+    mix.fit_static_weight([batch])
     expected = 1 - _sure_part(*np.array(products), 2)
     assert 0 < expected < 1
-    assert mix.share.item() == pytest.approx(expected, abs=1e-6)
+    assert mix.static_weight.item() == pytest.approx(expected, abs=1e-6)
 
 
 def test_share_of_an_unsure_network_is_shrunk():
@@ -680,8 +680,8 @@ def test_share_of_an_unsure_network_is_shrunk():
     # 84.13 % of Student's distribution with 29 degrees of freedom lie below 1.0176.
     expected = part * (1 - (1.0176 * standard_error / part) ** 2)
     assert 0.01 < expected < 0.95 * part < 1
-    mix.fit_share([(past.float(), torch.from_numpy(target).float())])
-    assert mix.share.item() == pytest.approx(1 - expected, abs=1e-4)
+    mix.fit_static_weight([(past.float(), torch.from_numpy(target).float())])
+    assert mix.static_weight.item() == pytest.approx(1 - expected, abs=1e-4)
 
 
 def test_standard_error_allows_for_overlapping_forecasts():
@@ -703,7 +703,7 @@ def test_standard_error_allows_for_overlapping_forecasts():
 def test_share_without_evidence_is_the_static_path():
     assert shares(1.0, 0.0, 3) == 1.0
     mix = StaticPath(Known(), lags=3, horizon=2, n_series=2)
-    mix.share.fill_(1.0)
+    mix.static_weight.fill_(1.0)
     window = torch.randn(5, 3, 2)
     assert torch.equal(mix(window), window[:, -1:].repeat(1, 2, 1))
 
@@ -711,7 +711,7 @@ def test_share_without_evidence_is_the_static_path():
 def test_static_path_by_var_feeds_forecasts_back():
     torch.manual_seed(0)
     mix = StaticPath(None, lags=5, horizon=3, n_series=2, order=2).double()
-    mix.by_var.fill_(True)
+    mix.is_var.fill_(True)
     mix.var.matrices.copy_(0.4 * torch.randn(2, 2, 2))
     mix.var.intercept.copy_(torch.randn(2))
     window = torch.randn(4, 5, 2, dtype=torch.float64)
@@ -949,8 +949,8 @@ def test_streaming_norm_is_exponential_smoothing(cut):
 def test_a_static_path_streams_with_its_network(kind, share):
     learned = None if share is None else aaren_for_forecasting(4)
     network = StaticPath(learned, lags=24, horizon=5, n_series=2, order=3).double()
-    network.share.fill_(1.0 if share is None else share)
-    network.by_var.fill_(kind == "var")
+    network.static_weight.fill_(1.0 if share is None else share)
+    network.is_var.fill_(kind == "var")
     for values in (network.weight, network.var.matrices):
         values.copy_(0.2 * torch.randn_like(values))
     rows = torch.randn(2, 60, 2, dtype=torch.float64)

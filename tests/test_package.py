@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+from collections import defaultdict
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from numpydoc.validate import validate
 import skvar
 import skvar.benchmark
 import skvar.datasets
+import skvar.forecasting
 import skvar.nn
 import skvar.plots
 from skvar.benchmark import read_results
@@ -21,88 +23,42 @@ from skvar.benchmark.__main__ import markdown
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "skvar"
 
-# Which modules each module may import from the package.
+# Which rooms and modules each one may import from the package.
 MAY_IMPORT = {
-    "_windows": set(),
-    "_tables": set(),
-    "_ridge": set(),
-    "_fill": {"_ridge"},
     "_attention": set(),
-    "_networks": {"_attention"},
-    "_panel": set(),
-    "_inference": {"_networks", "_windows"},
-    "_training": {"_inference"},
-    "_estimator": {"_inference", "_training"},
-    "coefficients": {"_attention", "_inference", "_networks"},
-    "datasets": {"_tables"},
+    "_data": set(),
+    "_protocols": set(),
     "plots": set(),
-    "_var_algebra": {"_ridge"},
-    "_var_plots": {"plots"},
-    "analysis": {"_tables", "_var_algebra", "_var_plots"},
-    "_model": {
-        "_estimator",
-        "_inference",
-        "_tables",
-        "_training",
-        "_windows",
-        "coefficients",
-    },
-    "_recipes": {
-        "_inference",
-        "_model",
+    "_closed_form": {"_data"},
+    "_networks": {"_attention"},
+    "_training": {"_data", "_networks"},
+    "_var": {
+        "_attention",
+        "_closed_form",
+        "_data",
         "_networks",
-        "_ridge",
         "_training",
-        "_var_algebra",
-        "_windows",
-        "coefficients",
-    },
-    "_stream": set(),
-    "_covariates": {"_ridge", "_tables"},
-    "_conformal": set(),
-    "_history": {"_covariates", "_fill", "_model", "_tables", "_windows"},
-    "_uncertainty": {"_conformal", "_tables", "_windows"},
-    "_forecaster": {
-        "_estimator",
-        "_history",
-        "_inference",
-        "_model",
-        "_stream",
-        "_tables",
-        "_training",
-        "_uncertainty",
-        "_windows",
-    },
-    "_regressor": {"_model", "_stream", "_tables", "_windows"},
-    "_inspection": {
-        "_inference",
-        "_model",
-        "_networks",
-        "_var_algebra",
-        "_windows",
-        "analysis",
-        "coefficients",
-    },
-    "forecasting": {"_forecaster", "_inspection", "_recipes"},
-    "regression": {"_recipes", "_regressor"},
-    "classification": {
-        "_estimator",
-        "_inference",
-        "_networks",
-        "_panel",
-        "_stream",
-        "_tables",
-        "_training",
-    },
-    "nn": {"_attention", "_networks"},
-    "scoring": {"_forecaster", "_tables"},
-    "benchmark": {
-        "_tables",
-        "_var_algebra",
-        "datasets",
-        "forecasting",
         "plots",
     },
+    "_models": {"_closed_form", "_data", "_networks", "_training", "_var"},
+    "_forecasting": {
+        "_closed_form",
+        "_data",
+        "_models",
+        "_networks",
+        "_protocols",
+        "_training",
+        "_var",
+    },
+    "forecasting": {"_forecasting", "_models"},
+    "regression": {"_data", "_models", "_protocols", "_training", "_var"},
+    "classification": {"_models", "_protocols", "_training"},
+    "analysis": {"_var"},
+    "coefficients": {"_var"},
+    "nn": {"_attention", "_networks"},
+    "scoring": {"_data", "_forecasting"},
+    "datasets": {"_data"},
+    "benchmark": {"_data", "_var", "datasets", "forecasting", "plots"},
     "__init__": {
         "analysis",
         "benchmark",
@@ -149,6 +105,37 @@ def test_the_import_rules_have_no_circle():
         assert ready, f"a circle among {sorted(left)}"
         floors |= ready
         left = {home: needs for home, needs in left.items() if home not in ready}
+
+
+def assigned_attributes(path):
+    """Names of attributes that a file assigns, of whatever object."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        targets = getattr(node, "targets", [getattr(node, "target", None)])
+        for target in targets if isinstance(node, ast.stmt) else ():
+            for part in ast.walk(target) if target is not None else ():
+                if isinstance(part, ast.Attribute) and isinstance(part.ctx, ast.Store):
+                    yield part.attr
+
+
+def test_one_module_writes_each_attribute_of_a_forecaster():
+    """Hyper-parameters apart, which every family assigns in its constructor."""
+    writers = defaultdict(set)
+    parameters = set()
+    for name in skvar.forecasting.__all__:
+        parameters |= set(getattr(skvar, name)().get_params(deep=False))
+    for room in ("_forecasting", "_protocols", "forecasting"):
+        for path in (PACKAGE / room).glob("*.py"):
+            for name in assigned_attributes(path):
+                writers[name].add(path.name)
+    assert {"_fitted", "_fh", "_cutoff"} <= writers.keys()
+    shared = {name for name, files in writers.items() if len(files) > 1}
+    assert shared <= parameters
+
+
+@pytest.mark.parametrize("name", skvar.forecasting.__all__)
+def test_forecasters_hold_their_parts(name):
+    classes = getattr(skvar, name).__mro__
+    assert len([c for c in classes if c.__module__.startswith("skvar")]) <= 5
 
 
 def test_import_is_lazy():
@@ -239,8 +226,8 @@ PUBLIC = [
             "intercept_",
         )
     ),
-    "skvar._stream.Stream",
-    "skvar._stream.Stream.push",
+    "skvar._models.stream.Stream",
+    "skvar._models.stream.Stream.push",
     *(f"skvar.nn.{name}" for name in skvar.nn.__all__),
     "skvar.nn.Aaren.forward",
     "skvar.nn.AarenForClassification.extend",

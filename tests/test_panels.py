@@ -18,9 +18,10 @@ from skvar import (
     AarenForecaster,
     LinearAttentionVAR,
     SAMoVARForecaster,
-    _uncertainty,
 )
-from skvar._forecaster import _surely
+from skvar._forecasting import calibration
+from skvar._forecasting.forecaster import state_of
+from skvar._forecasting.learning import significantly_better
 from skvar.datasets import make_var
 
 CLASSICAL = LinearAttentionVAR(2, horizon=2, n_layers=0)
@@ -175,12 +176,13 @@ def test_an_instance_that_ended_long_ago_takes_no_rows_from_the_others():
         assert paths.shape == (1, 1, 2)
         bounds = one.predict_interval([3], coverage=[0.5, 0.9])
         offsets[key] = bounds.to_numpy().reshape(2, 4) / one.scaler_.scale_[:, None]
-    [(second, calibration)] = fitted._calibration.values()
-    assert len(second._tables["a"]) >= 30
+    calibration_ = state_of(fitted).calibration
+    assert calibration_.model((60 - 2 - 2) // 4).n_train["a"] >= 30
+    errors = calibration_.errors((60 - 2 - 2) // 4)
     # As wide as those of the farthest step that the block tells of.
-    steps = calibration.errors.shape[1]
+    steps = errors.errors.shape[1]
     assert steps == (60 - 2 - 2) // 4
-    quantiles = calibration.quantiles(np.array([0.05, 0.25, 0.75, 0.95]))
+    quantiles = errors.quantiles(np.array([0.05, 0.25, 0.75, 0.95]))
     expected = {"a": quantiles[:, 2], "b": quantiles[:, -1], "c": quantiles[:, 2]}
     for key, found in offsets.items():
         widths = found[:, [1, 3]] - found[:, [0, 2]]
@@ -190,11 +192,10 @@ def test_an_instance_that_ended_long_ago_takes_no_rows_from_the_others():
 
 
 def test_origins_of_all_instances_together_are_limited(monkeypatch):
-    monkeypatch.setattr(_uncertainty, "_MOST_ORIGINS", 10)
+    monkeypatch.setattr(calibration, "_MOST_ORIGINS", 10)
     fitted = CLASSICAL.clone().fit(joined(tables_of([200, 150, 100])))
     assert np.isfinite(fitted.predict_interval([1, 2])).all(axis=None)
-    [(_, calibration)] = fitted._calibration.values()
-    assert len(calibration.errors) == 9
+    assert len(state_of(fitted).calibration.errors(2).errors) == 9
 
 
 def test_zero_shot_is_the_network_in_units_of_the_new_series(forecaster):
@@ -285,7 +286,9 @@ def test_arrays_continue_in_time():
     again = fitted.instance(1).predict([1, 2])
     expected = fitted.instance(1).predict(pd.DataFrame(cube[1].T))
     np.testing.assert_allclose(again, expected)
-    assert fitted.instance(2)._index.tolist() == [55, 56, 57, 58, 59]
+    assert fitted.instance(2).predict([0, 1]).index.tolist() == [59, 60]
+    with pytest.raises(ValueError, match="before the first row"):
+        fitted.instance(2).predict([-5])
 
 
 def test_update_takes_some_instances_and_new_ones():
@@ -389,7 +392,7 @@ def test_pretraining_is_kept_where_there_is_too_little_to_learn_from(forecaster)
     tables = tables_of([60, 60, 60, 60])
     new = tables.pop("d")
     pretrained = forecaster.clone().pretrain(joined(tables))
-    weights = pretrained.pretrained_network_.state_dict()
+    weights = pretrained.pretrained_.network.state_dict()
     expected = forecaster.clone().fit(joined(tables)).network_.state_dict()
     assert all(torch.equal(weights[name], expected[name]) for name in weights)
     for one in (pretrained.clone(), copy.deepcopy(pretrained)):
@@ -414,7 +417,7 @@ def test_fine_tuning_learns_what_is_new():
     matrix = np.array([[0.8, 0.0], [0.0, 0.8]])
     panel = joined({key: noise_around(matrix, 300, key) for key in range(3)})
     forecaster = LinearAttentionVAR(1, n_layers=0).pretrain(panel)
-    before = forecaster.pretrained_network_
+    before = forecaster.pretrained_.network
     other = forecaster.clone().fit(noise_around(-matrix, 400, 7))
     standard_error = np.sqrt((1 - 0.8**2) / 400)
     np.testing.assert_allclose(other.coef_[0], -matrix, atol=5 * standard_error)
@@ -486,4 +489,4 @@ def test_searches_and_evaluation():
     ],
 )
 def test_gains_are_sure_beyond_their_standard_error(gains, horizon, sure):
-    assert _surely(torch.tensor(gains), horizon) == sure
+    assert significantly_better(torch.tensor(gains), horizon) == sure

@@ -14,9 +14,14 @@ from torch import nn
 from skvar import AarenForecaster, LinearAttentionVAR, SAMoVARForecaster
 from skvar._data.windows import Windows, split_by_time
 from skvar._training.inference import forecast, squared_errors
-from skvar._training.loop import TrainingOptions, resolve_device, seeded, train
+from skvar._training.loop import TrainingOptions, resolve_device, train
+from skvar._training.randomness import Generators
 
 CPU = torch.device("cpu")
+
+
+def generators():
+    return Generators(0, CPU)
 
 
 def options(**changes):
@@ -43,8 +48,8 @@ def test_windows_are_the_rows():
     batches = list(windows.batches(5))
     assert [len(past) for past, _ in batches] == [5, 5, 4]
     np.testing.assert_array_equal(torch.cat([p for p, _ in batches])[7], values[7:11])
-    torch.manual_seed(0)
-    shuffled = torch.cat([past for past, _ in windows.batches(5, shuffle=True)])
+    drawn = windows.batches(5, generator=torch.Generator().manual_seed(0))
+    shuffled = torch.cat([past for past, _ in drawn])
     assert sorted(shuffled[:, 0, 0].tolist()) == values[:14, 0].tolist()
 
 
@@ -136,13 +141,13 @@ def test_best_epoch_is_restored_and_epoch_zero_counts():
         Windows([rows], 2, 1) for rows in split_by_time(values, 2, 1, 0.2)
     )
     network = Level(0.1)
-    record = train(network, training, validation, options())
+    record = train(network, training, validation, options(), generators())
     assert network.level.item() == pytest.approx(0.1)
     assert len(record.validation_scores) == len(record.loss_curve) + 1 == 3
     assert record.validation_scores[0] == pytest.approx(-0.01)
 
     network = Level(-1.0)
-    record = train(network, training, validation, options(max_epochs=40))
+    record = train(network, training, validation, options(max_epochs=40), generators())
     best = max(record.validation_scores)
     assert -squared_errors(network, validation).mean() == best > -1.0
 
@@ -156,20 +161,32 @@ def test_the_start_stays_where_gains_are_chance(required_gain):
     parts = [np.float32(part - part.mean() + 0.1) for part in parts]
     training, validation = (Windows([part], 2, 1) for part in parts)
     network = Level()
-    record = train(network, training, validation, options(required_gain=required_gain))
+    record = train(
+        network,
+        training,
+        validation,
+        options(required_gain=required_gain),
+        generators(),
+    )
     assert max(record.validation_scores) > record.validation_scores[0]
     assert (network.level.item() == 0) == bool(required_gain)
     # A level of one standard deviation is no chance.
     validation.values += 1.0
     training.values += 1.0
-    train(network, training, validation, options(required_gain=required_gain))
+    train(
+        network,
+        training,
+        validation,
+        options(required_gain=required_gain),
+        generators(),
+    )
     assert network.level.item() > 0.2
 
 
 def test_without_validation_the_last_epoch_stays():
     values = np.ones((40, 1), dtype=np.float32)
     network = Level()
-    record = train(network, Windows([values], 2, 1), None, options())
+    record = train(network, Windows([values], 2, 1), None, options(), generators())
     assert network.level.item() > 0.05
     assert record.validation_scores == []
     assert len(record.loss_curve) == 5
@@ -179,7 +196,7 @@ def test_divergence_warns_and_keeps_finite_weights():
     values = np.full((40, 1), 1e25, dtype=np.float32)
     network = Level()
     with pytest.warns(ConvergenceWarning, match="epoch 1.*lower learning_rate"):
-        train(network, Windows([values], 2, 1), None, options())
+        train(network, Windows([values], 2, 1), None, options(), generators())
     assert network.level.item() == 0.0
 
 
@@ -200,7 +217,9 @@ def test_gradients_are_clipped_to_norm_one():
 
     original, torch.optim.AdamW = torch.optim.AdamW, Spy
     try:
-        train(network, Windows([values], 2, 1), None, options(max_epochs=1))
+        train(
+            network, Windows([values], 2, 1), None, options(max_epochs=1), generators()
+        )
     finally:
         torch.optim.AdamW = original
     assert abs(norms[0]) > 1e4
@@ -228,18 +247,6 @@ def test_devices():
     for unknown in ("gpu", "cuda:99", 3.5):
         with pytest.raises(ValueError, match="device="):
             resolve_device(unknown)
-
-
-def test_seeds():
-    before = torch.get_rng_state()
-    with seeded(0, CPU):
-        first = torch.rand(3)
-    torch.rand(7)
-    with seeded(0, CPU):
-        assert torch.equal(torch.rand(3), first)
-    with seeded(None, CPU):
-        assert not torch.equal(torch.rand(3), first)
-    torch.set_rng_state(before)
 
 
 FORECASTERS = [

@@ -17,9 +17,10 @@ from skvar import (
     LinearAttentionVAR,
     LinearTransformerForecaster,
     SAMoVARForecaster,
-    _model,
 )
 from skvar._closed_form.conformal import error_quantiles, track
+from skvar._forecasting.forecaster import state_of
+from skvar._training import inference
 
 CLASSICAL = LinearAttentionVAR(2, horizon=3, n_layers=0)
 TINY = {"n_layers": 1, "d_model": 4, "n_heads": 2, "max_epochs": 2, "random_state": 0}
@@ -155,11 +156,10 @@ def test_the_second_forecaster_never_sees_the_calibration_block(us_change):
     for rows in (table, changed):
         fitted = FORECASTERS["dynamic"].clone().fit(rows)
         fitted.predict_interval([1])
-        [(second, _)] = fitted._calibration.values()
-        seconds.append(second)
-    assert len(seconds[0]._index) == 85
-    np.testing.assert_array_equal(*(second.scaler_.mean_ for second in seconds))
-    weights = [second.network_.state_dict() for second in seconds]
+        seconds.append(state_of(fitted).calibration.model(3))
+    assert seconds[0].n_train == {None: 85}
+    np.testing.assert_array_equal(*(second.scalers[None].mean_ for second in seconds))
+    weights = [second.model.network.state_dict() for second in seconds]
     assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
 
 
@@ -172,10 +172,7 @@ def test_missing_values_of_the_block_are_filled_by_weights_learned_before(us_cha
     for rows in (table, block_changed):
         fitted = LinearAttentionVAR(2, n_layers=0).fit(rows)
         fitted.predict_interval([1])
-        [(second, _)] = fitted._calibration.values()
-        twin = second.update(rows, update_params=False)
-        twin.predict([1])
-        weights.append(twin._fill)
+        weights.append(state_of(fitted).calibration.model(1).model.fill_weights)
     np.testing.assert_array_equal(*weights)
 
 
@@ -218,11 +215,11 @@ def test_revised_rows_calibrate_anew_and_repeated_ones_do_not(us_change):
     table = us_change.iloc[:70, :2]
     fitted = CLASSICAL.clone().fit(table[:60])
     before = fitted.predict_interval([1])
-    calibration = dict(fitted._calibration)
+    model = state_of(fitted).calibration.model(3)
     fitted.update(table[50:65], update_params=False)
     fitted.update(table[40:60], update_params=False)
     pd.testing.assert_frame_equal(fitted.predict_interval([1]), before)
-    assert fitted._calibration == calibration
+    assert state_of(fitted).calibration.model(3) is model
     revised = table[:60].copy()
     revised.iloc[50:] *= 3.0
     fitted.update(revised[50:], update_params=False)
@@ -386,12 +383,13 @@ def test_residuals_are_truth_minus_forecast(kind, us_change):
 @pytest.mark.parametrize("block", [2**13, 7])
 @pytest.mark.parametrize("static_path", [None, "auto"])
 def test_aaren_forecasts_after_many_origins(static_path, block, us_change, monkeypatch):
-    monkeypatch.setattr(_model, "_BLOCK", block)
+    monkeypatch.setattr(inference, "_BLOCK", block)
     forecaster = AarenForecaster(6, horizon=3, static_path=static_path, **TINY)
     fitted = forecaster.fit(us_change.iloc[:60, :2])
-    values, network = fitted._values(), fitted.network_
+    member, network = state_of(fitted).single, fitted.network_
+    values = member.residual.values
     for ends in (np.arange(-1, 60), np.array([3, 9, 10, 33, 59])):
-        found = np.concatenate(list(fitted._forecasts(values, ends, 8)))
+        found = member.forecasts_after(ends, 8)
         for end, forecasts in zip(ends, found, strict=True):
             rows = np.zeros((1, 2)) if end < 0 else values[: end + 1]
             path = torch.tensor(rows, dtype=torch.float32)
@@ -399,5 +397,5 @@ def test_aaren_forecasts_after_many_origins(static_path, block, us_change, monke
                 with torch.no_grad():
                     ahead, _ = network.extend(path.unsqueeze(0), None, n_last=1)
                 path = torch.cat([path, ahead[0, 0]])
-            expected = fitted._in_units(path[len(rows) :][:8])
+            expected = member.in_units(path[len(rows) :][:8].numpy())
             np.testing.assert_allclose(forecasts, expected, rtol=1e-4, atol=1e-5)

@@ -13,7 +13,7 @@ import scipy.stats
 _ONE = 1 - 1e-9
 
 
-class Calibration:
+class CalibrationErrors:
     """Errors with what is made of them at first use."""
 
     def __init__(self, errors: np.ndarray):

@@ -1,6 +1,7 @@
 """What known covariates do to the series, in closed form."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -273,8 +274,9 @@ def _n_directions(covariance: np.ndarray, count: int) -> int:
     return rank if rank < count - 1 else len(values)
 
 
-class KnownCovariates:
-    """Covariates whose future is known, in their units, and their effect on series.
+@dataclass(frozen=True)
+class CovariateFeatures:
+    """Which covariates are known ahead: columns of a table, and the calendar.
 
     Parameters
     ----------
@@ -286,11 +288,9 @@ class KnownCovariates:
         Of the time index.
     """
 
-    def __init__(
-        self, names: pd.Index, calendar: Sequence[str], step: pd.DateOffset | int
-    ):
-        self.names, self.calendar, self.step = names, list(calendar), step
-        self.scaler = self.weights = None
+    names: pd.Index
+    calendar: Sequence[str]
+    step: pd.DateOffset | int
 
     def table(self, X: pd.DataFrame | None, index: pd.Index) -> pd.DataFrame:
         """Covariates at some times, of which X has those with names."""
@@ -299,29 +299,11 @@ class KnownCovariates:
             parts.append(calendar_features(index, self.calendar))
         return pd.concat(parts, axis=1)
 
-    def fit(self, series: Segments, tables: Sequence[pd.DataFrame]) -> None:
-        """Learn units and effect from standardised series and tables of covariates."""
-        check_observed(pd.concat(tables), "X")
-        self.scaler = StandardScaler().fit(np.concatenate(tables))
-        inputs = [self._standardised(table) for table in tables]
-        self.weights = covariate_effect(series, inputs)
+    def before(self, table: pd.DataFrame, n_rows: int) -> pd.DataFrame:
+        """Rows before a table: X is taken as constant, but the calendar is known.
 
-    def effect(self, table: pd.DataFrame) -> np.ndarray:
-        """Effect (n_rows, n_series) on standardised series.
-
-        Before the first row, X is taken as constant, but the calendar is known.
+        None where there is no calendar.
         """
-        before = self._before(table, len(self.weights) - 1)
-        inputs = self._standardised(pd.concat([before, table]))
-        return apply_effect(self.weights, inputs)[len(before) :]
-
-    @property
-    def unknown(self) -> np.ndarray:
-        """Where the effect on first rows (n_lags - 1, n_series) needs earlier ones."""
-        acting = self.weights[1:, :, : len(self.names)].any(axis=2)
-        return np.maximum.accumulate(acting[::-1])[::-1]
-
-    def _before(self, table: pd.DataFrame, n_rows: int) -> pd.DataFrame:
         if not self.calendar or not n_rows or table.empty:
             return table[:0]
         index = precede_index(table.index, self.step, n_rows)
@@ -329,7 +311,63 @@ class KnownCovariates:
         values = np.hstack([first, calendar_features(index, self.calendar)])
         return pd.DataFrame(values, index, table.columns)
 
-    def _standardised(self, table: pd.DataFrame) -> np.ndarray:
-        """Rows in units of the scaler; the last value, else the mean, where missing."""
-        values = standardise(table.to_numpy(dtype=float), self.scaler)
-        return pd.DataFrame(values).ffill().fillna(0.0).to_numpy()
+
+@dataclass(frozen=True, eq=False)
+class CovariateEffect:
+    """What known covariates do to standardised series.
+
+    Parameters
+    ----------
+    features : CovariateFeatures
+    scaler : StandardScaler
+        Of the covariates.
+    weights : ndarray of shape (n_lags, n_series, n_covariates)
+        As of `covariate_effect`.
+    """
+
+    features: CovariateFeatures
+    scaler: StandardScaler
+    weights: np.ndarray
+
+    @classmethod
+    def estimate(
+        cls,
+        features: CovariateFeatures,
+        series: Segments,
+        tables: Sequence[pd.DataFrame],
+    ) -> "CovariateEffect":
+        """Learn units and effect from standardised series and tables of covariates."""
+        check_observed(pd.concat(tables), "X")
+        scaler = StandardScaler().fit(np.concatenate(tables))
+        inputs = [_filled_inputs(table, scaler) for table in tables]
+        return cls(features, scaler, covariate_effect(series, inputs))
+
+    def on(self, table: pd.DataFrame) -> np.ndarray:
+        """Effect (n_rows, n_series) of the rows of a table of covariates."""
+        before = self.features.before(table, len(self.weights) - 1)
+        inputs = _filled_inputs(pd.concat([before, table]), self.scaler)
+        return apply_effect(self.weights, inputs)[len(before) :]
+
+    @property
+    def unknown(self) -> np.ndarray:
+        """Where the effect on first rows (n_lags - 1, n_series) needs earlier ones."""
+        acting = self.weights[1:, :, : len(self.features.names)].any(axis=2)
+        return np.maximum.accumulate(acting[::-1])[::-1]
+
+    def subtracted_from(
+        self, values: np.ndarray, effects: np.ndarray, n_before: int = 0
+    ) -> np.ndarray:
+        """Rows of series less effects, in the units of both.
+
+        Missing where these need rows of X earlier than the ``n_before`` that are known.
+        """
+        residual, unknown = values - effects, self.unknown[n_before:]
+        first = residual[: len(unknown)]
+        first[unknown[: len(first)]] = np.nan
+        return residual
+
+
+def _filled_inputs(table: pd.DataFrame, scaler: StandardScaler) -> np.ndarray:
+    """Covariates in units of a scaler; the last value, else the mean, where missing."""
+    values = standardise(table.to_numpy(dtype=float), scaler)
+    return pd.DataFrame(values).ffill().fillna(0.0).to_numpy()

@@ -29,7 +29,9 @@ def fill_weights(segments: Sequence[np.ndarray], lags: int) -> np.ndarray:
     """
     order = min(lags, max(map(len, segments)) - 1)
     weights = np.ones(1)
-    for _ in range(_PASSES if order > 0 else 0):
+    has_gaps = any(np.isnan(values).any() for values in segments)
+    n_passes = _PASSES if has_gaps else 1
+    for _ in range(n_passes if order > 0 else 0):
         filled = [fill(values, weights) for values in segments]
         alpha, _ = choose_direct_alpha(filled, order, 1)
         [weights] = ridge_direct(filled, order, 1, alpha)

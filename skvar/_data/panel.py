@@ -9,6 +9,8 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 from torch.utils.data import Dataset
 
+from .windows import order_of
+
 
 class Panel(Dataset):
     """Series with the numbers of their classes, batch by batch.
@@ -40,15 +42,14 @@ class Panel(Dataset):
         return part
 
     def batches(
-        self, batch_size: int, *, shuffle: bool = False
+        self, batch_size: int, *, generator: torch.Generator | None = None
     ) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
         """Every series once: rows (B, longest, n_series), lengths and labels (B,).
 
-        In order, or in one drawn from torch's generator.
+        In order, or in one that a generator draws.
         """
-        permute = torch.randperm if shuffle else torch.arange
-        for index in permute(len(self)).split(batch_size):
-            some = self[index]
+        for index in order_of(len(self), generator).split(batch_size):
+            some = self[index.long()]
             rows = pad_sequence(some.series, batch_first=True)
             yield rows, some.lengths, some.labels
 

@@ -78,11 +78,10 @@ class Windows(Dataset):
         return past[..., : self.n_inputs], future[..., self.n_inputs :]
 
     def batches(
-        self, batch_size: int, *, shuffle: bool = False
+        self, batch_size: int, *, generator: torch.Generator | None = None
     ) -> Iterator[tuple[Tensor, ...]]:
-        """Every window once, in order or in an order drawn from torch's generator."""
-        permute = torch.randperm if shuffle else torch.arange
-        for index in permute(len(self), dtype=torch.int32).split(batch_size):
+        """Every window once, in order or in one that a generator draws."""
+        for index in order_of(len(self), generator).split(batch_size):
             yield self[index.long()]
 
     def to(self, device: torch.device) -> "Windows":
@@ -94,6 +93,13 @@ class Windows(Dataset):
         if self.observed is not None:
             moved.observed = self.observed.to(device)
         return moved
+
+
+def order_of(n_examples: int, generator: torch.Generator | None) -> Tensor:
+    """Numbers of examples in order, or as a generator draws it."""
+    if generator is None:
+        return torch.arange(n_examples, dtype=torch.int32)
+    return torch.randperm(n_examples, dtype=torch.int32, generator=generator)
 
 
 def _joined(segments: Sequence[np.ndarray]) -> Tensor:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from .._attention import AarenState, aaren_attention
-from .layers import ResidualMLP, check_heads, check_sizes, split_heads
+from .layers import Dropout, ResidualMLP, check_heads, check_sizes, split_heads
 
 
 class Aaren(nn.Module):
@@ -152,7 +152,7 @@ class AarenLayer(nn.Module):
         self.key = nn.Linear(d_model, d_model)
         self.value = nn.Linear(d_model, d_model)
         self.out = nn.Linear(d_model, d_model)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.feed_forward = ResidualMLP(d_model, d_ff, dropout, nn.LayerNorm(d_model))
         self.log_change = None
         if timescale is not None:

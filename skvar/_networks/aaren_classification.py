@@ -5,7 +5,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from .aaren import Aaren
-from .layers import check_sizes
+from .layers import Dropout, check_sizes
 
 # Bound of standardised values, for outliers.
 _MOST = 10.0
@@ -72,12 +72,12 @@ class AarenForClassification(nn.Module):
         self.rows = nn.Linear(token_length * n_series, d_model)
         self.register_buffer("waves", _waves(longest), persistent=False)
         self.position = nn.Linear(self.waves.shape[1], d_model, bias=False)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.aaren = Aaren(
             d_model, n_heads, n_layers=n_layers, dropout=dropout, timescale=longest + 1
         )
         self.head = nn.Sequential(
-            nn.LayerNorm(d_model), nn.Dropout(dropout), nn.Linear(d_model, n_classes)
+            nn.LayerNorm(d_model), Dropout(dropout), nn.Linear(d_model, n_classes)
         )
 
     def forward(self, rows: Tensor, lengths: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from .._attention import AarenState, aaren_attention
 from .aaren import Aaren
-from .layers import check_sizes, mean_squared_error
+from .layers import Dropout, check_sizes, mean_squared_error
 
 # Time scales in a window of training: what came before it has little weight.
 _TIMESCALES = 3
@@ -88,7 +88,7 @@ class AarenForForecasting(nn.Module):
         self.mix = nn.Linear(n_series, n_series, bias=False)
         self.context = nn.Linear(token_length + 1, d_model, bias=False)
         self.series = nn.Parameter(0.02 * torch.randn(n_series, d_model))
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.aaren = Aaren(
             d_model, n_heads, n_layers=n_layers, dropout=dropout, timescale=timescale
         )

@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .layers import (
+    Dropout,
     check_heads,
     check_sizes,
     check_window,
@@ -187,7 +188,7 @@ class ARXTokens(nn.Module):
         self.mix = nn.Linear(n_series, n_targets)
         self.context = nn.Linear(token_length, d_model)
         self.context_norm = nn.RMSNorm(d_model, eps=1e-5)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.norm = nn.RMSNorm(d_model, eps=1e-5)
 
         def embedding(*shape: int) -> nn.Parameter:

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from .._attention import probsparse_attention
 from .layers import (
+    Dropout,
     check_heads,
     check_sizes,
     check_window,
@@ -281,7 +282,7 @@ class Embedding(nn.Module):
         if n_marks:
             self.marks = nn.Linear(n_marks, d_model, bias=False)
         self.register_buffer("place", sinusoids(length, d_model), persistent=False)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(self, rows: Tensor, marks: Tensor | None) -> Tensor:
         tokens = self.rows(rows.mT).mT + self.place
@@ -303,6 +304,9 @@ class ProbSparseAttention(nn.Module):
     With ``causal`` the attention looks back alone, but its outputs mix places. No data
     of the future leak: the decoder's rows are zeros there.
     """
+
+    # Of the sample in training; torch's own without.
+    generator: torch.Generator | None = None
 
     def __init__(
         self,
@@ -335,7 +339,12 @@ class ProbSparseAttention(nn.Module):
         )
         sample = self.sample
         if self.training:
-            sample = torch.randint_like(sample, self.n_keys)
+            sample = torch.randint(
+                self.n_keys,
+                sample.shape,
+                device=sample.device,
+                generator=self.generator,
+            )
         out = probsparse_attention(q, k, v, sample, self.n_top, causal=self.causal)
         # TSLib reads (B, H, N, d) as (B, N, H * d), without transposing.
         return self.out(out.transpose(1, 2).reshape(tokens.shape))
@@ -364,7 +373,7 @@ class Layer(nn.Module):
         self.contract = nn.Linear(d_ff, d_model)
         n_norms = 2 if cross_attention is None else 3
         self.norms = nn.ModuleList(nn.LayerNorm(d_model) for _ in range(n_norms))
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(self, tokens: Tensor, encoded: Tensor | None = None) -> Tensor:
         u = self.norms[0](tokens + self.dropout(self.self_attention(tokens, tokens)))

@@ -8,15 +8,18 @@ from collections.abc import Mapping
 from functools import partial
 
 import numpy as np
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .layers import (
+    Dropout,
     check_heads,
     check_sizes,
     check_window,
     load_renamed,
     mean_squared_error,
     renamed,
+    split_heads,
 )
 
 
@@ -80,15 +83,10 @@ class ITransformer(nn.Module):
         )
         self.lags, self.horizon, self.n_series = lags, horizon, n_series
         self.embed = nn.Linear(lags, d_model)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         # nn.TransformerEncoder would copy one layer, first parameters included.
         self.layers = nn.Sequential(
-            *(
-                nn.TransformerEncoderLayer(
-                    d_model, n_heads, d_ff, dropout, activation="gelu", batch_first=True
-                )
-                for _ in range(n_layers)
-            )
+            *(EncoderLayer(d_model, n_heads, d_ff, dropout) for _ in range(n_layers))
         )
         self.norm = nn.LayerNorm(d_model)
         self.head = nn.Linear(d_model, horizon)
@@ -158,6 +156,33 @@ class ITransformer(nn.Module):
         )
         load_renamed(network, _joined(params), reference_name)
         return network
+
+
+class EncoderLayer(nn.TransformerEncoderLayer):
+    """torch's encoder layer with dropout that draws from a generator of its own."""
+
+    def __init__(self, d_model: int, n_heads: int, d_ff: int, dropout: float):
+        super().__init__(
+            d_model, n_heads, d_ff, dropout, activation="gelu", batch_first=True
+        )
+        self.dropout, self.dropout1, self.dropout2, self.dropout_of_weights = (
+            Dropout(dropout) for _ in range(4)
+        )
+
+    def _sa_block(self, x: Tensor, *masks, **options) -> Tensor:
+        # torch's own attention drops weights by the generator of the process.
+        if not self.training:
+            return super()._sa_block(x, *masks, **options)
+        attention = self.self_attn
+        projected = F.linear(x, attention.in_proj_weight, attention.in_proj_bias)
+        heads = split_heads(projected, 3 * attention.num_heads).transpose(1, 2)
+        q, k, v = heads.chunk(3, dim=1)
+        root = attention.head_dim**-0.25
+        weights = ((q * root) @ (k * root).mT).softmax(dim=-1)
+        mixed = self.dropout_of_weights(weights) @ v
+        # In torch's order of memory, in which dropout is drawn.
+        out = attention.out_proj(mixed.permute(2, 0, 1, 3).flatten(2))
+        return self.dropout1(out.transpose(0, 1))
 
 
 def _joined(params: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

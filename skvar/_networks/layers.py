@@ -9,6 +9,18 @@ import torch
 from torch import Tensor, nn
 
 
+class Dropout(nn.Dropout):
+    """``nn.Dropout`` that draws from a generator of its own while it has one."""
+
+    generator: torch.Generator | None = None
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.generator is None or not self.training or not self.p:
+            return super().forward(x)
+        kept = torch.empty_like(x).bernoulli_(1 - self.p, generator=self.generator)
+        return x * kept.div_(1 - self.p)
+
+
 class ResidualMLP(nn.Module):
     """``u + MLP(norm(u))`` with GELU, the feed-forward block of the papers.
 
@@ -22,7 +34,7 @@ class ResidualMLP(nn.Module):
         self.norm = nn.RMSNorm(width, eps=1e-5) if norm is None else norm
         self.expand = nn.Linear(width, hidden)
         self.contract = nn.Linear(hidden, width)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(self, u: Tensor) -> Tensor:
         hidden = nn.functional.gelu(self.expand(self.norm(u)))

@@ -13,7 +13,14 @@ from torch import Tensor, nn
 
 from .._attention import linear_attention
 from .arx import REFERENCE_NAMES, REFERENCE_WITHOUT, ARXNetwork, used_positions
-from .layers import ResidualMLP, check_sizes, load_renamed, renamed, split_heads
+from .layers import (
+    Dropout,
+    ResidualMLP,
+    check_sizes,
+    load_renamed,
+    renamed,
+    split_heads,
+)
 
 
 class LinearTransformer(ARXNetwork):
@@ -165,7 +172,7 @@ class LinearTransformerLayer(nn.Module):
         self.key = nn.Linear(d_model, d_model)
         self.value = nn.Linear(d_model, d_model)
         self.out = nn.Linear(d_model, d_model)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.feed_forward = ResidualMLP(d_model, 4 * d_model, dropout)
 
     def forward(self, tokens: Tensor) -> Tensor:

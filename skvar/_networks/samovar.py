@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from .._attention import linear_attention
 from .arx import REFERENCE_NAMES, REFERENCE_WITHOUT, ARXNetwork, used_positions
 from .layers import (
+    Dropout,
     HeadNorm,
     ResidualMLP,
     check_sizes,
@@ -194,7 +195,7 @@ class VARStage(nn.Module):
             else LinearAttentionPredictor(n_heads, width)
             for _ in range(n_layers)
         )
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         std = math.sqrt(0.02 / math.sqrt(width))
         self.lu = nn.Parameter(std * torch.randn(n_heads, width, width))
 

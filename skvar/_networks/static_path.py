@@ -1,6 +1,6 @@
 """A closed form beside a network, on one footing for every network.
 
-``forecast = share * static + (1 - share) * network``: a convex mix of two maps that
+``forecast = weight * static + (1 - weight) * network``: a convex mix of two maps that
 are linear given the window is one as well.
 """
 
@@ -44,18 +44,18 @@ class StaticPath(nn.Module):
         super().__init__()
         self.network, self.lags, self.horizon = network, lags, horizon
         self.var = LinearAttentionVAR(lags=order, n_series=n_series, n_layers=0)
-        weight = torch.zeros(horizon, lags)
-        weight[:, -1] = 1.0
-        self.register_buffer("weight", weight)
-        self.register_buffer("by_var", torch.tensor(False))
-        share = torch.tensor(1.0 if network is None else 0.5)
-        self.register_buffer("share", share)
+        matrix = torch.zeros(horizon, lags)
+        matrix[:, -1] = 1.0
+        self.register_buffer("matrix", matrix)
+        self.register_buffer("is_var", torch.tensor(False))
+        static_weight = torch.tensor(1.0 if network is None else 0.5)
+        self.register_buffer("static_weight", static_weight)
 
     def forward(self, window: Tensor) -> Tensor:
         """Forecast (B, horizon, C) from a window (B, lags, C)."""
         if self.static_only:
             return self.static(window)
-        return torch.lerp(self.network(window), self.static(window), self.share)
+        return torch.lerp(self.network(window), self.static(window), self.static_weight)
 
     def extend(
         self, rows: Tensor, state: tuple | None = None, *, n_last: int | None = None
@@ -73,31 +73,31 @@ class StaticPath(nn.Module):
         forecasts = self.static(windows.flatten(0, 1)).unflatten(0, (len(rows), n_last))
         if not self.static_only:
             dynamic, carried = self.network.extend(rows, carried, n_last=n_last)
-            forecasts = torch.lerp(dynamic, forecasts, self.share)
+            forecasts = torch.lerp(dynamic, forecasts, self.static_weight)
         return forecasts, (longer[:, n:].clone(), carried)
 
     @property
     def static_only(self) -> bool:
         """Whether the network has no part in the forecast."""
-        return self.network is None or bool(self.share == 1)
+        return self.network is None or bool(self.static_weight == 1)
 
     @property
     def n_parameters(self) -> int:
-        """Estimated numbers that the forecast depends on, without the share."""
-        static = self.var.n_parameters if self.by_var else self.weight.numel()
+        """Estimated numbers that the forecast depends on, without the static weight."""
+        static = self.var.n_parameters if self.is_var else self.matrix.numel()
         if self.static_only:
             return static
         return static + sum(p.numel() for p in self.network.parameters())
 
     def static(self, window: Tensor) -> Tensor:
         """The static path alone."""
-        if self.by_var:
+        if self.is_var:
             return roll_out(self.var, window[:, -self.var.lags :], self.horizon)
-        return self.weight @ window
+        return self.matrix @ window
 
     @torch.no_grad()
-    def fit_share(self, batches) -> None:
-        """Set the share from batches of windows and targets in the order of time.
+    def fit_static_weight(self, batches) -> None:
+        """Set the static weight from batches of windows and targets in order of time.
 
         The network's part in the least squared error, shrunk by how sure it is: by
         ``1 - (q / t)^2``, as in the garrote of Breiman (1995), with t the part's ratio
@@ -111,7 +111,7 @@ class StaticPath(nn.Module):
             both = torch.stack([excess * (target - static), excess.square()])
             products.append(window_means(both, target))
         cross, square = torch.cat(products, dim=1).cpu().double().numpy()
-        self.share.fill_(1 - _sure_part(cross, square, self.horizon))
+        self.static_weight.fill_(1 - _sure_part(cross, square, self.horizon))
 
 
 def _sure_part(cross: np.ndarray, square: np.ndarray, stretch: int) -> float:

@@ -2,16 +2,14 @@
 
 import copy
 import math
-import threading
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 
-import numpy as np
 import torch
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import check_random_state
 from skorch import NeuralNet
 from skorch.callbacks import Callback, GradientNormClipping, LRScheduler
 from torch import Tensor, nn
@@ -19,8 +17,7 @@ from torch.utils.data import Dataset
 from tqdm.auto import tqdm
 
 from .inference import squared_errors
-
-_GENERATORS = threading.RLock()
+from .randomness import Generators, drawing_from
 
 
 @dataclass(frozen=True)
@@ -52,12 +49,18 @@ class TrainingRecord:
     validation_scores: list[float] = field(default_factory=list)
     best_epoch: int = 0
 
+    @property
+    def n_epochs(self) -> int:
+        """Epochs run."""
+        return len(self.loss_curve)
+
 
 def train(
     network: nn.Module,
     examples: Dataset,
     validation: Dataset | None,
     options: TrainingOptions,
+    generators: Generators,
     errors: Callable[[nn.Module, Dataset], Tensor] = squared_errors,
 ) -> TrainingRecord:
     """Train ``network`` in place with AdamW, one linear cycle and clipped gradients.
@@ -76,8 +79,8 @@ def train(
     record = TrainingRecord()
     best = _BestWeights(network, validation, errors, record.validation_scores)
     steps = options.max_epochs * math.ceil(len(examples) / options.batch_size)
-    with tqdm(total=steps, desc="fit", disable=not options.verbose) as bar:
-        net = _engine(network, steps, options, bar)
+    with _progress(steps, options.verbose) as bar, drawing_from(network, generators):
+        net = _engine(network, steps, options, generators, bar)
         for epoch in range(1, options.max_epochs + 1):
             net.fit_loop(examples, epochs=1)
             loss = net.history[-1, "train_loss"]
@@ -152,7 +155,11 @@ class _Engine(NeuralNet):
 
 
 def _engine(
-    network: nn.Module, steps: int, options: TrainingOptions, bar: tqdm
+    network: nn.Module,
+    steps: int,
+    options: TrainingOptions,
+    generators: Generators,
+    bar: tqdm | None,
 ) -> _Engine:
     net = _Engine(
         network,
@@ -163,7 +170,7 @@ def _engine(
         optimizer__weight_decay=options.weight_decay,
         optimizer__fused=options.device.type in ("cpu", "cuda"),
         batch_size=options.batch_size,
-        iterator_train=_shuffled,
+        iterator_train=partial(_shuffled, generator=generators.cpu),
         train_split=None,
         device=options.device,
         verbose=0,
@@ -183,7 +190,7 @@ def _engine(
                     cycle_momentum=False,
                 ),
             ),
-            ("progress", _Progress(bar)),
+            *([] if bar is None else [("progress", _Progress(bar))]),
         ],
     )
     net.initialize()
@@ -191,8 +198,13 @@ def _engine(
     return net
 
 
-def _shuffled(examples, batch_size: int) -> Iterator:
-    return examples.batches(batch_size, shuffle=True)
+def _shuffled(examples, batch_size: int, generator: torch.Generator) -> Iterator:
+    return examples.batches(batch_size, generator=generator)
+
+
+def _progress(steps: int, verbose: int):
+    """A bar, if one is to be shown: even a disabled one takes a lock of the process."""
+    return tqdm(total=steps, desc="fit") if verbose else nullcontext()
 
 
 class _Progress(Callback):
@@ -231,25 +243,3 @@ def resolve_device(device: str) -> torch.device:
             "of a torch device of this machine, such as 'cuda:0'."
         ) from error
     return resolved
-
-
-@contextmanager
-def seeded(random_state, device: torch.device) -> Iterator[None]:
-    """Seed torch's generators inside and leave them as they were outside.
-
-    The generators belong to the process: other threads wait for their turn.
-    """
-    if random_state is None:
-        seed = int(np.random.default_rng().integers(2**31))
-    else:
-        seed = int(check_random_state(random_state).randint(2**31))
-    devices = [] if device.type == "cpu" else [device]
-    kind = "cuda" if device.type == "cpu" else device.type
-    with _GENERATORS, torch.random.fork_rng(devices, device_type=kind):
-        torch.default_generator.manual_seed(seed)
-        if device.type == "cuda":
-            with torch.cuda.device(device):
-                torch.cuda.manual_seed(seed)
-        elif device.type != "cpu":
-            torch.get_device_module(device).manual_seed(seed)
-        yield

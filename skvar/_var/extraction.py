@@ -5,6 +5,7 @@ give the forecast itself.
 """
 
 import math
+from collections.abc import Iterator
 from itertools import combinations_with_replacement
 
 import numpy as np
@@ -14,10 +15,13 @@ from sklearn.preprocessing import StandardScaler
 from torch import Tensor, nn
 
 from .._attention import linear_attention
+from .._data.windows import Windows
 from .._networks.layers import roll_out
+from .._networks.linear_attention_var import LinearAttentionVAR
 from .._networks.readout import Readout
 from .._networks.samovar import SAMoVAR
 from .._networks.static_path import StaticPath
+from .._training.inference import like
 
 Weights = list[tuple[Tensor, Tensor]]
 
@@ -175,17 +179,17 @@ def _slope_of_mix(network: StaticPath, window: Tensor, step: int):
         return slope, value
     learned, forecast = _slope(network.network, window, step)
     mix = (learned, slope), (forecast, value)
-    return tuple(torch.lerp(*pair, network.share) for pair in mix)
+    return tuple(torch.lerp(*pair, network.static_weight) for pair in mix)
 
 
 def _slope_of_static(network: StaticPath, window: Tensor, step: int):
-    if network.by_var:
+    if network.is_var:
         recent = window[:, -network.var.lags :]
         matrices, offset = dynamic_var(network.var, recent, step)
         slope = matrices.flip(1)
         value = offset + _apply(slope, recent).sum(dim=1)
         return F.pad(slope, (0, 0, 0, 0, network.lags - slope.shape[1], 0)), value
-    weight = network.weight[step - 1]
+    weight = network.matrix[step - 1]
     slope = weight.reshape(-1, 1, 1) * torch.eye(window.shape[2]).to(weight)
     return slope.expand(len(window), -1, -1, -1), weight @ window
 
@@ -343,6 +347,55 @@ def path_sizes(network: SAMoVAR, window: Tensor):
         torch.cat(part, dim=2)[0].cpu().numpy() for part in (strength, contribution)
     )
     return paths, *sizes
+
+
+def network_var(
+    network: nn.Module, window: Tensor, step: int = 1
+) -> tuple[Tensor, Tensor]:
+    """As `dynamic_var` where a network is a VAR of its series, else as `local_var`."""
+    inner = network.network if isinstance(network, Readout) else network
+    is_var = isinstance(inner, LinearAttentionVAR)
+    return (dynamic_var if is_var else local_var)(network, window, step)
+
+
+def matrices_of(
+    network: nn.Module, windows: Windows, used: Tensor, step: int = 1
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Matrices (B, lags, o, i) and intercepts (B, o) of windows, batch by batch."""
+    to = like(network)
+    network.eval()
+    for some in used.split(256):
+        parts = network_var(network, windows[some][0].to(to), step)
+        yield tuple(part.cpu().double().numpy() for part in parts)
+
+
+def average_matrices(
+    network: nn.Module, windows: Windows, used: Tensor, step: int = 1
+) -> tuple[np.ndarray, np.ndarray]:
+    """Averages of the matrices and intercepts of windows."""
+    sums = [
+        [part.sum(axis=0) for part in parts]
+        for parts in matrices_of(network, windows, used, step)
+    ]
+    return tuple(sum(parts) / len(used) for parts in zip(*sums, strict=True))
+
+
+def collect_matrices(
+    batches: Iterator[tuple[np.ndarray, np.ndarray]], n_windows: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Batches of matrices and intercepts of so many windows as two arrays.
+
+    Filled batch by batch: all matrices may be a large part of the memory.
+    """
+    matrices, intercepts, done = None, None, 0
+    for some, offsets in batches:
+        if matrices is None:
+            matrices = np.empty((n_windows, *some.shape[1:]))
+            intercepts = np.empty((n_windows, *offsets.shape[1:]))
+        matrices[done : done + len(some)] = some
+        intercepts[done : done + len(some)] = offsets
+        done += len(some)
+    return matrices, intercepts
 
 
 def to_original_units(

@@ -11,19 +11,10 @@ import pandas as pd
 from sklearn.utils import check_scalar
 
 from .._data.tables import as_frame, continue_index, regular_step
+from .bootstrap import bootstrap
 from .drawing import VARPlots
-from .process import (
-    Estimate,
-    bootstrap,
-    cholesky,
-    degrees_of_freedom,
-    least_squares,
-    one_step_errors,
-    responses,
-    roots,
-    run,
-    var_model,
-)
+from .estimation import degrees_of_freedom, least_squares, one_step_errors
+from .process import Estimate, cholesky, responses, roots, run, var_model
 
 # Beyond these, moved bands cover too little of simulated VARs, by irf_bands.py in
 # benchmarks: standard errors of a bias, and a penalty per row.

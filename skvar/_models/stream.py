@@ -1,30 +1,43 @@
 """One new observation at a time."""
 
-import copy
+from typing import Protocol
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
 
+class Step(Protocol):
+    """How a fitted estimator takes the next row; it holds no history.
+
+    ``names`` are those of the series, or None where they have none.
+    """
+
+    n_series: int
+    names: pd.Index | None
+    takes_missing: bool
+
+    def __call__(self, state, row: np.ndarray) -> tuple:
+        """State after a row in original units, and what to return."""
+
+
 class Stream:
     """Forecasts after each new row, from a state of constant size.
 
-    Made by the ``stream`` method of a fitted estimator, whose network it uses. Time and
-    memory of a push do not depend on how many rows were pushed.
+    Made by the ``stream`` method of a fitted estimator. It keeps what was fitted then,
+    whatever is fitted later, and no history: time and memory of a push do not depend on
+    how many rows came before.
 
     Parameters
     ----------
-    model : estimator
-        Fitted. The stream keeps what the model is now, whatever is fitted later.
-    past : ndarray of shape (n_rows, n_series), optional
-        Standardised rows that came before.
+    step : Step
+        How the estimator takes a row.
+    state : object, optional
+        What it carries after the rows before the first one; None without any.
     """
 
-    def __init__(self, model, past: np.ndarray | None = None):
-        # The copy lives on the CPU, so what it carries must be its own.
-        self._model = copy.copy(model)
-        self._state = None if past is None else self._model._state_after(past)
+    def __init__(self, step: Step, state=None):
+        self._step, self._state = step, state
 
     def push(self, row: ArrayLike) -> np.ndarray:
         """Take the next observation and forecast what follows it.
@@ -50,7 +63,7 @@ class Stream:
         row = np.asarray(row)
         if row.dtype.kind not in "biuf":
             raise ValueError(f"row is not numeric: it is of dtype {row.dtype}.")
-        n_series = self._model.n_features_in_
+        n_series = self._step.n_series
         if row.shape != (n_series,):
             raise ValueError(
                 f"row has shape {row.shape}; pass one observation of the {n_series} "
@@ -58,13 +71,13 @@ class Stream:
             )
         if np.isinf(row).any():
             raise ValueError("row holds inf; replace these values.")
-        if np.isnan(row).any() and not self._model._takes_missing:
+        if np.isnan(row).any() and not self._step.takes_missing:
             raise ValueError("row holds NaN; fill these values first.")
-        self._state, predicted = self._model._push(self._state, row)
+        self._state, predicted = self._step(self._state, row)
         return predicted
 
     def _check_names(self, row) -> None:
-        names = getattr(self._model, "feature_names_in_", None)
+        names = self._step.names
         unnamed = names is None or isinstance(names, pd.RangeIndex)
         if (
             not unnamed

@@ -1,163 +1,10 @@
-"""The public regressors: rows are time steps."""
+"""The linear Transformer that stays a VAR, as a regressor."""
 
-from ._recipes import LinearAttentionVARModel, SAMoVARModel
-from ._regressor import WindowRegressor
-
-
-class LinearAttentionVARRegressor(LinearAttentionVARModel, WindowRegressor):
-    """Regression on past rows by a VAR whose matrices are computed from the window.
-
-    A classical ridge regression on the last ``lags`` rows, solved in closed form, plus
-    a dynamic part by linear attention on these rows [1]_. Without ``y`` it predicts the
-    next row of ``X``: a VAR.
-
-    Parameters
-    ----------
-    lags : int, default=4
-        Order p: rows of ``X`` that a prediction sees, the current one included.
-    memory : int, default=0
-        Rows before these from which the matrices are tracked: the errors of the
-        classical VAR on them tell how the matrices have drifted or switched [2]_. A few
-        hundred follow a slow drift; 0 leaves tracking out, as does ``n_layers=0``. A
-        window has ``lags + memory`` rows.
-    n_layers : int, default=1
-        Depth of the dynamic part; 0 is the classical ridge VAR, without training.
-    n_heads : int, default=4
-        Rank-one matrices per lag and layer, and directions that the memory learns.
-    d_model : int, default=32
-        Width from which queries and values are projected.
-    dropout : float, default=0.0
-        Share of activations dropped in training.
-    alpha : float or "auto", default="auto"
-        Ridge penalty of the classical VAR on standardised series, per row, times the
-        square of the lag; 0 is ordinary least squares. "auto" takes the one with the
-        least information criterion of Schwarz.
-    learning_rate : float, default=0.01
-        Peak of the one-cycle schedule of AdamW.
-    max_epochs : int, default=20
-        Passes over the training windows, at most.
-    batch_size : int, default=64
-        Windows in a step.
-    weight_decay : float, default=0.1
-        Of AdamW; draws the matrices towards the classical VAR.
-    early_stopping : bool, default=True
-        Whether to hold out the last rows, keep the epoch that forecasts them best and
-        stop when nothing improves. The classical VAR alone is kept unless that epoch
-        gains three standard errors on it (``best_epoch_`` is then 0). It is then
-        solved anew on all rows.
-        With too few rows to hold any out, the classical VAR is kept.
-    validation_fraction : float, default=0.15
-        Share of the rows held out, the last ones.
-    n_iter_no_change : int, default=6
-        Epochs without improvement before training stops.
-    warm_start : bool, default=False
-        Whether ``fit`` continues from the weights and scaling of the last fit.
-    device : str, default="auto"
-        "auto" takes CUDA, then MPS, then the CPU; or the name of a torch device.
-    random_state : int, RandomState or None, default=None
-        Seed of initial weights, batches and dropout.
-    verbose : int, default=0
-        Whether to show a progress bar.
-
-    Attributes
-    ----------
-    coef_ : ndarray of shape (lags, n_targets, n_features)
-        Matrices in original units averaged over all windows seen in fit;
-        ``coef_[l - 1]`` belongs to the l-th newest row of the window, rows respond,
-        columns cause.
-    intercept_ : ndarray of shape (n_targets,)
-        Averaged like ``coef_``.
-    alpha_ : float
-        The penalty used.
-    loss_curve_ : list of float
-        Mean training loss of each epoch, in standardised units.
-    validation_scores_ : list of float
-        Minus the mean squared error on the held-out rows, in standardised units,
-        before training and after each epoch.
-    n_epochs_ : int
-        Epochs run.
-    best_epoch_ : int
-        The epoch whose weights are kept; 0 is before training.
-    network_ : torch.nn.Module
-        The trained network; works on standardised series.
-    scaler_ : StandardScaler
-        Of ``X``.
-    y_scaler_ : StandardScaler or None
-        Of ``y``.
-    device_ : torch.device
-        Where the network is.
-    n_features_in_ : int
-        Number of columns of ``X``.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
-        Names of the columns of ``X``, if it has any.
-
-    See Also
-    --------
-    LinearAttentionVAR : The same model in sktime's protocol.
-
-    References
-    ----------
-    .. [1] Lu, J. and Yang, S. (2025). Linear Transformers as VAR Models: Aligning
-       Autoregressive Attention Mechanisms with Autoregressive Forecasting. ICML.
-       arXiv:2502.07244.
-    .. [2] von Oswald, J. et al. (2023). Uncovering mesa-optimization algorithms in
-       Transformers. arXiv:2309.05858.
-
-    Examples
-    --------
-    >>> from sktime.datasets import load_longley
-    >>> from skvar import LinearAttentionVARRegressor
-    >>> y, X = load_longley()
-    >>> regressor = LinearAttentionVARRegressor(lags=2, n_layers=0).fit(X, y)
-    >>> regressor.predict(X).shape
-    (16,)
-    >>> regressor.fit(X).forecast(X, steps=3).shape
-    (3, 5)
-    """
-
-    def __init__(
-        self,
-        lags=4,
-        *,
-        memory=0,
-        n_layers=1,
-        n_heads=4,
-        d_model=32,
-        dropout=0.0,
-        alpha="auto",
-        learning_rate=0.01,
-        max_epochs=20,
-        batch_size=64,
-        weight_decay=0.1,
-        early_stopping=True,
-        validation_fraction=0.15,
-        n_iter_no_change=6,
-        warm_start=False,
-        device="auto",
-        random_state=None,
-        verbose=0,
-    ):
-        self.lags = lags
-        self.memory = memory
-        self.n_layers = n_layers
-        self.n_heads = n_heads
-        self.d_model = d_model
-        self.dropout = dropout
-        self.alpha = alpha
-        self.learning_rate = learning_rate
-        self.max_epochs = max_epochs
-        self.batch_size = batch_size
-        self.weight_decay = weight_decay
-        self.early_stopping = early_stopping
-        self.validation_fraction = validation_fraction
-        self.n_iter_no_change = n_iter_no_change
-        self.warm_start = warm_start
-        self.device = device
-        self.random_state = random_state
-        self.verbose = verbose
+from .._models.families import SAMoVARSpecification
+from ._regressor import Regressor
 
 
-class SAMoVARRegressor(SAMoVARModel, WindowRegressor):
+class SAMoVARRegressor(Regressor):
     """Regression on past rows by a linear Transformer that stays a VAR.
 
     Without ``y`` it predicts the next row of ``X``, like `SAMoVARForecaster` with a
@@ -278,6 +125,8 @@ class SAMoVARRegressor(SAMoVARModel, WindowRegressor):
     >>> regressor.predict(X).shape
     (16,)
     """
+
+    _specification = SAMoVARSpecification
 
     def __init__(
         self,

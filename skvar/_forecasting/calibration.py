@@ -1,0 +1,203 @@
+"""What the errors of forecasts of unseen rows say about those of the next ones."""
+
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from sklearn.preprocessing import StandardScaler
+
+from .._closed_form.conformal import CalibrationErrors
+from .._data.windows import validation_rows
+from .._models.fitted import FittedModel
+from .._models.specification import Specification
+from .._protocols.locks import Lock
+from .fitted_series import FittedSeries
+from .history import History, SeriesHistory
+from .learning import learn
+from .residuals import Filler
+
+# About so many origins of forecasts, evenly spaced, calibrate at most; of each instance
+# of a panel an equal part, but at least one.
+_MOST_ORIGINS = 1024
+
+
+@dataclass(frozen=True, eq=False)
+class Calibration:
+    """Errors of a model of the same specification that has not seen the last rows.
+
+    This calibration model is estimated at the first use on all rows but a last block,
+    and forecasts the block: its errors are those of forecasts of rows that it has never
+    seen. Where that leaves it too few rows, it does without early stopping.
+
+    Parameters
+    ----------
+    specification : Specification
+    history : History
+        Its first ``n_train`` rows are those that the forecaster learned from.
+    n_train : mapping of label to int
+    pretrained : FittedModel, optional
+        As of `learn`.
+    """
+
+    specification: Specification
+    history: History
+    n_train: Mapping[Hashable, int]
+    pretrained: FittedModel | None = None
+    _models: dict = field(default_factory=dict)
+    _errors: dict = field(default_factory=dict)
+    _lock: Lock = field(default_factory=Lock)
+
+    def on(self, longer: History) -> "Calibration":
+        """The same where the history has gone on."""
+        return replace(self, history=longer)
+
+    def anew(self) -> "Calibration":
+        """Nothing estimated yet: rows of the history have changed."""
+        return Calibration(
+            self.specification, self.history, self.n_train, self.pretrained
+        )
+
+    def errors(self, n_steps: int) -> CalibrationErrors:
+        """Standardised errors of at least so many steps, of all instances.
+
+        Raises
+        ------
+        ValueError
+            If there are too few rows to calibrate.
+        """
+        specification, n_train = self._without_last_rows(n_steps)
+        key = specification.early_stopping, *n_train.values()
+        with self._lock:
+            known = self._errors.get(key)
+            if known is None or known.errors.shape[1] < n_steps:
+                errors = self._errors_of(self.model(n_steps), n_steps)
+                known = self._errors[key] = CalibrationErrors(errors)
+        return known
+
+    def model(self, n_steps: int) -> "CalibrationModel":
+        """The calibration model for errors of so many steps."""
+        specification, n_train = self._without_last_rows(n_steps)
+        key = specification.early_stopping, *n_train.values()
+        # One thread estimates, others wait for what it finds.
+        with self._lock:
+            if key not in self._models:
+                self._models[key] = CalibrationModel.learn(
+                    specification, self.history, n_train, self.pretrained
+                )
+            return self._models[key]
+
+    def _without_last_rows(
+        self, n_steps: int
+    ) -> tuple[Specification, dict[Hashable, int]]:
+        """What to estimate on how many rows of each table."""
+        specification = self.specification
+        blocks = self._last_rows(specification, n_steps)
+        if max(blocks.values()) < n_steps:
+            # Rather a model that holds no rows out than no intervals.
+            specification = replace(specification, early_stopping=False)
+            blocks = self._last_rows(specification, n_steps)
+        if max(blocks.values()) < n_steps:
+            raise ValueError(too_short(n_steps))
+        return specification, {key: n - blocks[key] for key, n in self.n_train.items()}
+
+    def _last_rows(
+        self, specification: Specification, n_steps: int
+    ) -> dict[Hashable, int]:
+        """Last rows of each table to calibrate on, 0 where too few would be left."""
+        blocks, horizon = {}, specification.horizon
+        for key, n in self.n_train.items():
+            held_out = validation_rows(n, n_steps, specification.validation_fraction)
+            block = min(max(held_out, 2 * n_steps), n - 2)
+            while block > 0 and not (
+                self.pretrained is not None
+                or specification.suffices(n - block, horizon)
+            ):
+                block -= 1
+            blocks[key] = max(block, 0)
+        return blocks
+
+    def _errors_of(self, fitted: "CalibrationModel", n_steps: int) -> np.ndarray:
+        errors, shown = [], self.history.schema.shown
+        most = max(_MOST_ORIGINS // len(fitted.scalers), 1)
+        for key in self.history.in_order():
+            n_rows = self.n_train.get(key, 0)
+            block = n_rows - fitted.n_train.get(key, n_rows)
+            if not block:
+                continue
+            series = self.history.series[key].first(n_rows)
+            member = fitted.on(series, key)
+            origins = np.linspace(n_rows - block - 1, n_rows - 2, min(block, most))
+            origins = origins.round().astype(int)
+            truth = rows_after(member.residual.rows, origins, n_steps)
+            error = truth - member.forecasts_after(origins, n_steps)
+            errors.append(error[..., shown] / series.scaler.scale_[shown])
+        errors = np.concatenate(errors)
+        if not np.isfinite(errors).any(axis=0).all():
+            raise ValueError(too_short(n_steps))
+        return errors
+
+    def __getstate__(self):
+        # Errors follow from the model and the history.
+        return {**vars(self), "_errors": {}}
+
+
+@dataclass(frozen=True, eq=False)
+class CalibrationModel:
+    """A model of the first rows of a history, and the units that it learned in.
+
+    Parameters
+    ----------
+    model : FittedModel
+    n_train : mapping of label to int
+        Rows of each table that it was estimated on.
+    scalers : mapping of label to StandardScaler
+        Units of these.
+    """
+
+    model: FittedModel
+    n_train: Mapping[Hashable, int]
+    scalers: Mapping[Hashable, StandardScaler]
+
+    @classmethod
+    def learn(
+        cls,
+        specification: Specification,
+        history: History,
+        n_train: Mapping[Hashable, int],
+        pretrained: FittedModel | None,
+    ) -> "CalibrationModel":
+        """Estimate on the first rows of each table, in units of their own."""
+        shorter = history.first(n_train)
+        model = learn(specification, shorter, n_train, pretrained=pretrained)
+        has_gaps = any(
+            series.table.isna().any(axis=None) for series in history.series.values()
+        )
+        if has_gaps and model.fill_weights is None:
+            lags = specification.lags
+            filler = Filler(None, shorter, n_train, model.effect, lags)
+            model = replace(model, fill_weights=filler.weights)
+        scalers = {key: series.scaler for key, series in shorter.series.items()}
+        return cls(model, n_train, scalers)
+
+    def on(self, series: SeriesHistory, key: Hashable) -> FittedSeries:
+        """On rows of an instance, in the units of the model."""
+        series = replace(series, scaler=self.scalers[key])
+        filler, n_rows = Filler(self.model.fill_weights), len(series.index)
+        return FittedSeries(self.model, series, filler, n_rows - 1, n_rows)
+
+
+def rows_after(rows: np.ndarray, origins: np.ndarray, n_steps: int) -> np.ndarray:
+    """Rows (n_origins, n_steps, n_series) that follow; NaN beyond the last one."""
+    beyond = np.full((n_steps, rows.shape[1]), np.nan)
+    after = origins[:, np.newaxis] + np.arange(1, n_steps + 1)
+    return np.concatenate([rows, beyond])[after]
+
+
+def too_short(n_steps: int) -> str:
+    """What is wrong where there are too few rows for intervals."""
+    return (
+        "The history is too short for intervals: they are calibrated on rows that "
+        f"a second forecaster has not seen, with forecasts of {n_steps} step(s), "
+        "and what is left must be enough to fit it. Pass more rows, lower lags or "
+        "horizon, or ask for fewer steps."
+    )

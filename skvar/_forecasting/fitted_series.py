@@ -1,0 +1,235 @@
+"""A fitted model on the history of one series: forecasts, errors and matrices."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+from sklearn.preprocessing import StandardScaler
+
+from .._data.lazy import Recomputable, lazy
+from .._data.tables import continue_index, standardise
+from .._data.windows import Windows
+from .._models.fitted import FittedModel
+from .._models.stream import Stream
+from .._var.estimation import covariance
+from .._var.extraction import to_original_units
+from .history import Schema, SeriesHistory
+from .residuals import Filler, ResidualSeries
+
+
+@dataclass(frozen=True, eq=False)
+class FittedSeries(Recomputable):
+    """A fitted model on the history of one series, as of a time.
+
+    Parameters
+    ----------
+    model : FittedModel
+    series : SeriesHistory
+    filler : Filler
+    now : int
+        The row of the present time, which may lie beyond the ends of the history.
+    n_train : int
+        Rows that the model was estimated on.
+    """
+
+    model: FittedModel
+    series: SeriesHistory
+    filler: Filler
+    now: int
+    n_train: int
+
+    @property
+    def schema(self) -> Schema:
+        """Columns and times."""
+        return self.series.schema
+
+    @property
+    def n_known(self) -> int:
+        """Rows up to now."""
+        return min(max(self.now + 1, 0), len(self.series.index))
+
+    @property
+    def scale(self) -> np.ndarray:
+        """Standard deviations of the targets."""
+        return self.series.scaler.scale_[self.schema.shown]
+
+    @lazy
+    def residual(self) -> ResidualSeries:
+        """The series as the network sees it."""
+        return ResidualSeries(self.series, self.model.effect, self.filler)
+
+    # forecasts
+
+    def in_units(self, values: np.ndarray) -> np.ndarray:
+        """Standardised values in original units."""
+        return values * self.series.scaler.scale_ + self.series.scaler.mean_
+
+    def batches_of_forecasts(
+        self, values: np.ndarray, ends: np.ndarray, steps: int
+    ) -> Iterator[np.ndarray]:
+        """Forecasts (n, steps, n_series) in original units after rows of ``values``."""
+        for forecasts in self.model.inference.forecasts(values, ends, steps):
+            yield self.in_units(forecasts)
+
+    def forecasts_after(self, origins: np.ndarray, steps: int) -> np.ndarray:
+        """Forecasts (n_origins, steps, n_series) of the residual series."""
+        parts = self.batches_of_forecasts(self.residual.values, origins, steps)
+        return np.concatenate(list(parts))
+
+    def forecast_rows(self, rows: np.ndarray, X: pd.DataFrame | None) -> np.ndarray:
+        """Forecasts (len(rows), n_targets) of rows by number, one step where known."""
+        last = self.n_known - 1
+        if rows.min() < 0:
+            raise ValueError(
+                f"fh reaches {-rows.min()} row(s) before the first row of the "
+                "history; forecasts begin at that row."
+            )
+        values = self.residual.effects(max(rows.max(), last) + 1, X)[rows]
+        ahead = rows > last
+        if not ahead.all():
+            values[~ahead] += self.forecasts_after(rows[~ahead] - 1, 1)[:, 0]
+        if ahead.any():
+            steps = rows[ahead] - last
+            [path] = self.forecasts_after(np.array([last]), steps.max())
+            values[ahead] += path[steps - 1]
+        return values[:, self.schema.shown]
+
+    def forecast_table(self, frame: pd.DataFrame, X: pd.DataFrame | None, times):
+        """The rows (horizon, n_targets) that follow a table with some times."""
+        model, schema = self.model, self.schema
+        windows = self.residual.windows_of(frame, X, model.window_rows)
+        values = windows.values.numpy()
+        last = np.array([len(values) - 1])
+        [[path]] = self.batches_of_forecasts(values, last, model.horizon)
+        if model.effect is not None:
+            index = continue_index(times, schema.step, model.horizon)
+            schema.covariates_at(X, index, key=self.series.key)
+            path = path + self.residual.effects_ahead(times, X, model.horizon)[-1]
+        return path[:, schema.shown]
+
+    def rolling(
+        self, frame: pd.DataFrame, times: pd.Index, X: pd.DataFrame | None
+    ) -> Iterator[np.ndarray]:
+        """Forecasts (n, horizon, n_targets) after windows of a table, in batches."""
+        horizon = self.model.horizon
+        windows = self.residual.windows_of(frame, X, self.model.window_rows)
+        ends = np.arange(windows.lags - 1, len(windows.values))
+        effects = self.residual.effects_ahead(times, X, horizon)
+        values = windows.values.numpy()
+        for forecasts in self.batches_of_forecasts(values, ends, horizon):
+            some, ends = np.split(ends, [len(forecasts)])
+            if effects is not None:
+                forecasts = forecasts + effects[some + 1]
+            yield forecasts[..., self.schema.shown]
+
+    def residuals(self) -> pd.DataFrame:
+        """Truth minus one-step forecast of every row up to now."""
+        truth = self.series.table[: self.n_known]
+        forecasts = self.forecasts_after(np.arange(-1, len(truth) - 1), 1)[:, 0]
+        residuals = truth - forecasts - self.residual.effects(len(truth))
+        return residuals[self.schema.targets]
+
+    def stream(self) -> Stream:
+        """Forecasts after one new row at a time, beginning after the rows up to now."""
+        model = replace(self.model.on_cpu(), fill_weights=self.filler.weights)
+        step = SeriesStep(
+            model, self.series.scaler, self.schema.names, self.schema.shown
+        )
+        values = self.residual.values[: self.n_known]
+        return Stream(step, model.inference.start(values))
+
+    # errors
+
+    def errors(self, windows: Windows) -> np.ndarray:
+        """Rows after windows minus one-step forecasts, in original units.
+
+        NaN where a row was not observed.
+        """
+        values = windows.values.numpy()
+        ends = np.arange(windows.lags - 1, len(values))
+        parts = self.batches_of_forecasts(values, ends, 1)
+        forecasts = np.concatenate(list(parts))[:-1, 0]
+        errors = self.in_units(values[windows.lags :]) - forecasts
+        if windows.observed is not None:
+            errors[~windows.observed[windows.lags :].numpy()] = np.nan
+        return errors
+
+    def windows(self) -> Windows:
+        """Windows without a future over the history."""
+        return self.residual.windows(self.model.window_rows)
+
+    @lazy
+    def history_errors(self) -> np.ndarray:
+        """One-step errors on the history."""
+        return self.errors(self.windows())
+
+    @property
+    def n_coefficients(self) -> int:
+        """Coefficients for each series that least squares fits within the model."""
+        return self.model.specification.n_coefficients(len(self.schema.names))
+
+    @lazy
+    def sigma_u(self) -> np.ndarray:
+        """Covariance of the one-step errors on the history, read-only."""
+        found = covariance(self.history_errors, self.n_coefficients)
+        found.flags.writeable = False
+        return found
+
+    # matrices
+
+    def matrices(
+        self, windows: Windows, used=None, step: int = 1
+    ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Matrices and intercepts of windows in original units, batch by batch."""
+        scaler = self.series.scaler
+        for parts in self.model.matrices(windows, used, step):
+            yield to_original_units(*parts, scaler, scaler)
+
+    def average_over(self, windows: Windows) -> tuple[np.ndarray, np.ndarray]:
+        """Average matrices and intercepts of windows, in original units, read-only."""
+        scaler, averages = self.series.scaler, self.model.average_matrices(windows)
+        averages = to_original_units(*averages, scaler, scaler)
+        for average in averages:
+            average.flags.writeable = False
+        return averages
+
+    @lazy
+    def average_matrices(self) -> tuple[np.ndarray, np.ndarray]:
+        """Averages over the windows of the history that have a next row."""
+        windows = Windows([self.residual.values], self.model.window_rows, 1)
+        return self.average_over(windows)
+
+
+@dataclass(frozen=True, eq=False)
+class SeriesStep:
+    """How a stream takes the next row of a series, which may have gaps.
+
+    Parameters
+    ----------
+    model : FittedModel
+    scaler : StandardScaler
+        Of the series.
+    names : Index
+        Of the series.
+    shown : slice
+        Columns to return.
+    """
+
+    model: FittedModel
+    scaler: StandardScaler
+    names: pd.Index
+    shown: slice
+
+    takes_missing = True
+
+    @property
+    def n_series(self) -> int:
+        """Numbers in a row."""
+        return len(self.names)
+
+    def __call__(self, state, row: np.ndarray) -> tuple:
+        """State and forecast (horizon, n_targets) after a row in original units."""
+        scaled = standardise(row[np.newaxis], self.scaler)
+        state, path = self.model.step(state, scaled)
+        return state, (path * self.scaler.scale_ + self.scaler.mean_)[:, self.shown]

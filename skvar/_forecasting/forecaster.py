@@ -1,0 +1,699 @@
+"""The forecaster: tables in, forecasts, intervals and matrices out."""
+
+import copy
+import numbers
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+from sklearn.utils import check_scalar
+from sktime.datatypes import convert_to
+from sktime.forecasting.base import BaseForecaster, ForecastingHorizon
+
+from .._data.tables import continue_index, join_panel, split_panel
+from .._models.specification import Specification, check_count
+from .._protocols.fitted import NetworkAttributes, fitted_attribute
+from .._protocols.sharing import reading, replacement
+from .._training.randomness import draw_seed
+from .._var.results import VARCoefficients
+from . import matrices
+from .history import History, Schema, name_of
+from .intervals import Intervals, rolling_intervals
+from .sktime_forecaster import SktimeForecaster
+from .state import ForecasterState
+
+
+class Forecaster(NetworkAttributes, SktimeForecaster):
+    """From tables to a `ForecasterState`, and from what that says to tables.
+
+    A family of forecasters says what is estimated.
+    """
+
+    _specification: type[Specification]
+
+    # fit and update
+
+    def fit(self, y, X=None, fh=None):
+        """Fit to a table of series, or to a panel of such tables.
+
+        Parameters
+        ----------
+        y : Series, DataFrame, or array of shape (n_rows,) or (n_rows, n_series)
+            Rows are consecutive, equally spaced times; NaN where a value is missing.
+            A panel or hierarchy (DataFrame with a MultiIndex, list of DataFrames, or
+            array of shape (n_instances, n_series, n_rows)) trains one network on all
+            its instances, each in units of its own; their order does not matter.
+        X : table or panel, optional
+            Covariates, with the rows of ``y`` at least. Those that ``past_covariates``
+            names become series of the network; the effect of the others, linear with
+            lags, is estimated in closed form, and they must be known over the horizon.
+            A missing value is taken to be the last one.
+        fh : int, list, array, Index or ForecastingHorizon, optional
+            If ``horizon`` is None, its last step ahead is the trained horizon.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            If ``y`` is too short, irregular, holds inf or has a series without any
+            value, covariates do not fit to it, or a parameter is out of range. The
+            forecaster then stays as it was before the call.
+
+        Notes
+        -----
+        After ``pretrain``, training begins with what was learned there. The pretrained
+        network is used unchanged if ``y`` is too short, or if fine-tuning does not
+        improve the held-out error by at least one standard error.
+        """
+        with replacement(self) as working:
+            BaseForecaster.fit(working, y, X=X, fh=fh)
+        return self
+
+    def pretrain(self, y, X=None, fh=None):
+        """Learn from a panel what fits to other series then begin with.
+
+        The forecaster itself is not fitted by this. Clones keep what was learned, and
+        a further ``pretrain`` goes on from there.
+
+        Parameters
+        ----------
+        y : panel or hierarchy
+            As in ``fit``.
+        X : panel or hierarchy, optional
+            As in ``fit``. The effect that is found here is that of later fits, too.
+        fh : int, list, array, Index or ForecastingHorizon, optional
+            If ``horizon`` is None, its last step ahead is the trained horizon, that of
+            later fits too.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        TypeError
+            If ``y`` is a single table.
+        ValueError
+            As in ``fit``.
+        """
+        with replacement(self) as working:
+            BaseForecaster.pretrain(working, y, X=X, fh=fh)
+        return self
+
+    def update(self, y, X=None, update_params=True):
+        """Append new rows to the history and, by default, learn from them.
+
+        Parameters
+        ----------
+        y : table or panel like that of fit
+            Rows that follow on the history without a gap; rows with known times
+            replace the old ones. An array continues the time index. A panel may lack
+            instances of the history, and bring new ones.
+        X : table or panel like y, optional
+            Covariates of these rows, if any were fitted.
+        update_params : bool
+            Whether to train on from the present weights on the longer history (closed
+            forms are solved anew) or only to forecast from the new last row.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            If rows are missing between history and ``y``, ``y`` begins before the
+            history or is a panel where the history is a table (or the other way
+            round), or ``y`` is invalid. The forecaster then stays as it was before the
+            call.
+
+        Notes
+        -----
+        As everywhere in sktime, the cutoff moves to the last row of ``y``, also where
+        the history goes on after it: forecasts then see the rows up to there.
+        """
+        with replacement(self) as working:
+            BaseForecaster.update(working, y, X=X, update_params=update_params)
+        return self
+
+    def reset(self):
+        """Return to the state after construction, but for what warm_start carries.
+
+        Returns
+        -------
+        self
+        """
+        fitted = vars(self).pop("_fitted", None)
+        super().reset()
+        if self.warm_start and fitted is not None:
+            self._fitted = fitted
+        return self
+
+    def _fit(self, y, X, fh):
+        specification = self._checked()
+        before, pretrained = self._fitted, getattr(self, "pretrained_", None)
+        schema = Schema.of(y, X, self.past_covariates, self.calendar)
+        if pretrained is not None and pretrained.effect is not None:
+            schema = replace(schema, features=pretrained.effect.features)
+        scalers = {}
+        if before is not None:
+            scalers = {key: one.scaler for key, one in before.history.series.items()}
+        history = History.start(schema, y, X, scalers)
+        self._step_the_cutoff(schema.step)
+        self._fitted = ForecasterState.learned(
+            replace(
+                specification,
+                horizon=self._horizon_from(fh, pretrained),
+                seed=draw_seed(self.random_state),
+            ),
+            history,
+            self.cutoff[0],
+            start=None if before is None else before.model,
+            pretrained=pretrained,
+        )
+        return self
+
+    def _pretrain(self, y, X=None, fh=None):
+        # A clone has what was pretrained before, and goes on from there.
+        self.pretrained_ = self.clone().fit(y, X=X, fh=fh)._fitted.model
+        return self
+
+    def _update(self, y, X=None, update_params=True):
+        longer = self._fitted.append(y, X, self.cutoff[0])
+        if update_params:
+            seed = draw_seed(self.random_state)
+            specification = replace(self._checked(), horizon=self.horizon_, seed=seed)
+            longer = longer.learn_again(specification)
+        self._fitted = longer
+        return self
+
+    def _checked(self) -> Specification:
+        """The present parameters, checked."""
+        check_count(self.horizon, "horizon", optional=True)
+        for name in ("past_covariates", "calendar"):
+            value = getattr(self, name)
+            if value is not None and not pd.api.types.is_list_like(value):
+                raise TypeError(f"{name}={value!r} must be a list of names.")
+        return self._specification.from_parameters(self.get_params(deep=False))
+
+    def _horizon_from(self, fh: ForecastingHorizon | None, pretrained) -> int:
+        if self.horizon is not None:
+            return self.horizon
+        if pretrained is not None:
+            return pretrained.horizon
+        return 1 if fh is None else max(1, int(self._steps_of(fh).max()))
+
+    # forecasts
+
+    def predict(self, fh=None, X=None):
+        """Forecast at a horizon, or after the last row of a table of history.
+
+        Parameters
+        ----------
+        fh : int, list, array, Index or ForecastingHorizon; or table or panel
+            A horizon relative to the cutoff or in absolute times: in-sample times get
+            one-step-ahead forecasts, times beyond the trained horizon come from
+            feeding forecasts back. A Series, a DataFrame or an array of two dimensions
+            is a history of at least ``lags`` rows instead. After a fit to a panel it
+            may be a series that was not there, or a panel of such; it is taken in
+            units of its own mean and standard deviations.
+        X : table or panel, optional
+            Known covariates, if any were fitted: every row after the last one of the
+            history, up to the last one forecast. For a history passed here also those
+            of its rows, and those before them whose lags act on these; past covariates
+            of its rows are columns of X or of the history.
+
+        Returns
+        -------
+        Series, DataFrame or array
+            In original units. For a history, the ``horizon`` rows that follow it, in
+            the same container.
+
+        Raises
+        ------
+        ValueError
+            If the history is too short or has other columns than the table in fit, or
+            known covariates are missing.
+        """
+        if isinstance(fh, (pd.Series, pd.DataFrame)) or getattr(fh, "ndim", 0) == 2:
+            return self._predict_after(fh, X)
+        return reading(BaseForecaster.predict)(self, fh=fh, X=X)
+
+    def _predict(self, fh, X=None):
+        steps, index = self._steps_of(fh), fh.to_absolute_index(self.cutoff)
+
+        def forecasts(key, member, X):
+            values = member.forecast_rows(member.now + steps, X)
+            return pd.DataFrame(values, index, member.schema.targets)
+
+        return self._each(forecasts, X)
+
+    def _each(self, function, X=None) -> pd.DataFrame:
+        """Tables that a function makes of each instance and its covariates, as one."""
+        state, parts = self._fitted, split_panel(X)
+        return state.history.joined(
+            {
+                key: function(key, member, parts.get(key))
+                for key, member in state.members.items()
+            }
+        )
+
+    def _predict_after(self, table, X):
+        state = state_of(self)
+        if not isinstance(getattr(table, "index", None), pd.MultiIndex):
+            name = "the history passed to predict"
+            return _in_container(_next_rows(state, table, name, X), table)
+        parts, name = split_panel(X), "the history passed to predict"
+        tables = {
+            key: _next_rows(state, one, name_of(key, name), parts.get(key))
+            for key, one in split_panel(table).items()
+        }
+        return join_panel(tables, table.index.names)
+
+    def instance(self, key) -> "Forecaster":
+        """The forecaster of one instance, after a fit to a panel.
+
+        It shares the network, has the history and units of its instance, and can all
+        that a forecaster fitted to a single table can.
+
+        Parameters
+        ----------
+        key : label or tuple of labels
+            Of the instance in the panel, all levels but that of the times.
+
+        Returns
+        -------
+        forecaster of the same class
+
+        Raises
+        ------
+        KeyError
+            If there is no such instance.
+        """
+        state = state_of(self)
+        if not state.history.is_panel:
+            raise KeyError(
+                f"There is no instance {key!r}: the forecaster was fitted to a single "
+                "table, not to a panel."
+            )
+        if key not in state.history.series:
+            instances = list(state.history.series)
+            raise KeyError(
+                f"{key!r} is no instance; there are {instances[:10]}"
+                f"{', ...' if len(instances) > 10 else ''}."
+            )
+        member = copy.copy(self)
+        # Later changes of the panel's forecaster are its own.
+        vars(member).pop("_lock", None)
+        member._fitted = state.only(key)
+        member._as_forecaster_of_a_table()
+        return member
+
+    def rolling_forecast(self, Y, X=None):
+        """Forecast after every window of a table, without refitting.
+
+        Parameters
+        ----------
+        Y : Series, DataFrame or array
+            n_rows >= lags rows in original units.
+        X : DataFrame, optional
+            Known covariates, if any were fitted, of these rows and as far beyond as
+            they are known. Past covariates of these rows are columns of X or of Y.
+
+        Returns
+        -------
+        ndarray of shape (n_rows - lags + 1, horizon, n_targets)
+            In original units; entry i follows rows i to i + lags - 1, and for a
+            forecaster that carries a state all rows before them as well. NaN where
+            covariates are not known.
+        """
+        return np.concatenate(list(rolling_batches(self, Y, X)))
+
+    def stream(self):
+        """Forecast after one new observation at a time.
+
+        Returns
+        -------
+        Stream
+            Continues the history up to the cutoff: ``push(row)`` returns the
+            ``horizon`` rows that follow, of shape (horizon, n_targets) in original
+            units, in constant time and memory. Rows hold past covariates as well, and
+            NaN where a value is missing. Forecaster and stream do not change each
+            other.
+
+        Raises
+        ------
+        NotFittedError
+            Before ``fit``.
+        ValueError
+            With known covariates.
+        """
+        member = single_state(self).single
+        if member.model.effect is not None:
+            raise ValueError(
+                "A stream has no known covariates, with which this forecaster was "
+                "fitted; use update(y, X, update_params=False) and predict(fh, X)."
+            )
+        return member.stream()
+
+    # intervals
+
+    def sample_paths(self, fh=None, X=None, *, n_paths=100, random_state=None):
+        """Draw futures that have the dependence of the forecast errors.
+
+        Each path is the forecast plus the errors of all steps and series after one
+        origin, drawn with replacement from those that calibrate the intervals: errors
+        of different series and steps belong together.
+
+        Parameters
+        ----------
+        fh : int, list, array, Index or ForecastingHorizon, optional
+            Steps after the cutoff, as in ``predict``.
+        X : table, optional
+            Known covariates, if any were fitted, as for ``predict``.
+        n_paths : int, default=100
+            Number of paths.
+        random_state : int, RandomState or None, default=None
+            Seed of the draws.
+
+        Returns
+        -------
+        ndarray of shape (n_paths, len(fh), n_series)
+            In original units. For a panel, call it on ``instance(key)``.
+
+        Raises
+        ------
+        ValueError
+            If ``fh`` has times that are not after the cutoff, or the history is too
+            short to calibrate.
+        """
+        view = copy.copy(self)
+        single_state(view)
+        fh = view._check_fh(fh)
+        X, _ = view._check_X_y(X=X)
+        self._after_reading(view)
+        state, steps = view._fitted, view._steps_of(fh)
+        rows = state.single.now + steps
+        forecasts = state.single.forecast_rows(rows, X)
+        if (rows < state.single.n_known).any():
+            raise ValueError("fh has times up to the cutoff; paths begin after it.")
+        intervals = Intervals(state, steps[-1])
+        return forecasts + intervals.paths(None, rows, n_paths, random_state)
+
+    def rolling_interval(self, Y, X=None, *, coverage=0.9):
+        """Intervals after every window of a table, which adapt to errors on the way.
+
+        What ``update(..., update_params=False)`` and ``predict_interval`` give after
+        each row of a table that follows the rows learned from.
+
+        Parameters
+        ----------
+        Y : Series, DataFrame or array
+            n_rows >= lags rows in original units, as for ``rolling_forecast``.
+        X : DataFrame, optional
+            Known covariates, as for ``rolling_forecast``.
+        coverage : float, default=0.9
+            Share of the truth that the intervals are to hold.
+
+        Returns
+        -------
+        ndarray of shape (n_rows - lags + 1, horizon, n_targets, 2)
+            Lower and upper ends in original units, for the forecasts of
+            ``rolling_forecast(Y, X)``.
+
+        Raises
+        ------
+        ValueError
+            If ``coverage`` is not between 0 and 1, or the rows learned from are too
+            few to calibrate.
+        TypeError
+            If ``coverage`` is not one number.
+        """
+        check_scalar(coverage, "coverage", numbers.Real)
+        if not 0 < coverage < 1:
+            raise ValueError(f"coverage={coverage} must be between 0 and 1.")
+        view = copy.copy(self)
+        forecasts, state = view.rolling_forecast(Y, X), view._fitted
+        rows = pd.DataFrame(Y).to_numpy(dtype=float)[:, state.history.schema.shown]
+        return rolling_intervals(state, forecasts, rows, coverage)
+
+    def predict_residuals(self, y=None, X=None):
+        """Truth minus forecast.
+
+        Parameters
+        ----------
+        y : table or panel, optional
+            The truth, at times that the history holds or that follow it; the history
+            by default, where forecasts are one step ahead.
+        X : table or panel, optional
+            Known covariates, if any were fitted, as for ``predict``.
+
+        Returns
+        -------
+        Series, DataFrame or array
+            In original units, at the times of ``y``.
+        """
+        if isinstance(getattr(y, "index", None), pd.MultiIndex):
+            view, parts = copy.copy(self), split_panel(X)
+            residuals = {
+                key: view.instance(key).predict_residuals(table, parts.get(key))
+                for key, table in split_panel(y).items()
+            }
+            return join_panel(residuals, y.index.names)
+        view = copy.copy(self)
+        if y is not None:
+            return BaseForecaster.predict_residuals(view, y=y, X=X)
+        view.check_is_fitted()
+        return convert_to(
+            view._each(lambda key, member, X: member.residuals()),
+            view._y_metadata["mtype"],
+            store=view._converter_store_y,
+            store_behaviour="freeze",
+        )
+
+    def _predict_quantiles(self, fh, X, alpha):
+        columns = self._get_columns("predict_quantiles", alpha=alpha)
+        steps, index = self._steps_of(fh), fh.to_absolute_index(self.cutoff)
+        intervals = Intervals(self._fitted, steps[-1])
+
+        def quantiles(key, member, X):
+            rows = member.now + steps
+            offsets = intervals.quantiles(key, rows, alpha)
+            values = member.forecast_rows(rows, X) + offsets
+            # Columns are the levels of the first series, then those of the second.
+            values = values.transpose(1, 2, 0).reshape(len(rows), -1)
+            return pd.DataFrame(values, index, columns)
+
+        return self._each(quantiles, X)
+
+    def _predict_var(self, fh, X=None, cov=False):
+        if cov:
+            raise NotImplementedError(
+                "There are no covariances of steps (cov=True); sample_paths draws "
+                "futures that have them."
+            )
+        steps, index = self._steps_of(fh), fh.to_absolute_index(self.cutoff)
+        intervals = Intervals(self._fitted, steps[-1])
+
+        def variances(key, member, X):
+            found = intervals.variances(key, member.now + steps)
+            return pd.DataFrame(found, index, member.schema.targets)
+
+        return self._each(variances)
+
+    # matrices
+
+    @property
+    def coef_(self) -> np.ndarray:
+        """VAR matrices (lags, n_targets, n_series) in original units, lag 1 first.
+
+        Rows respond and columns cause, as in statsmodels' ``coefs``; lag 1 is the
+        newest row of a window. The average over the windows of the rows seen so far.
+        """
+        return single_state(self).single.average_matrices[0]
+
+    @property
+    def intercept_(self) -> np.ndarray:
+        """VAR intercept (n_targets,) in original units, averaged like ``coef_``."""
+        return single_state(self).single.average_matrices[1]
+
+    @property
+    def sigma_u_(self) -> np.ndarray:
+        """Covariance (n_series, n_series) of the one-step errors, in original units.
+
+        The sum of products over the windows of the history, divided by their number
+        less the coefficients of a static VAR in the model (statsmodels' ``sigma_u``).
+        """
+        return single_state(self).single.sigma_u
+
+    @property
+    def exog_coef_(self) -> np.ndarray:
+        """Effect (n_lags, n_targets, n_covariates) of known covariates, lag 0 first.
+
+        In original units; columns of X first, then features of the calendar.
+        """
+        member = single_state(self).single
+        effect, schema = member.model.effect, member.schema
+        if effect is None:
+            return np.zeros((1, len(schema.targets), 0))
+        weights = effect.weights * member.series.scaler.scale_[:, np.newaxis]
+        return (weights / effect.scaler.scale_)[:, schema.shown]
+
+    def var_matrices(self, Y, *, step: int = 1, return_intercept: bool = False):
+        """VAR matrices of every window of a table, each taken for a whole history.
+
+        Parameters
+        ----------
+        Y : Series, DataFrame or array
+            n_rows >= lags rows of the series, in original units.
+        step : int, default=1
+            Steps ahead of the forecast that the matrices make of the window.
+        return_intercept : bool, default=False
+            Whether to return the intercepts as well.
+
+        Returns
+        -------
+        matrices : ndarray of shape (n_rows - lags + 1, lags, n_targets, n_series)
+            In original units; ``matrices[i, l - 1]`` is the matrix at lag l, rows
+            respond, columns cause, for the window of rows i to i + lags - 1.
+        intercepts : ndarray of shape (n_rows - lags + 1, n_targets)
+            If asked for. The forecast is the intercept plus the matrices applied to
+            the window.
+
+        Raises
+        ------
+        ValueError
+            If ``Y`` is too short or not a table that the estimator accepts, or
+            ``step`` is less than one, or more than one after a fit with ``y``.
+        """
+        return matrices.var_matrices(single_state(self), Y, step, return_intercept)
+
+    def var_coefficients(self, Y=None, *, at=None) -> VARCoefficients:
+        """The matrices with what belongs to them, for analysis.
+
+        Where they change from window to window, an impulse response or a forecast of
+        the result is that of a VAR which keeps the matrices of one time, or their
+        average.
+
+        Parameters
+        ----------
+        Y : Series, DataFrame or array, optional
+            Table of at least one window of rows in original units; the history by
+            default.
+        at : label of the time index of ``Y``, optional
+            Take the matrices after this row; by default the average over all windows
+            that have a next row, or the only window where none has.
+
+        Returns
+        -------
+        VARCoefficients
+            With the one-step errors on the history or on ``Y`` as residuals and
+            ``sigma_u_`` or their covariance (``sigma_u_`` as well where ``Y`` has too
+            few rows for one). Its bootstraps simulate as many rows as the history has
+            and fit a forecaster of the same parameters to each table.
+
+        Raises
+        ------
+        ValueError
+            If ``Y`` is too short, or there is no one window that ends at ``at``.
+        """
+        return matrices.var_coefficients(single_state(self), Y, at)
+
+    def compare_with_ols(self, Y=None) -> pd.DataFrame:
+        """Compare with the VAR of the same order fitted by least squares.
+
+        Parameters
+        ----------
+        Y : Series, DataFrame or array, optional
+            Table with rows after its first window, in original units, for the errors;
+            the history by default.
+
+        Returns
+        -------
+        DataFrame
+            One row for this forecaster and one for the VAR with intercept fitted by
+            ordinary least squares on the history. Columns: "mse" and "mae" of one-step
+            forecasts of ``Y``, with the standard deviations of the series as units,
+            "matrix_distance" (Frobenius norm of the difference between the average
+            matrices and those of least squares over the norm of the latter, on
+            standardised series), "largest_eigenvalue" of the companion matrix in
+            modulus, and "stable".
+
+        Raises
+        ------
+        ValueError
+            If ``Y`` is too short, or least squares on the history has no unique
+            solution.
+        """
+        return matrices.compare_with_ols(single_state(self), type(self).__name__, Y)
+
+    # fitted attributes
+
+    scaler_ = fitted_attribute("history.scaler", "Units of the series, by instance.")
+    horizon_ = fitted_attribute("model.horizon", "Steps returned for a table.")
+    alpha_ = fitted_attribute("model.alpha", "Penalty of the closed form.")
+    feature_names_in_ = fitted_attribute(
+        "history.schema.names", "Names of the series, then of past covariates."
+    )
+    n_features_in_ = fitted_attribute(
+        "history.schema.n_series", "Number of series with past covariates."
+    )
+    n_parameters_ = fitted_attribute(
+        "model.n_parameters", "Estimated numbers that the forecasts depend on."
+    )
+
+
+def state_of(forecaster: Forecaster) -> ForecasterState:
+    """All that a fitted forecaster knows."""
+    state = forecaster._fitted
+    if state is None or not forecaster.is_fitted:
+        forecaster.check_is_fitted()
+    return state
+
+
+def single_state(forecaster: Forecaster) -> ForecasterState:
+    """The same of a forecaster that was fitted to a single table."""
+    state = state_of(forecaster)
+    if state.history.is_panel:
+        raise ValueError(
+            f"This {type(forecaster).__name__} was fitted to a panel; instance(key) is "
+            "its forecaster of one instance: call the method of that."
+        )
+    return state
+
+
+def rolling_batches(forecaster: Forecaster, Y, X=None) -> Iterator[np.ndarray]:
+    """Forecasts (n, horizon, n_targets) after windows of a table, in batches."""
+    state = single_state(forecaster)
+    return state.single.rolling(state.frame(Y, "Y", X), _times_of(Y), X)
+
+
+def _next_rows(state: ForecasterState, table, name: str, X) -> pd.DataFrame:
+    """The rows that follow a table, which may be new to a panel."""
+    if state.history.is_panel:
+        table = state.history.join_past(table, name, X)
+        member = state.on_new(state.history.check_table(table, name), name)
+    else:
+        member = state.single
+    times, schema = _times_of(table), state.history.schema
+    values = member.forecast_table(state.frame(table, name, X), X, times)
+    index = continue_index(times, schema.step, state.model.horizon)
+    return pd.DataFrame(values, index, schema.targets)
+
+
+def _in_container(rows: pd.DataFrame, like):
+    """Rows in the container of the table that they follow."""
+    if isinstance(like, np.ndarray):
+        return rows.to_numpy()
+    if isinstance(like, pd.Series):
+        return rows.iloc[:, 0].rename(like.name)
+    return rows.set_axis(like.columns[: rows.shape[1]], axis=1)
+
+
+def _times_of(table) -> pd.Index:
+    """The time index of a table; rows of arrays are numbered."""
+    return getattr(table, "index", pd.RangeIndex(len(table)))

@@ -1,0 +1,369 @@
+"""The rows that a forecaster has seen, in original units. Nothing here changes."""
+
+import hashlib
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+from sklearn.preprocessing import StandardScaler
+
+from .._closed_form.covariates import CovariateFeatures
+from .._data.lazy import Recomputable, lazy
+from .._data.tables import (
+    as_frame,
+    check_continues,
+    check_observed,
+    common_step,
+    continue_index,
+    join_panel,
+    position,
+    split_panel,
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Schema:
+    """Columns and times of the tables of a forecaster.
+
+    Parameters
+    ----------
+    targets : Index
+        Series that are forecast for the user.
+    names : Index
+        Series of the network: the targets, then past covariates.
+    features : CovariateFeatures or None
+        Covariates that are known ahead.
+    step : DateOffset or int
+        From one row to the next.
+    """
+
+    targets: pd.Index
+    names: pd.Index
+    features: CovariateFeatures | None
+    step: pd.DateOffset | int
+
+    @classmethod
+    def of(
+        cls,
+        y: pd.DataFrame,
+        X: pd.DataFrame | None,
+        past_covariates: Sequence | None,
+        calendar: Sequence | None,
+    ) -> "Schema":
+        """Those of the tables or panels that a forecaster is fitted to."""
+        past = list(dict.fromkeys(past_covariates or []))
+        missing = past if X is None else [name for name in past if name not in X]
+        if missing:
+            raise ValueError(
+                f"past_covariates names {missing}, which X does not have; pass them in "
+                "X, or leave them out."
+            )
+        both = [name for name in past if name in y.columns]
+        if both:
+            raise ValueError(
+                f"past_covariates names {both}, but y has series of these names; "
+                "rename the columns of X."
+            )
+        tables = split_panel(y)
+        step = common_step({name_of(key): tables[key].index for key in tables})
+        known, calendar = pd.Index([]) if X is None else X.columns, calendar or []
+        known, features = known.drop(past), None
+        if len(known) or len(calendar):
+            features = CovariateFeatures(known, list(calendar), step)
+        return cls(y.columns, y.columns.append(pd.Index(past)), features, step)
+
+    @property
+    def shown(self) -> slice:
+        """The columns that are forecast for the user: not past covariates."""
+        return slice(len(self.targets))
+
+    @property
+    def n_series(self) -> int:
+        """Series of the network."""
+        return len(self.names)
+
+    @property
+    def past(self) -> pd.Index:
+        """Names of past covariates."""
+        return self.names[len(self.targets) :]
+
+    @property
+    def known(self) -> list:
+        """Names of covariates that a user passes for the future as well."""
+        return [] if self.features is None else [*self.features.names]
+
+    def covariates_at(
+        self,
+        X: pd.DataFrame | None,
+        times: pd.Index,
+        past: Sequence = (),
+        key: Hashable | None = None,
+    ) -> pd.DataFrame:
+        """Rows of a table of covariates, which must have those of all times."""
+        names, name = [*past, *self.known], name_of(key, "X")
+        if not names:
+            return pd.DataFrame(index=times)
+        if X is None:
+            raise ValueError(
+                f"{name} is missing: the forecaster was fitted with covariates "
+                f"{names}. Pass their rows from {times[0]} to {times[-1]}."
+            )
+        X = as_frame(X, name, missing=True)
+        self._check_names(X, names, name)
+        if not X.index.is_unique:
+            raise ValueError(f"{name} has duplicate times; drop them.")
+        lacking = times.difference(X.index)
+        if len(lacking):
+            raise ValueError(
+                f"{name} lacks {len(lacking)} row(s), the first at {lacking[0]}; pass "
+                f"every row from {times[0]} to {times[-1]}."
+            )
+        return X.loc[times, names]
+
+    def _check_names(self, X: pd.DataFrame, names: Sequence, name: str) -> None:
+        all_names = [*self.past, *self.known]
+        strange = [column for column in X.columns if column not in all_names]
+        missing = [column for column in names if column not in X.columns]
+        if strange or missing:
+            raise ValueError(
+                f"{name} has columns {[*X.columns]}, but the forecaster was fitted "
+                f"with covariates {all_names}: it lacks {missing}, and {strange} are "
+                "new."
+            )
+
+    def split(
+        self, y: pd.DataFrame, X: pd.DataFrame | None
+    ) -> dict[Hashable, tuple[pd.DataFrame, pd.DataFrame | None]]:
+        """Tables with their past covariates, and the known covariates of their rows."""
+        tables, parts = split_panel(y), split_panel(X)
+        if not len(self.past) and self.features is None:
+            return {key: (table, None) for key, table in tables.items()}
+        joined = {}
+        for key, table in tables.items():
+            part = self.covariates_at(parts.get(key), table.index, self.past, key)
+            longer = pd.concat([table, part[self.past]], axis=1)
+            joined[key] = longer, part[self.known] if self.known else None
+        return joined
+
+
+@dataclass(frozen=True, eq=False)
+class SeriesHistory(Recomputable):
+    """The rows of one table, and the units of its columns.
+
+    Parameters
+    ----------
+    schema : Schema
+    table : DataFrame
+        Series, then past covariates.
+    covariates : DataFrame or None
+        Columns of the same rows that are known ahead; None without any.
+    scaler : StandardScaler
+        Means and standard deviations of the columns of the table.
+    key : label, optional
+        What errors call it, where it is an instance of a panel.
+    """
+
+    schema: Schema
+    table: pd.DataFrame
+    covariates: pd.DataFrame | None
+    scaler: StandardScaler
+    key: Hashable | None = None
+
+    @property
+    def index(self) -> pd.Index:
+        """The times of its rows."""
+        return self.table.index
+
+    @lazy
+    def inputs(self) -> pd.DataFrame:
+        """Known covariates of its rows, with features of the calendar."""
+        return self.schema.features.table(self.covariates, self.index)
+
+    def position(self, time) -> int:
+        """The row of a time, also beyond the ends."""
+        return position(self.index, self.schema.step, time)
+
+    def first(self, n_rows: int) -> "SeriesHistory":
+        """Its first rows, in the same units."""
+        covariates = self.covariates
+        return replace(
+            self,
+            table=self.table.iloc[:n_rows],
+            covariates=covariates if covariates is None else covariates.iloc[:n_rows],
+        )
+
+    def in_own_units(self) -> "SeriesHistory":
+        """The same rows, in units of their own means and standard deviations."""
+        return replace(self, scaler=units_of(self.table, name_of(self.key)))
+
+    def append(
+        self, rows: pd.DataFrame, covariates: pd.DataFrame | None
+    ) -> tuple["SeriesHistory", bool]:
+        """Its rows and further ones, which may replace some, and whether any changed.
+
+        Units stay.
+        """
+        table, revised = self._followed_by(self.table, rows)
+        if covariates is not None:
+            covariates, changed = self._followed_by(self.covariates, covariates)
+            revised = revised or changed
+        return replace(self, table=table, covariates=covariates), revised
+
+    def _followed_by(
+        self, table: pd.DataFrame, rows: pd.DataFrame
+    ) -> tuple[pd.DataFrame, bool]:
+        step = self.schema.step
+        first_new = continue_index(table.index, step, 1)[0]
+        if rows.index[0] < table.index[0]:
+            raise ValueError(
+                f"y begins at {rows.index[0]}, before the history, which begins at "
+                f"{table.index[0]}; pass later rows, or fit anew."
+            )
+        if rows.index[0] > first_new:
+            raise ValueError(
+                f"y begins at {rows.index[0]}, but the history ends at "
+                f"{table.index[-1]}: the rows from {first_new} on are missing. Pass "
+                "them as well, or fit anew."
+            )
+        replaced = table.index.isin(rows.index)
+        same = rows[rows.index.isin(table.index)]
+        revised = not np.array_equal(table[replaced], same, equal_nan=True)
+        longer = pd.concat([table[~replaced], rows]).sort_index()
+        check_continues(longer.index, table.index, step, "the history with y")
+        return longer, revised
+
+    @lazy
+    def digest(self) -> bytes:
+        """What it holds, whatever its name."""
+        tables = [self.table]
+        tables.append(self.inputs if self.schema.features else pd.DataFrame())
+        rows = [np.ascontiguousarray(table, dtype=float) for table in tables]
+        return hashlib.sha256(b"".join(rows)).digest()
+
+
+@dataclass(frozen=True, eq=False)
+class History(Recomputable):
+    """The tables of a single series or of the instances of a panel.
+
+    Parameters
+    ----------
+    schema : Schema
+    series : mapping of label to SeriesHistory
+        By instance; a single table under None.
+    levels : sequence of str
+        Names of the levels of the index of the table or panel.
+    """
+
+    schema: Schema
+    series: Mapping[Hashable, SeriesHistory]
+    levels: Sequence[Hashable]
+
+    @classmethod
+    def start(
+        cls,
+        schema: Schema,
+        y: pd.DataFrame,
+        X: pd.DataFrame | None,
+        scalers: Mapping[Hashable, StandardScaler] | None = None,
+    ) -> "History":
+        """Begin with tables and covariates, in given units or in their own."""
+        scalers, series = scalers or {}, {}
+        for key, (table, covariates) in schema.split(y, X).items():
+            scaler = scalers.get(key) or units_of(table, name_of(key))
+            series[key] = SeriesHistory(schema, table, covariates, scaler, key)
+        return cls(schema, series, list(y.index.names))
+
+    @property
+    def is_panel(self) -> bool:
+        """Whether it has instances."""
+        return None not in self.series
+
+    @property
+    def scaler(self) -> StandardScaler | dict[Hashable, StandardScaler]:
+        """Of the only table, or by instance."""
+        scalers = {key: series.scaler for key, series in self.series.items()}
+        return scalers if self.is_panel else scalers[None]
+
+    def append(
+        self, y: pd.DataFrame, X: pd.DataFrame | None
+    ) -> tuple["History", set[Hashable]]:
+        """A history with further rows, and the instances of which known ones changed.
+
+        A panel may bring new instances, in their own units.
+        """
+        if y.index.nlevels != len(self.levels):
+            raise ValueError(
+                f"y has {y.index.nlevels - 1} level(s) of instances, but the table or "
+                f"panel of fit has {len(self.levels) - 1}; pass one like that. Of a "
+                "panel, instance(key) takes the rows of one instance."
+            )
+        series, revised = dict(self.series), set()
+        for key, (rows, covariates) in self.schema.split(y, X).items():
+            if key in series:
+                series[key], changed = series[key].append(rows, covariates)
+                revised |= {key} if changed else set()
+                continue
+            scaler = units_of(rows, name_of(key))
+            series[key] = SeriesHistory(self.schema, rows, covariates, scaler, key)
+        return replace(self, series=series), revised
+
+    def first(self, n_rows: Mapping[Hashable, int]) -> "History":
+        """The first rows of each table, in units of their own; those with any."""
+        series = {
+            key: self.series[key].first(n).in_own_units()
+            for key, n in n_rows.items()
+            if n
+        }
+        return replace(self, series=series)
+
+    def only(self, key: Hashable) -> "History":
+        """The single table of one instance."""
+        return replace(self, series={None: self.series[key]}, levels=self.levels[-1:])
+
+    def in_order(self) -> list[Hashable]:
+        """Instances, in an order that does not depend on the one they came in."""
+        return sorted(self.series, key=lambda key: self.series[key].digest)
+
+    def n_rows(self, cutoff) -> dict[Hashable, int]:
+        """Rows of each table up to a time."""
+        return {
+            key: min(max(series.position(cutoff) + 1, 0), len(series.index))
+            for key, series in self.series.items()
+        }
+
+    def joined(self, tables: Mapping[Hashable, pd.DataFrame]) -> pd.DataFrame:
+        """Tables by instance as one, as the user passed them."""
+        return join_panel(tables, self.levels)
+
+    def check_table(
+        self, table, name: str, columns: pd.Index | None = None
+    ) -> pd.DataFrame:
+        """A table as a frame of the known series, on the known grid of times."""
+        columns = self.schema.names if columns is None else columns
+        frame = as_frame(table, name, columns, missing=True)
+        if not isinstance(table, np.ndarray):
+            like = next(iter(self.series.values())).index
+            check_continues(frame.index, like, self.schema.step, name)
+        return frame
+
+    def join_past(self, table, name: str, X: pd.DataFrame | None):
+        """A table with past covariates, from X where it is one of the targets alone."""
+        schema = self.schema
+        past, n_targets = schema.past, len(schema.targets)
+        if X is None or not len(past) or pd.DataFrame(table).shape[1] != n_targets:
+            return table
+        frame = self.check_table(table, name, schema.targets)
+        part = schema.covariates_at(X, frame.index, past)
+        return pd.concat([frame, part[past]], axis=1)
+
+
+def units_of(table: pd.DataFrame, name: str) -> StandardScaler:
+    """Means and standard deviations of a table that has values in every column."""
+    check_observed(table, name)
+    return StandardScaler().fit(table.to_numpy(dtype=float))
+
+
+def name_of(key: Hashable | None, name: str = "y") -> str:
+    """What errors call an instance of a panel, or the only table."""
+    return name if key is None else f"instance {key!r} of {name}"

@@ -1,0 +1,214 @@
+"""Matrices of the vector autoregression in a fitted forecaster, and their analysis."""
+
+import numbers
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import torch
+from sklearn.utils import check_scalar
+
+from .._data.tables import as_frame
+from .._data.windows import Windows
+from .._models.specification import Specification
+from .._networks.samovar import SAMoVAR
+from .._networks.static_path import StaticPath
+from .._training.inference import like
+from .._training.randomness import draw_seed
+from .._var.estimation import covariance, least_squares, one_step_errors
+from .._var.extraction import collect_matrices, path_sizes, token_var
+from .._var.results import VARCoefficients
+from .fitted_series import FittedSeries
+from .history import History, Schema
+from .state import ForecasterState
+
+_PATH_COLUMNS = ["time", "series", "depth", "path", "strength", "contribution"]
+
+# Windows that go through a network at once.
+_BATCH = 256
+
+
+def var_matrices(state: ForecasterState, Y, step: int, return_intercept: bool):
+    """As of the method of forecasters."""
+    windows = state.windows(Y)
+    check_scalar(step, "step", numbers.Integral, min_val=1)
+    batches = state.single.matrices(windows, step=step)
+    matrices, intercepts = collect_matrices(batches, len(windows))
+    return (matrices, intercepts) if return_intercept else matrices
+
+
+def var_coefficients(state: ForecasterState, Y, at) -> VARCoefficients:
+    """As of the method of forecasters."""
+    member, windows = state.single, state.windows(Y)
+    index = member.series.index if Y is None else getattr(Y, "index", None)
+    values = member.in_units(windows.values.numpy())
+    history = pd.DataFrame(values, index, member.schema.names)
+    if isinstance(history.index, pd.DatetimeIndex):
+        history.index = pd.DatetimeIndex(history.index, freq=member.schema.step)
+    matrices, intercept, label = _matrices_of(member, windows, history.index, at)
+    errors = member.history_errors if Y is None else member.errors(windows)
+    foreign = Y is not None
+    enough = len(errors) > errors.shape[1]
+    after = history.index[member.model.window_rows :]
+    residuals = pd.DataFrame(errors, after).dropna()
+    return VARCoefficients(
+        matrices,
+        intercept,
+        covariance(errors, 0) if foreign and enough else member.sigma_u,
+        label=label,
+        history=history,
+        residuals=residuals if len(residuals) else None,
+        df_model=0 if foreign else member.n_coefficients,
+        n_rows=len(member.series.index),
+        scale=member.series.scaler.scale_,
+        refit=Refit(member.model.specification),
+        alpha=member.model.alpha or 0.0,
+    )
+
+
+def _matrices_of(member: FittedSeries, windows: Windows, index: pd.Index, at):
+    """Matrices, intercept and label of one window or of the average."""
+    n_before = windows.lags
+    if at is None and len(windows) > 1:
+        followed = Windows([windows.values.numpy()], n_before, 1)
+        n_used = len(member.model.in_average(len(followed)))
+        label = f"average over {n_used} windows, {index[n_before - 1]} to {index[-2]}"
+        return *member.average_over(followed), label
+    row = len(index) - 1 if at is None else _row_at(index, at, n_before)
+    window = torch.tensor([row - n_before + 1])
+    [(matrices, intercept)] = member.matrices(windows, window)
+    return matrices[0], intercept[0], f"window ending {index[row]}"
+
+
+def compare_with_ols(state: ForecasterState, name: str, Y) -> pd.DataFrame:
+    """As of the method of forecasters."""
+    member, windows = state.single, state.windows(Y)
+    n_before, lags = windows.lags, member.model.specification.lags
+    if len(windows) < 2:
+        raise ValueError(f"Y has no row after its first {n_before}; pass more rows.")
+    ols = least_squares(member.in_units(member.residual.values), 0, order=lags)
+    errors = member.errors(windows)
+    rows = member.in_units(windows.values[n_before - lags :].numpy())
+    of_ols = one_step_errors(rows, *ols[:2])
+    of_ols[np.isnan(errors)] = np.nan
+    models = {
+        name: (member.average_matrices[0], errors),
+        f"OLS VAR({lags})": (ols[0], of_ols),
+    }
+    scale = member.series.scaler.scale_
+    relative = scale / scale[:, np.newaxis]
+    return pd.DataFrame.from_dict(
+        {
+            name: _comparison(matrices * relative, ols[0] * relative, errors / scale)
+            for name, (matrices, errors) in models.items()
+        },
+        orient="index",
+    )
+
+
+class Refit:
+    """Estimate of the same specification on another table, for bootstraps.
+
+    Simulated are all series, past covariates as well, less effects of others.
+    """
+
+    def __init__(self, specification: Specification):
+        self.specification = specification
+
+    def __call__(self, table: np.ndarray, seed: int):
+        specification = replace(self.specification, seed=draw_seed(seed), verbose=0)
+        frame = as_frame(table, "table")
+        schema = Schema.of(frame, None, None, None)
+        history = History.start(schema, frame, None)
+        state = ForecasterState.learned(specification, history, frame.index[-1])
+        return *state.single.average_matrices, state.single.sigma_u
+
+
+def token_var_matrices(state: ForecasterState, Y, segment: int, return_tokens: bool):
+    """As of the method of `SAMoVARForecaster`."""
+    network, windows = _token_network(state), state.windows(Y)
+    n_segments = network.tokens.n_segments
+    check_scalar(
+        segment,
+        "segment",
+        numbers.Integral,
+        min_val=-n_segments,
+        max_val=n_segments - 1,
+    )
+    parts = [
+        token_var(network, past.to(like(network)), segment)
+        for past, *_ in windows.batches(_BATCH)
+    ]
+    matrices, tokens = (
+        torch.cat(part).cpu().numpy() for part in zip(*parts, strict=True)
+    )
+    return (matrices, tokens) if return_tokens else matrices
+
+
+def influence_paths(state: ForecasterState, Y, n_strongest: int) -> pd.DataFrame:
+    """As of the method of `SAMoVARForecaster`."""
+    check_scalar(n_strongest, "n_strongest", numbers.Integral, min_val=1)
+    network, windows = _token_network(state), state.windows(Y)
+    times = pd.DataFrame(Y).index[network.lags - 1 :]
+    labels = np.array(_token_labels(network.tokens.n_segments), dtype=object)
+    rows = []
+    for time, (past, *_) in zip(times, windows.batches(1), strict=True):
+        paths, *sizes = path_sizes(network, past.to(like(network)))
+        for name, strength, contribution in zip(
+            state.history.schema.names, *sizes, strict=True
+        ):
+            for i in np.argsort(-strength, kind="stable")[:n_strongest]:
+                path = tuple(labels[list(paths[i])])
+                size = strength[i], contribution[i]
+                rows.append((time, name, len(path), path, *size))
+    return pd.DataFrame(rows, columns=_PATH_COLUMNS)
+
+
+def _token_network(state: ForecasterState) -> SAMoVAR:
+    network = state.model.network
+    if isinstance(network, StaticPath):
+        network = network.network
+    if network is None:
+        raise ValueError(
+            "n_layers=0 leaves no tokens, only the static path; fit with n_layers "
+            "of at least 1, or use var_matrices."
+        )
+    return network
+
+
+def _comparison(
+    matrices: np.ndarray, reference: np.ndarray, errors: np.ndarray
+) -> dict:
+    """One row of `compare_with_ols`, all on standardised series."""
+    n_series = errors.shape[1]
+    var = VARCoefficients(matrices, np.zeros(n_series), np.eye(n_series))
+    return {
+        "mse": np.nanmean(np.square(errors)),
+        "mae": np.nanmean(np.abs(errors)),
+        "matrix_distance": np.linalg.norm(matrices - reference)
+        / np.linalg.norm(reference),
+        "largest_eigenvalue": 1 / np.abs(var.roots[-1]),
+        "stable": var.is_stable(),
+    }
+
+
+def _row_at(index: pd.Index, at, n_before: int) -> int:
+    """Number of the row with a label, which must end a window."""
+    try:
+        row = index.get_loc(at)
+    except (KeyError, TypeError, ValueError, pd.errors.InvalidIndexError):
+        row = None
+    if isinstance(row, slice) and row.stop - row.start == 1:
+        row = row.start
+    if not isinstance(row, int) or row < n_before - 1:
+        raise ValueError(
+            f"at={at!r} does not name one row with {n_before - 1} rows before it: pass "
+            f"one time of the index, from {index[n_before - 1]} to {index[-1]}."
+        )
+    return row
+
+
+def _token_labels(n_segments: int) -> list[str]:
+    """Names of the tokens, oldest first; the last segment is number 0."""
+    back = range(n_segments - 1, -1, -1)
+    return [f"{kind}-{i}" for i in back for kind in ("context", "main")]

@@ -1,0 +1,173 @@
+"""All that a fitted forecaster knows, as one value that is replaced as a whole."""
+
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import pandas as pd
+
+from .._data.lazy import Recomputable, lazy
+from .._data.windows import Windows
+from .._models.fitted import FittedModel
+from .._models.specification import Specification
+from .calibration import Calibration, rows_after
+from .fitted_series import FittedSeries
+from .history import History, SeriesHistory, units_of
+from .learning import learn
+from .residuals import Filler
+
+
+@dataclass(frozen=True, eq=False)
+class ForecasterState(Recomputable):
+    """A fitted model, the history up to a time, and what calibrates intervals.
+
+    Parameters
+    ----------
+    model : FittedModel
+    history : History
+    cutoff : label of the time index
+        The present time.
+    n_train : mapping of label to int
+        Rows of each table that the model was estimated on.
+    calibration : Calibration
+    filler : Filler
+    online_forecasts : dict
+        Forecasts after rows that came since, by instance and number of steps: they stay
+        valid until the model learns again.
+    """
+
+    model: FittedModel
+    history: History
+    cutoff: object
+    n_train: Mapping[Hashable, int]
+    calibration: Calibration
+    filler: Filler
+    online_forecasts: dict = field(default_factory=dict)
+
+    @classmethod
+    def learned(
+        cls,
+        specification: Specification,
+        history: History,
+        cutoff,
+        *,
+        start: FittedModel | None = None,
+        pretrained: FittedModel | None = None,
+    ) -> "ForecasterState":
+        """Learn from the rows up to a time, as by `learn`."""
+        n_train = history.n_rows(cutoff)
+        model = learn(
+            specification, history, n_train, start=start, pretrained=pretrained
+        )
+        calibration = Calibration(specification, history, n_train, pretrained)
+        filler = Filler(
+            model.fill_weights, history, n_train, model.effect, specification.lags
+        )
+        return cls(model, history, cutoff, n_train, calibration, filler)
+
+    def learn_again(self, specification: Specification) -> "ForecasterState":
+        """Train on from the present network on all rows up to now."""
+        return ForecasterState.learned(
+            specification, self.history, self.cutoff, start=self.model
+        )
+
+    def append(self, y: pd.DataFrame, X: pd.DataFrame | None, cutoff):
+        """Further rows, of which the model only forecasts the next ones."""
+        history, revised = self.history.append(y, X)
+        calibration, filler = self.calibration, self.filler
+        # An instance of a panel keeps those of the panel.
+        if calibration.history is self.history:
+            calibration, filler = calibration.on(history), filler.on(history)
+            calibration = calibration.anew() if revised else calibration
+        return replace(
+            self,
+            history=history,
+            cutoff=cutoff,
+            calibration=calibration,
+            filler=filler,
+            online_forecasts={} if revised else dict(self.online_forecasts),
+        )
+
+    def only(self, key: Hashable) -> "ForecasterState":
+        """That of one instance of a panel, whose calibration it shares."""
+        online = {
+            (None, n_steps): forecasts
+            for (name, n_steps), forecasts in self.online_forecasts.items()
+            if name == key
+        }
+        return replace(
+            self,
+            history=self.history.only(key),
+            n_train={None: self.n_train.get(key, 0)},
+            online_forecasts=online,
+        )
+
+    @lazy
+    def members(self) -> dict[Hashable, FittedSeries]:
+        """The model on the history of each instance; of a single table under None."""
+        return {
+            key: FittedSeries(
+                self.model,
+                series,
+                self.filler,
+                series.position(self.cutoff),
+                self.n_train.get(key, 0),
+            )
+            for key, series in self.history.series.items()
+        }
+
+    @property
+    def single(self) -> FittedSeries:
+        """The model on the only table."""
+        return self.members[None]
+
+    def on_new(self, table: pd.DataFrame, name: str) -> FittedSeries:
+        """The model on a table that may be new to a panel, in units of its own."""
+        schema = self.history.schema
+        series = SeriesHistory(schema, table, None, units_of(table, name))
+        return FittedSeries(self.model, series, self.filler, len(table) - 1, 0)
+
+    def frame(self, table, name: str, X: pd.DataFrame | None = None) -> pd.DataFrame:
+        """A table with past covariates, checked, and long enough for a window."""
+        table = self.history.join_past(table, name, X)
+        frame, needed = self.history.check_table(table, name), self.model.window_rows
+        if len(frame) < needed:
+            raise ValueError(
+                f"{name} has {len(frame)} row(s), but the forecaster sees windows of "
+                f"{needed}; pass at least {needed} rows."
+            )
+        return frame
+
+    def windows(self, Y=None) -> Windows:
+        """Windows without a future over a table of the series alone, or the history."""
+        known = self.history.schema.known
+        if Y is None:
+            return self.single.windows()
+        if known:
+            raise ValueError(
+                f"Y alone is not enough: the forecaster was fitted with covariates "
+                f"{known}, and its matrices are those of the series less their effect. "
+                "var_coefficients and compare_with_ols take the history where Y is "
+                "left out."
+            )
+        frame, rows = self.frame(Y, "Y"), self.model.window_rows
+        return self.single.residual.windows_of(frame, None, rows)
+
+    def online_errors(self, key: Hashable, n_steps: int) -> np.ndarray:
+        """Standardised errors (n_origins, n_steps, n_targets) since the training."""
+        member = self.members[key]
+        origins = np.arange(max(member.n_train, 1) - 1, member.n_known - 1)
+        none = np.empty((0, n_steps, len(member.schema.names)))
+        forecasts = self.online_forecasts.get((key, n_steps), none)
+        new = origins[len(forecasts) :]
+        if len(new):
+            later = member.forecasts_after(new, n_steps)
+            forecasts = np.concatenate([forecasts, later])
+            self.online_forecasts[key, n_steps] = forecasts
+        rows = member.residual.rows[: member.n_known]
+        errors = rows_after(rows, origins, n_steps) - forecasts[: len(origins)]
+        return errors[..., member.schema.shown] / member.scale
+
+    def __getstate__(self):
+        # They follow from the model and the history.
+        return {**super().__getstate__(), "online_forecasts": {}}

@@ -1,0 +1,315 @@
+"""From a specification and rows to a fitted model."""
+
+import copy
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from .._closed_form.ridge import (
+    choose_direct_alpha,
+    choose_var_alpha,
+    direct_errors,
+    leave_blocks_out,
+    ridge_direct,
+    ridge_var,
+)
+from .._data.lazy import lazy
+from .._data.windows import Windows
+from .._networks.linear_attention_var import LinearAttentionVAR
+from .._networks.readout import Readout
+from .._networks.samovar import SAMoVAR
+from .._networks.static_path import StaticPath
+from .._training.inference import squared_errors
+from .._training.loop import TrainingRecord, resolve_device, train
+from .._training.randomness import Generators, initialised_by
+from .._var.process import roots
+from .families import VAR_INPUTS, LinearAttentionVARSpecification
+from .fitted import FittedModel
+from .rows import Rows
+from .specification import Specification
+
+# Standard errors by which training must gain on a closed form to be kept: a rule of
+# thumb, as gains of neighbouring windows may depend on each other.
+_REQUIRED_GAIN = 3.0
+
+# Windows that go through a network at once.
+_BATCH = 256
+
+
+def estimate(
+    specification: Specification, rows: Rows, weights: dict | None = None
+) -> FittedModel:
+    """Estimate a network on standardised rows.
+
+    Parameters
+    ----------
+    specification : Specification
+    rows : Rows
+    weights : dict, optional
+        State of a network of the same sizes, from which training goes on.
+
+    Returns
+    -------
+    FittedModel
+
+    Raises
+    ------
+    ValueError
+        If the device is not there, or the weights are those of other sizes.
+    """
+    device = resolve_device(specification.device)
+    generators = Generators(specification.seed, device)
+    is_var = isinstance(specification, LinearAttentionVARSpecification)
+    kind = UnderVAR if is_var or rows.n_inputs is not None else BesideStaticPath
+    with torch.inference_mode(False), torch.enable_grad():
+        network = _network(specification, rows, weights, generators.cpu)
+        estimation = kind(specification, rows, device, generators, weights is None)
+        alpha, record = estimation.run(network)
+    return FittedModel(specification, network.eval(), alpha, record)
+
+
+def with_weights(specification: Specification, rows: Rows, weights: dict) -> nn.Module:
+    """A network for the columns of some rows, with given weights."""
+    return _network(specification, rows, weights, torch.Generator()).eval()
+
+
+def _network(
+    specification: Specification,
+    rows: Rows,
+    weights: dict | None,
+    generator: torch.Generator,
+) -> nn.Module:
+    """A network for the columns of some rows, with given weights or drawn ones."""
+    with initialised_by(generator):
+        network = specification.build(*rows.sizes())
+    # Closed forms alone are exact and fast in float64 on the CPU.
+    network = network.float() if specification.n_layers else network.double()
+    if weights is not None:
+        _load(network, weights)
+    return network
+
+
+@dataclass(frozen=True)
+class Estimation:
+    """What an estimation begins with; ``fresh`` without weights of an earlier one."""
+
+    specification: Specification
+    rows: Rows
+    device: torch.device
+    generators: Generators
+    fresh: bool
+
+    @lazy
+    def parts(self) -> tuple[Rows, Rows | None]:
+        """Training and validation rows, as early stopping and depth ask for.
+
+        Segments that are too short to hold any rows out serve training alone.
+        """
+        specification = self.specification
+        if not specification.holds_rows_out:
+            return self.rows, None
+        return self.rows.split(
+            specification.window_rows,
+            specification.steps_learned,
+            specification.validation_fraction,
+        )
+
+    def train(
+        self,
+        network: nn.Module,
+        training: Rows,
+        validation: Rows | None,
+        *,
+        required_gain: float = 0.0,
+        max_epochs: int | None = None,
+    ) -> TrainingRecord:
+        """Train on windows of the rows of `parts`, or of all."""
+        training, validation = (
+            None if rows is None else rows.windows(network.lags, network.horizon)
+            for rows in (training, validation)
+        )
+        max_epochs = max_epochs or self.specification.epochs(len(training))
+        options = self.specification.options(self.device, max_epochs, required_gain)
+        return train(network, training, validation, options, self.generators)
+
+
+class UnderVAR(Estimation):
+    """What is learned on top of a VAR in closed form, which is given."""
+
+    def run(self, network: nn.Module) -> tuple[float, TrainingRecord]:
+        """Estimate ``network`` in place; return the penalty and how training went."""
+        specification = self.specification
+        var = network.static if isinstance(network, Readout) else network
+        training, validation = self.parts
+        alpha = _var_alpha(specification, training, specification.lags)
+        _solve_var(var, training, alpha)
+        n_windows = len(training.windows(network.lags, network.horizon))
+        held_out = validation is not None or not specification.early_stopping
+        if not specification.n_layers or not held_out or not n_windows:
+            return alpha, TrainingRecord()
+        gain = _REQUIRED_GAIN if self.fresh else 0.0
+        record = self.train(network, training, validation, required_gain=gain)
+        if validation is not None:
+            _solve_var(var, self.rows, alpha)
+        return alpha, record
+
+
+class BesideStaticPath(Estimation):
+    """A network beside a regression in closed form, and the weights of the two."""
+
+    def run(self, network: nn.Module) -> tuple[float | None, TrainingRecord]:
+        """Estimate ``network`` in place; return the penalty and how training went."""
+        specification = self.specification
+        has_static = specification.static_path is not None
+        learned = network.network if has_static else network
+        if isinstance(learned, SAMoVAR):
+            self._centre(learned)
+        if not has_static:
+            return None, self._train_again(network)
+        alpha = self._choose_static(network)
+        untested = specification.early_stopping and self.parts[1] is None
+        if not specification.n_layers or untested:
+            network.static_weight.fill_(1.0)
+            self._solve_static(network, self.rows, alpha)
+            return alpha, TrainingRecord()
+        self._solve_static(network, self.parts[0], alpha)
+        network.static_weight.fill_(0.5)
+        record = self._train_again(learned, mix=network)
+        self._solve_static(network, self.rows, alpha)
+        return alpha, record
+
+    def _centre(self, network: SAMoVAR) -> None:
+        """Centre windows on their last token or row, as the parameter or data say."""
+        specification = self.specification
+        if not self.fresh and specification.centre == "auto":
+            return
+        token = torch.full_like(network.centre, 1 / len(network.centre))
+        last = torch.zeros_like(token)
+        last[-1] = 1.0
+        by_last = specification.centre == "last"
+        if specification.centre == "auto":
+            sizes = specification.horizon, specification.lags
+            weights = [np.zeros(sizes) for _ in range(2)]
+            for weight, centre in zip(weights, (token, last), strict=True):
+                weight[:, -len(centre) :] = centre.numpy()
+            of_token, of_last = direct_errors(self.parts[0].segments, weights)
+            by_last = of_last < of_token
+        network.centre.copy_(last if by_last else token)
+
+    def _train_again(
+        self, network: nn.Module, mix: StaticPath | None = None
+    ) -> TrainingRecord:
+        """Train, weigh against the static path, and with ``refit`` train on all rows.
+
+        The second training begins where the first began.
+        """
+        specification, (training, validation) = self.specification, self.parts
+        start = copy.deepcopy(network.state_dict())
+        record = self.train(network, training, validation)
+        if validation is None:
+            return record
+        if mix is not None:
+            mix.to(self.device)
+            windows = validation.windows(specification.lags, specification.horizon)
+            mix.fit_static_weight(windows.to(self.device).batches(_BATCH))
+        used = mix is None or not mix.static_only
+        if specification.refit and used and record.best_epoch:
+            kept = copy.deepcopy(network.state_dict())
+            network.load_state_dict(start)
+            again = self.train(network, self.rows, None, max_epochs=record.best_epoch)
+            if len(again.loss_curve) < record.best_epoch:
+                network.load_state_dict(kept)
+        return record
+
+    def _choose_static(self, network: StaticPath) -> float:
+        """Choose the kind of static path, if asked to, and return its penalty.
+
+        By the error on blocks left out; the ridge where there are none.
+        """
+        specification, (rows, _) = self.specification, self.parts
+        if specification.static_path == "ridge" and specification.alpha != "auto":
+            network.is_var.fill_(False)
+            return specification.alpha
+        alphas, errors = {}, {}
+        if specification.static_path != "var":
+            given = None if specification.alpha == "auto" else [specification.alpha]
+            alphas["ridge"], errors["ridge"] = choose_direct_alpha(
+                rows.segments, specification.lags, specification.horizon, given
+            )
+        if specification.static_path == "var" or (
+            specification.static_path == "auto" and network.var.n_series <= VAR_INPUTS
+        ):
+            order = network.var.lags
+            unpadded = rows.without_padding(specification.lags, order)
+            alphas["var"] = _var_alpha(specification, unpadded, order)
+        if len(alphas) == 2:
+            errors["var"] = self.var_error(network.var, alphas["var"])
+        kind = min(alphas, key=lambda kind: errors.get(kind, 0.0))
+        network.is_var.fill_(kind == "var")
+        return alphas[kind]
+
+    def var_error(self, var: nn.Module, alpha: float) -> float:
+        """Mean squared error of a VAR on the blocks that the direct ridge forecasts.
+
+        Infinite for an explosive one, and where there are no such blocks.
+        """
+        specification, (rows, _) = self.specification, self.parts
+        var, errors = copy.deepcopy(var).double(), []
+        _solve_var(var, rows.without_padding(specification.lags, var.lags), alpha)
+        # Up to rounding, a unit root does not explode.
+        if np.abs(roots(var.matrices.numpy())[-1]) <= 1 / (1 + 1e-6):
+            return math.inf
+        blocks = leave_blocks_out(
+            rows.segments, specification.lags, specification.horizon, order=var.lags
+        )
+        for training, held_out in blocks:
+            _solve_var(var, Rows(training), alpha)
+            recent = [values[specification.lags - var.lags :] for values in held_out]
+            windows = Windows(recent, var.lags, specification.horizon)
+            errors.append(squared_errors(var, windows).mean().item())
+        return np.mean(errors) if errors else math.inf
+
+    def _solve_static(self, network: StaticPath, rows: Rows, alpha: float) -> None:
+        lags, horizon = self.specification.lags, self.specification.horizon
+        if network.is_var:
+            unpadded = rows.without_padding(lags, network.var.lags)
+            _solve_var(network.var, unpadded, alpha)
+        else:
+            matrix = ridge_direct(rows.segments, lags, horizon, alpha)
+            network.matrix.copy_(_as(network.matrix, matrix))
+
+
+def _var_alpha(specification: Specification, rows: Rows, order: int) -> float:
+    if specification.alpha != "auto":
+        return specification.alpha
+    return choose_var_alpha(rows.segments, order, rows.n_inputs)
+
+
+def _solve_var(var: LinearAttentionVAR, rows: Rows, alpha: float) -> None:
+    order = len(var.matrices)
+    matrices, intercept = ridge_var(
+        rows.segments, order, alpha, rows.n_inputs, rows.observed
+    )
+    var.matrices.copy_(_as(var.matrices, matrices))
+    var.intercept.copy_(_as(var.intercept, intercept))
+
+
+def _as(like: Tensor, array: np.ndarray) -> Tensor:
+    # Cast on the CPU: not every device has float64.
+    return torch.from_numpy(array).to(like.dtype)
+
+
+def _load(network: nn.Module, weights: dict) -> None:
+    try:
+        network.load_state_dict(weights)
+    except RuntimeError as error:
+        raise ValueError(
+            "Training goes on from the network of the last fit (warm_start=True, or "
+            "update) or of pretrain, but its sizes do not fit the present parameters "
+            "or data; put lags, horizon, static_path, what else sets a size of the "
+            "network (such as n_layers or d_model) and the series back, or fit a new "
+            "forecaster."
+        ) from error

@@ -1,0 +1,257 @@
+"""Each network's own hyper-parameters, and how it is built of them."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from sklearn.utils import check_scalar
+from torch import nn
+
+from .._networks.aaren_forecasting import AarenForForecasting
+from .._networks.informer import Informer
+from .._networks.itransformer import ITransformer
+from .._networks.linear_attention_var import LinearAttentionVAR
+from .._networks.linear_transformer import LinearTransformer
+from .._networks.readout import Readout
+from .._networks.samovar import SAMoVAR
+from .._networks.static_path import StaticPath
+from .specification import Specification
+
+# The VAR that a static path may be: lags, and inputs that they may add up to.
+VAR_LAGS, VAR_INPUTS = 4, 512
+
+# By default, tokens that a window has at least, and rows in one of Aaren's at most.
+_LEAST_TOKENS, _ROWS_IN_TOKEN = 4, 24
+
+
+@dataclass(frozen=True, kw_only=True)
+class LinearAttentionVARSpecification(Specification):
+    """A classical ridge VAR under linear attention on the observed series."""
+
+    memory: int
+
+    def __post_init__(self):
+        super().__post_init__()
+        self._check_counts("memory", "max_epochs", least=0)
+
+    @property
+    def window_rows(self):
+        """Rows of history that the network sees."""
+        return self.lags + self.memory if self.n_layers else self.lags
+
+    @property
+    def steps_learned(self):
+        """Steps ahead that the network learns; later ones come from feeding back."""
+        return 1
+
+    def n_coefficients(self, n_series):
+        """Coefficients for each series that least squares fits within the model."""
+        return self.lags * n_series + 1
+
+    def build(self, n_series, n_targets=None):
+        """Build the network, untrained; without targets it forecasts the series."""
+        sizes = {"lags": self.lags, "n_series": n_series, "n_layers": self.n_layers}
+        if n_targets and not self.n_layers:
+            return LinearAttentionVAR(**sizes, n_targets=n_targets)
+        network = LinearAttentionVAR(
+            **sizes,
+            memory=self.memory if self.n_layers else 0,
+            n_heads=self.n_heads,
+            d_model=self.d_model,
+            dropout=self.dropout,
+        )
+        if n_targets is None:
+            return network
+        return Readout(
+            network,
+            lags=self.lags,
+            n_series=n_series,
+            n_targets=n_targets,
+            start_at_zero=False,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class StaticPathSpecification(Specification):
+    """A network beside a regression in closed form."""
+
+    static_path: str | None
+    refit: bool
+
+    most_windows_in_average: ClassVar[int | None] = 1024
+
+    def __post_init__(self):
+        super().__post_init__()
+        self._check_counts("max_epochs", least=0, optional=True)
+        if self.static_path not in ("auto", "ridge", "var", None):
+            raise ValueError(
+                "static_path must be 'auto', 'ridge', 'var' or None, not "
+                f"{self.static_path!r}."
+            )
+        check_scalar(self.refit, "refit", (bool, np.bool_))
+        if not self.n_layers and self.static_path is None:
+            raise ValueError(
+                "n_layers=0 leaves only the static path; set static_path='auto' or "
+                "n_layers of at least 1."
+            )
+        if self.alpha == 0 and self.static_path in ("auto", "ridge"):
+            raise ValueError(
+                "alpha=0 must be positive: windows minus their last row have one "
+                "dimension less than coefficients. Pass static_path='var' for ordinary "
+                "least squares."
+            )
+
+    def build(self, n_series, n_targets=None):
+        """Build the network, untrained, within the static path if there is one."""
+        network = self.network(n_series) if self.n_layers else None
+        if self.static_path is None:
+            return network
+        return StaticPath(
+            network,
+            lags=self.lags,
+            horizon=self.horizon,
+            n_series=n_series,
+            order=max(1, min(VAR_LAGS, self.lags, VAR_INPUTS // n_series)),
+        )
+
+    def network(self, n_series: int) -> nn.Module:
+        """Build the network alone, untrained."""
+        raise NotImplementedError
+
+    def sizes(self, n_series: int) -> dict:
+        """Arguments that every network is built with."""
+        return {
+            "lags": self.lags,
+            "horizon": self.horizon,
+            "n_series": n_series,
+            "n_layers": self.n_layers,
+            "n_heads": self.n_heads,
+            "d_model": self.d_model,
+            "dropout": self.dropout,
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class TokenSpecification(StaticPathSpecification):
+    """A network whose tokens are made of several rows."""
+
+    token_length: int | None
+
+    def __post_init__(self):
+        super().__post_init__()
+        self._check_counts("token_length", optional=True)
+
+    def sizes(self, n_series):
+        """Arguments that every network is built with."""
+        return {**super().sizes(n_series), "token_length": self.rows_in_token()}
+
+    def rows_in_token(self) -> int:
+        """Rows in a token: as given, or as many as leave a window a few tokens."""
+        if self.token_length is not None:
+            return self.token_length
+        return min(self.most_rows_in_token(), max(1, self.lags // _LEAST_TOKENS))
+
+    def most_rows_in_token(self) -> int:
+        """Rows in a token by default, where the window is long."""
+        return self.horizon
+
+
+@dataclass(frozen=True, kw_only=True)
+class SAMoVARSpecification(TokenSpecification):
+    """SAMoVAR beside a regression in closed form."""
+
+    scaled: bool
+    centre: str
+    predictor: str
+
+    def __post_init__(self):
+        super().__post_init__()
+        check_scalar(self.scaled, "scaled", (bool, np.bool_))
+        if self.centre not in ("auto", "token", "last"):
+            raise ValueError(
+                f"centre must be 'auto', 'token' or 'last', not {self.centre!r}."
+            )
+
+    def network(self, n_series):
+        """Build the network alone, untrained."""
+        return SAMoVAR(
+            **self.sizes(n_series), scaled=self.scaled, predictor=self.predictor
+        )
+
+    def build(self, n_series, n_targets=None):
+        """Build the network, untrained; targets have a regression beside it."""
+        if n_targets is None:
+            return super().build(n_series)
+        if not self.n_layers:
+            return LinearAttentionVAR(
+                lags=self.lags, n_series=n_series, n_targets=n_targets, n_layers=0
+            )
+        return Readout(
+            self.network(n_series),
+            lags=self.lags,
+            n_series=n_series,
+            n_targets=n_targets,
+            start_at_zero=True,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class AarenSpecification(TokenSpecification):
+    """Aaren beside a regression in closed form."""
+
+    is_recurrent: ClassVar[bool] = True
+
+    def most_rows_in_token(self):
+        """Rows in a token by default, where the window is long."""
+        return _ROWS_IN_TOKEN
+
+    def network(self, n_series):
+        """Build the network alone, untrained."""
+        return AarenForForecasting(**self.sizes(n_series))
+
+
+@dataclass(frozen=True, kw_only=True)
+class LinearTransformerSpecification(TokenSpecification):
+    """The misaligned linear Transformer beside a regression in closed form."""
+
+    def network(self, n_series):
+        """Build the network alone, untrained."""
+        return LinearTransformer(**self.sizes(n_series))
+
+
+@dataclass(frozen=True, kw_only=True)
+class ITransformerSpecification(StaticPathSpecification):
+    """The inverted Transformer beside a regression in closed form."""
+
+    d_ff: int | None
+
+    def __post_init__(self):
+        super().__post_init__()
+        self._check_counts("d_ff", optional=True)
+
+    def network(self, n_series):
+        """Build the network alone, untrained."""
+        return ITransformer(**self.sizes(n_series), d_ff=self.d_ff)
+
+
+@dataclass(frozen=True, kw_only=True)
+class InformerSpecification(StaticPathSpecification):
+    """Informer beside a regression in closed form."""
+
+    label_len: int | None
+    factor: int
+    d_ff: int | None
+
+    def __post_init__(self):
+        super().__post_init__()
+        self._check_counts("factor")
+        self._check_counts("d_ff", "label_len", optional=True)
+
+    def network(self, n_series):
+        """Build the network alone, untrained."""
+        return Informer(
+            **self.sizes(n_series),
+            label_len=self.label_len,
+            factor=self.factor,
+            d_ff=self.d_ff,
+        )

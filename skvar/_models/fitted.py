@@ -1,0 +1,126 @@
+"""A fitted model: all that forecasts and matrices are made of, but the rows."""
+
+import copy
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from .._closed_form.covariates import CovariateEffect
+from .._closed_form.fill import fill
+from .._data.lazy import Recomputable, lazy
+from .._data.windows import Windows
+from .._training.inference import RecurrentInference, WindowInference, like
+from .._training.loop import TrainingRecord
+from .._var.extraction import average_matrices, matrices_of
+from .specification import Specification
+
+
+@dataclass(frozen=True, eq=False)
+class FittedModel(Recomputable):
+    """A network with what was estimated beside it, in standardised units.
+
+    It holds no training rows and does not change: whoever has it may share it.
+
+    Parameters
+    ----------
+    specification : Specification
+        What was estimated, and how.
+    network : Module
+        Trained; in evaluation mode.
+    alpha : float or None
+        Penalty of the closed form; None without one.
+    record : TrainingRecord
+        How training went.
+    effect : CovariateEffect, optional
+        What known covariates do to the series.
+    fill_weights : ndarray, optional
+        As of `fill_weights`, where rows that it was estimated on had gaps.
+    """
+
+    specification: Specification
+    network: nn.Module
+    alpha: float | None
+    record: TrainingRecord
+    effect: CovariateEffect | None = None
+    fill_weights: np.ndarray | None = None
+
+    @property
+    def window_rows(self) -> int:
+        """Rows of a window of the network."""
+        return self.network.lags
+
+    @property
+    def horizon(self) -> int:
+        """Steps that estimators return where none are asked for."""
+        return self.specification.horizon
+
+    @property
+    def device(self) -> torch.device:
+        """The device that holds the network."""
+        return like(self.network).device
+
+    @property
+    def n_parameters(self) -> int:
+        """Estimated numbers that forecasts depend on."""
+        trained = sum(parameter.numel() for parameter in self.network.parameters())
+        of_network = getattr(self.network, "n_parameters", trained)
+        effects = () if self.effect is None else self.effect.weights
+        return of_network + int(np.count_nonzero(effects))
+
+    @lazy
+    def inference(self) -> WindowInference | RecurrentInference:
+        """Forecasts of standardised series without gaps."""
+        recurrent = self.specification.is_recurrent
+        return (RecurrentInference if recurrent else WindowInference)(self.network)
+
+    def forecasts(self, values: np.ndarray, ends: np.ndarray, steps: int) -> np.ndarray:
+        """Forecasts (len(ends), steps, C) after rows of a filled table (n_rows, C)."""
+        return np.concatenate(list(self.inference.forecasts(values, ends, steps)))
+
+    def step(self, state, row: np.ndarray) -> tuple:
+        """State after a new row (1, C), which is filled, and forecast (horizon, C)."""
+        recent = self.inference.recent(state)
+        rows = row if recent is None else np.concatenate([recent, row])
+        if np.isnan(row).any():
+            rows = fill(rows, self.fill_weights)
+        return self.inference.step(state, rows, self.horizon)
+
+    def matrices(
+        self, windows: Windows, used: Tensor | None = None, step: int = 1
+    ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Matrices (B, lags, o, i), lag 1 first, and intercepts (B, o) of windows.
+
+        Of all, or of those at ``used``; batch by batch: all may be a large part of the
+        memory.
+        """
+        used = torch.arange(len(windows)) if used is None else used
+        return matrices_of(self.network, windows, used, step)
+
+    def average_matrices(self, windows: Windows) -> tuple[np.ndarray, np.ndarray]:
+        """Averages of the matrices and intercepts of evenly spaced windows."""
+        return average_matrices(self.network, windows, self.in_average(len(windows)))
+
+    def in_average(self, n_windows: int) -> Tensor:
+        """Numbers of the windows that enter averages."""
+        most = self.specification.most_windows_in_average or n_windows
+        n_used = min(n_windows, most)
+        return torch.from_numpy(
+            np.linspace(0, n_windows - 1, n_used).round().astype(int)
+        )
+
+    def on_cpu(self) -> "FittedModel":
+        """The same model where every machine can use it."""
+        return replace(self, network=network_on_cpu(self.network))
+
+    def __getstate__(self):
+        # Saved models must load where there is no GPU.
+        return {**super().__getstate__(), "network": network_on_cpu(self.network)}
+
+
+def network_on_cpu(network: nn.Module) -> nn.Module:
+    """The network itself, or a copy of one that is elsewhere."""
+    is_there = like(network).device.type == "cpu"
+    return network if is_there else copy.deepcopy(network).cpu()

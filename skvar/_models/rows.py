@@ -1,0 +1,97 @@
+"""Standardised rows that a model is estimated on."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from .._data.windows import Windows, split_by_time
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Standardised segments: tables without gaps, of series and perhaps of targets.
+
+    With targets, the first ``n_inputs`` columns are series and the others targets, one
+    row below the last row of the window that they belong to. Where values were missing
+    and are filled, ``observed`` has a table of the same shape for each segment.
+    """
+
+    segments: Sequence[np.ndarray]
+    n_inputs: int | None = None
+    observed: Sequence[np.ndarray] | None = None
+
+    def sizes(self) -> tuple[int, int | None]:
+        """Numbers of series and of targets."""
+        n_columns = self.segments[0].shape[1]
+        if self.n_inputs is None:
+            return n_columns, None
+        return self.n_inputs, n_columns - self.n_inputs
+
+    def longest(self) -> int:
+        """Rows of the longest segment."""
+        return max(map(len, self.segments))
+
+    def windows(self, lags: int, horizon: int) -> Windows:
+        """Windows in float32, for training."""
+        return Windows(
+            self.segments,
+            lags,
+            horizon,
+            n_inputs=self.n_inputs,
+            dtype=torch.float32,
+            observed=self.observed,
+        )
+
+    def split(
+        self, lags: int, horizon: int, validation_fraction: float
+    ) -> tuple["Rows", "Rows | None"]:
+        """What `split_by_time` makes of the segments that are long enough.
+
+        The others serve training alone, and so do all where nothing was observed in
+        what would be held out.
+        """
+        sizes = lags, horizon, validation_fraction
+        parts = [split_by_time(values, *sizes) for values in self.segments]
+        training, held_out = _first_and_second(self.segments, parts)
+        if not held_out:
+            return self, None
+        masks = None, None
+        if self.observed is not None:
+            parts = [split_by_time(mask, *sizes) for mask in self.observed]
+            masks = _first_and_second(self.observed, parts)
+            if not any(mask[lags:].any() for mask in masks[1]):
+                return self, None
+        return (
+            Rows(training, self.n_inputs, masks[0]),
+            Rows(held_out, self.n_inputs, masks[1]),
+        )
+
+    def without_padding(self, lags: int, order: int) -> "Rows":
+        """Rows without the copies of the first one that fill a short segment up.
+
+        They make a window of ``lags`` rows of it, but are no data for a VAR of fewer.
+        """
+        segments, starts = [], []
+        for values in self.segments:
+            copies = 0
+            if len(values) == lags + 1:
+                copies = (values[1:] == values[0]).all(axis=1).cumprod().sum()
+            starts.append(min(copies, len(values) - order - 1))
+            segments.append(values[starts[-1] :])
+        observed = self.observed and [
+            mask[start:] for mask, start in zip(self.observed, starts, strict=True)
+        ]
+        return Rows(segments, observed=observed)
+
+
+def _first_and_second(
+    wholes: Sequence, parts: Sequence[tuple | None]
+) -> tuple[list, list]:
+    """First parts, or the whole where there are no parts, and second ones."""
+    first = [
+        whole if part is None else part[0]
+        for whole, part in zip(wholes, parts, strict=True)
+    ]
+    return first, [part[1] for part in parts if part is not None]

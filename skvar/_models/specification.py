@@ -1,0 +1,159 @@
+"""What is to be estimated, and how: the hyper-parameters of an estimator, checked."""
+
+import math
+import numbers
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import ClassVar
+
+import numpy as np
+import torch
+from sklearn.utils import check_scalar
+from torch import nn
+
+from .._data.windows import validation_rows
+from .._training.loop import TrainingOptions, epochs_of
+
+# Steps of training by default, and epochs that make them of few rows.
+_STEPS, _MOST_EPOCHS = 300, 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingSpecification:
+    """How a network is trained: parameters that all estimators have, under their names.
+
+    ``seed`` is what ``random_state`` drew.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If a parameter is out of its range.
+    """
+
+    n_layers: int
+    n_heads: int
+    d_model: int
+    dropout: float
+    learning_rate: float
+    max_epochs: int | None
+    batch_size: int
+    weight_decay: float
+    early_stopping: bool
+    validation_fraction: float
+    n_iter_no_change: int
+    device: str
+    verbose: int
+    seed: int = 0
+
+    @classmethod
+    def from_parameters(cls, parameters: Mapping) -> "TrainingSpecification":
+        """Take those of an estimator's parameters that have a field."""
+        names = [field.name for field in fields(cls)]
+        return cls(**{name: parameters[name] for name in names if name in parameters})
+
+    def __post_init__(self):
+        check_scalar(self.early_stopping, "early_stopping", (bool, np.bool_))
+        self._check_counts("n_heads", "batch_size", "n_iter_no_change")
+        for name in ("learning_rate", "weight_decay"):
+            self._check_below(name, math.inf)
+        for name in ("dropout", "validation_fraction"):
+            self._check_below(name, 1)
+
+    def _check_counts(self, *names: str, least: int = 1, optional: bool = False):
+        for name in names:
+            check_count(getattr(self, name), name, least=least, optional=optional)
+
+    def _check_below(self, name: str, bound: float) -> None:
+        value = getattr(self, name)
+        check_scalar(value, name, numbers.Real)
+        if not 0 <= value < bound:
+            raise ValueError(f"{name}={value} is not in the range [0, {bound}).")
+
+    def options(
+        self, device: torch.device, max_epochs: int, required_gain: float = 0.0
+    ) -> TrainingOptions:
+        """What the training loop needs of it."""
+        return TrainingOptions(
+            learning_rate=self.learning_rate,
+            max_epochs=max_epochs,
+            batch_size=self.batch_size,
+            weight_decay=self.weight_decay,
+            n_iter_no_change=self.n_iter_no_change,
+            required_gain=required_gain,
+            device=device,
+            verbose=self.verbose,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Specification(TrainingSpecification):
+    """A network over windows of standardised series, and how it is estimated.
+
+    ``horizon`` is the number of steps forecast at once; None until it is known.
+    """
+
+    lags: int
+    alpha: float | str
+    horizon: int | None = 1
+
+    # At most so many windows, evenly spaced, enter average matrices; None takes all.
+    most_windows_in_average: ClassVar[int | None] = None
+    # Whether the network carries a state through a whole history.
+    is_recurrent: ClassVar[bool] = False
+
+    def __post_init__(self):
+        super().__post_init__()
+        self._check_counts("lags", "d_model")
+        self._check_counts("n_layers", least=0)
+        self._check_counts("horizon", optional=True)
+        if not isinstance(self.alpha, str):
+            self._check_below("alpha", math.inf)
+        elif self.alpha != "auto":
+            raise ValueError(f"alpha must be a number or 'auto', not {self.alpha!r}.")
+
+    @property
+    def window_rows(self) -> int:
+        """Rows of history that the network sees."""
+        return self.lags
+
+    @property
+    def holds_rows_out(self) -> bool:
+        """Whether training is stopped by rows that are held out."""
+        return bool(self.early_stopping and self.n_layers)
+
+    @property
+    def steps_learned(self) -> int:
+        """Steps ahead that the network learns; later ones come from feeding back."""
+        return self.horizon
+
+    def n_held_out(self, n_rows: int, horizon: int) -> int:
+        """Rows held out of so many."""
+        if not self.holds_rows_out:
+            return 0
+        return validation_rows(n_rows, horizon, self.validation_fraction)
+
+    def suffices(self, n_rows: int, horizon: int) -> bool:
+        """Whether so many rows hold a window to train on, and those held out."""
+        return n_rows >= self.window_rows + horizon + self.n_held_out(n_rows, horizon)
+
+    def epochs(self, n_windows: int) -> int:
+        """Passes over so many training windows, at most."""
+        if self.max_epochs is not None:
+            return self.max_epochs
+        return min(epochs_of(_STEPS, n_windows, self.batch_size), _MOST_EPOCHS)
+
+    def build(self, n_series: int, n_targets: int | None = None) -> nn.Module:
+        """Build the network, untrained; without targets it forecasts the series."""
+        raise NotImplementedError
+
+    def n_coefficients(self, n_series: int) -> int:
+        """Coefficients for each series that least squares fits within the model."""
+        return 0
+
+
+def check_count(value, name: str, *, least: int = 1, optional: bool = False) -> None:
+    """Raise unless a parameter is an integer of at least so much, or None if it may."""
+    if isinstance(value, bool):
+        raise TypeError(f"{name}={value} must be an integer, not a bool.")
+    if value is not None or not optional:
+        check_scalar(value, name, numbers.Integral, min_val=least)

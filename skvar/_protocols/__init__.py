@@ -1,0 +1,1 @@
+"""What scikit-learn, sktime and threads ask of estimators."""

@@ -1,0 +1,64 @@
+"""Least squares, and what one-step errors say."""
+
+import numpy as np
+
+from .._closed_form.ridge import ridge_var
+from .process import Estimate
+
+
+def least_squares(table: np.ndarray, seed: int, *, order: int) -> Estimate:
+    """A classical VAR and the covariance of its errors, as statsmodels estimates them.
+
+    On standardised series: those far from zero or of mixed units lose no digits.
+
+    Raises
+    ------
+    ValueError
+        If the solution is not unique.
+    """
+    mean, scale = table.mean(axis=0), table.std(axis=0)
+    scale = np.where(scale > 0, scale, 1.0)
+    try:
+        matrices, intercept = ridge_var([(table - mean) / scale], order, alpha=0.0)
+    except ValueError as error:
+        raise ValueError(
+            f"Least squares of order {order} has no unique solution on these "
+            f"{len(table)} rows: series are constant or collinear, or rows are few."
+        ) from error
+    matrices = matrices * scale[:, np.newaxis] / scale
+    intercept = mean + scale * intercept - matrices.sum(axis=0) @ mean
+    errors = one_step_errors(table, matrices, intercept)
+    return matrices, intercept, covariance(errors, order * table.shape[1] + 1)
+
+
+def covariance(errors: np.ndarray, df_model: int) -> np.ndarray:
+    """Mean product of errors, corrected for the coefficients that shrank them.
+
+    Where errors are NaN, over the rows that have both of a pair, and the nearest
+    covariance to that.
+    """
+    freedom = degrees_of_freedom(len(errors), df_model)
+    seen = np.isfinite(errors)
+    if seen.all():
+        return errors.T @ errors / freedom
+    known, count = np.where(seen, errors, 0.0), seen.T.astype(float) @ seen
+    mean = known.T @ known / count.clip(1)
+    values, vectors = np.linalg.eigh(mean * (len(errors) / freedom))
+    return (vectors * values.clip(0)) @ vectors.T
+
+
+def degrees_of_freedom(n_errors: int, df_model: int) -> int:
+    """Errors less coefficients; where a penalty allows more of these, the errors."""
+    return n_errors - df_model if n_errors > df_model else n_errors
+
+
+def one_step_errors(
+    table: np.ndarray, matrices: np.ndarray, intercept: np.ndarray
+) -> np.ndarray:
+    """Rows after the first ``order`` minus what the matrices make of those before."""
+    order = len(matrices)
+    forecasts = intercept + sum(
+        table[order - lag : len(table) - lag] @ matrix.T
+        for lag, matrix in enumerate(matrices, start=1)
+    )
+    return table[order:] - forecasts

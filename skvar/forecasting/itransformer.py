@@ -1,0 +1,215 @@
+"""The inverted Transformer, a comparator."""
+
+from .._forecasting.forecaster import Forecaster
+from .._models.families import ITransformerSpecification
+
+
+class ITransformerForecaster(Forecaster):
+    """Inverted Transformer: attention between the series instead of between times.
+
+    The window of each series is one token; full attention mixes the series [1]_.
+
+    Parameters
+    ----------
+    lags : int, default=24
+        Rows of history that the model sees.
+    horizon : int, optional
+        Steps forecast in one pass and learned; the last step of ``fh`` in fit by
+        default, else 1. Later steps come from feeding forecasts back.
+    n_layers : int, default=2
+        Depth; 0 leaves the static path alone, without training, if there is one.
+    n_heads : int, default=4
+        Heads; a divisor of ``d_model``.
+    d_model : int, default=32
+        Width.
+    d_ff : int, optional
+        Width inside the feed-forward blocks; ``4 * d_model`` by default.
+    dropout : float, default=0.1
+        Share of activations dropped in training.
+    static_path : {"auto", "ridge", "var", None}, default=None
+        Closed form beside the network: None, as published; a direct ridge from window
+        to horizon, one for all series on windows minus their last row; a ridge VAR of
+        at most 4 lags; or the one of them with the least error on fifths of the rows
+        left out in turn. It is mixed in with the share that forecasts the held-out rows
+        best, the network's shrunk to what is sure (one half with
+        ``early_stopping=False``).
+    alpha : float or "auto", default="auto"
+        Ridge penalty of the static path on standardised series, per window; that of a
+        VAR is multiplied by the square of the lag. "auto" chooses it: for a VAR by the
+        information criterion of Schwarz, else on fifths of the rows left out in turn.
+    learning_rate : float, default=3e-3
+        Peak of the one-cycle schedule of AdamW.
+    max_epochs : int, optional
+        Passes over the training windows, at most; by default as many as make 300
+        steps, but at least 2 and at most 20.
+    batch_size : int, default=32
+        Windows in a step.
+    weight_decay : float, default=0.1
+        Of AdamW.
+    early_stopping : bool, default=True
+        Whether to hold out the last rows, keep the epoch that forecasts them best and
+        stop when nothing improves. The static path is then solved anew on all rows.
+    refit : bool, default=True
+        Whether to train the network anew on all rows for ``best_epoch_`` epochs, after
+        the held-out rows have done their service.
+    validation_fraction : float, default=0.15
+        Share of the rows held out, the last ones; at least ``horizon`` rows.
+    n_iter_no_change : int, default=4
+        Epochs without improvement before training stops.
+    past_covariates : list of str, optional
+        Columns of X whose future is not known. They are series like those of ``y``,
+        but not forecast for the user; all other columns are known covariates, needed
+        over the horizon as well.
+    calendar : list of str, optional
+        Known covariates made of the time index: "hour", "dayofweek", "month",
+        "quarter", "minute", "day", "dayofyear", "is_weekend", and "is_month_start",
+        "is_month_end" and the same of quarter and year.
+    warm_start : bool, default=False
+        Whether ``fit`` continues from the weights and scaling of the last fit.
+    device : str, default="auto"
+        "auto" takes CUDA, then MPS, then the CPU; or the name of a torch device.
+    random_state : int, RandomState or None, default=None
+        Seed of initial weights, batches and dropout.
+    verbose : int, default=0
+        Whether to show a progress bar.
+
+    Attributes
+    ----------
+    coef_ : ndarray of shape (lags, n_series, n_series)
+        The exact local linear map of the first forecast step on the window, in
+        original units, averaged over the windows of the history (1024 of them, evenly
+        spaced, if there are more); computed at first use. ``coef_[l - 1]`` is the
+        matrix at lag l, rows respond, columns cause.
+    intercept_ : ndarray of shape (n_series,)
+        The remainder of the first step, averaged like ``coef_``.
+    sigma_u_ : ndarray of shape (n_series, n_series)
+        Covariance of the one-step errors on these windows, in original units.
+    horizon_ : int
+        Steps forecast in one pass.
+    alpha_ : float or None
+        The penalty used; None without a static path.
+    loss_curve_ : list of float
+        Mean training loss of each epoch.
+    validation_scores_ : list of float
+        Minus the mean squared error of the network without the static path on the
+        held-out rows, in standardised units, before training and after each epoch.
+    n_epochs_ : int
+        Epochs run.
+    best_epoch_ : int
+        The epoch that forecast the held-out rows best; 0 is before training. With
+        ``refit`` the network is trained anew for so many, which the attributes above
+        do not show.
+    network_ : torch.nn.Module
+        A ``skvar.nn.ITransformer``, or a ``skvar.nn.StaticPath`` around one.
+    scaler_ : StandardScaler
+        Of the series, fitted on all rows; after a fit to a panel, a dict with that of
+        each instance. Matrices, intercepts and covariances, too, differ in units
+        between instances: there they are attributes of ``instance(key)``.
+    device_ : torch.device
+        Where the network is.
+    exog_coef_ : ndarray of shape (n_lags, n_targets, n_covariates)
+        Effect of known covariates on the series of ``y`` in original units, that of the
+        same row first, then of earlier rows; columns of X first, then features of the
+        calendar, sines and cosines each one by one.
+    feature_names_in_ : Index
+        Names of the series, then of past covariates.
+    n_features_in_ : int
+        Number of series with past covariates.
+    n_parameters_ : int
+        Estimated numbers that the forecasts depend on.
+
+    References
+    ----------
+    .. [1] Liu, Y. et al. (2024). iTransformer: Inverted Transformers Are Effective for
+       Time Series Forecasting. ICLR. arXiv:2310.06625.
+
+    Examples
+    --------
+    >>> from sktime.datasets import load_macroeconomic
+    >>> from skvar import ITransformerForecaster
+    >>> growth = load_macroeconomic()[["realgdp", "realcons"]].pct_change().iloc[1:]
+    >>> forecaster = ITransformerForecaster(lags=8, max_epochs=2, random_state=0)
+    >>> forecaster.fit(growth, fh=[1, 2, 3, 4]).predict().shape
+    (4, 2)
+    """
+
+    _specification = ITransformerSpecification
+
+    def __init__(
+        self,
+        lags=24,
+        *,
+        horizon=None,
+        n_layers=2,
+        n_heads=4,
+        d_model=32,
+        d_ff=None,
+        dropout=0.1,
+        static_path=None,
+        alpha="auto",
+        learning_rate=3e-3,
+        max_epochs=None,
+        batch_size=32,
+        weight_decay=0.1,
+        early_stopping=True,
+        refit=True,
+        validation_fraction=0.15,
+        n_iter_no_change=4,
+        past_covariates=None,
+        calendar=None,
+        warm_start=False,
+        device="auto",
+        random_state=None,
+        verbose=0,
+    ):
+        self.lags = lags
+        self.horizon = horizon
+        self.n_layers = n_layers
+        self.n_heads = n_heads
+        self.d_model = d_model
+        self.d_ff = d_ff
+        self.dropout = dropout
+        self.static_path = static_path
+        self.alpha = alpha
+        self.learning_rate = learning_rate
+        self.max_epochs = max_epochs
+        self.batch_size = batch_size
+        self.weight_decay = weight_decay
+        self.early_stopping = early_stopping
+        self.refit = refit
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.past_covariates = past_covariates
+        self.calendar = calendar
+        self.warm_start = warm_start
+        self.device = device
+        self.random_state = random_state
+        self.verbose = verbose
+        super().__init__()
+
+    @classmethod
+    def get_test_params(cls, parameter_set="default"):
+        """Small settings for sktime's test suite.
+
+        Parameters
+        ----------
+        parameter_set : str
+            Ignored.
+
+        Returns
+        -------
+        list of dict
+        """
+        small = {"lags": 4, "n_heads": 2, "d_model": 4, "random_state": 0}
+        return [
+            {**small, "n_layers": 1, "max_epochs": 2, "static_path": "auto"},
+            {
+                **small,
+                "n_layers": 2,
+                "max_epochs": 1,
+                "horizon": 3,
+                "d_ff": 6,
+                "early_stopping": False,
+            },
+            {"lags": 3, "n_layers": 0, "static_path": "auto"},
+        ]

@@ -1,0 +1,214 @@
+"""Linear attention on the observed series: a VAR whose matrices follow the input."""
+
+from .._forecasting.forecaster import Forecaster
+from .._models.families import LinearAttentionVARSpecification
+
+
+class LinearAttentionVAR(Forecaster):
+    """Vector autoregression whose matrices are computed from the window.
+
+    A classical ridge VAR(p), solved in closed form, plus a dynamic part by linear
+    attention on the observed series themselves: each past value and the present query
+    add a rank-one matrix between the series [1]_. Before the first epoch the model is
+    the classical VAR, so that early stopping keeps it where nothing is gained.
+
+    Parameters
+    ----------
+    lags : int, default=4
+        Order p of the VAR.
+    memory : int, default=0
+        Rows before these from which the matrices are tracked: the errors of the
+        classical VAR on them tell how the matrices have drifted or switched [2]_. A few
+        hundred follow a slow drift; 0 leaves tracking out, as does ``n_layers=0``. A
+        window has ``lags + memory`` rows.
+    horizon : int, optional
+        Steps that ``predict`` returns for a table of history; the last step of ``fh``
+        in fit by default, else 1. The model learns one step ahead and feeds forecasts
+        back.
+    n_layers : int, default=1
+        Depth of the dynamic part; 0 is the classical ridge VAR, without training.
+    n_heads : int, default=4
+        Rank-one matrices per lag and layer, and directions that the memory learns.
+    d_model : int, default=32
+        Width from which queries and values are projected.
+    dropout : float, default=0.0
+        Share of activations dropped in training.
+    alpha : float or "auto", default="auto"
+        Ridge penalty of the classical VAR on standardised series, per row, times the
+        square of the lag; 0 is ordinary least squares. "auto" takes the one with the
+        least information criterion of Schwarz.
+    learning_rate : float, default=0.01
+        Peak of the one-cycle schedule of AdamW.
+    max_epochs : int, default=20
+        Passes over the training windows, at most.
+    batch_size : int, default=64
+        Windows in a step.
+    weight_decay : float, default=0.1
+        Of AdamW; draws the matrices towards the classical VAR.
+    early_stopping : bool, default=True
+        Whether to hold out the last rows, keep the epoch that forecasts them best and
+        stop when nothing improves. The classical VAR alone is kept unless that epoch
+        gains three standard errors on it (``best_epoch_`` is then 0). It is then
+        solved anew on all rows.
+    validation_fraction : float, default=0.15
+        Share of the rows held out, the last ones.
+    n_iter_no_change : int, default=6
+        Epochs without improvement before training stops.
+    past_covariates : list of str, optional
+        Columns of X whose future is not known. They are series like those of ``y``,
+        but not forecast for the user; all other columns are known covariates, needed
+        over the horizon as well.
+    calendar : list of str, optional
+        Known covariates made of the time index: "hour", "dayofweek", "month",
+        "quarter", "minute", "day", "dayofyear", "is_weekend", and "is_month_start",
+        "is_month_end" and the same of quarter and year.
+    warm_start : bool, default=False
+        Whether ``fit`` continues from the weights and scaling of the last fit.
+    device : str, default="auto"
+        "auto" takes CUDA, then MPS, then the CPU; or the name of a torch device.
+    random_state : int, RandomState or None, default=None
+        Seed of initial weights, batches and dropout.
+    verbose : int, default=0
+        Whether to show a progress bar.
+
+    Attributes
+    ----------
+    coef_ : ndarray of shape (lags, n_series, n_series)
+        VAR matrices in original units averaged over all windows of the history;
+        ``coef_[l - 1]`` is the matrix at lag l, rows respond, columns cause.
+    intercept_ : ndarray of shape (n_series,)
+        Averaged like ``coef_``.
+    sigma_u_ : ndarray of shape (n_series, n_series)
+        Covariance of the one-step errors on the history, in original units.
+    horizon_ : int
+        Steps returned for a table of history.
+    alpha_ : float
+        The penalty used.
+    loss_curve_ : list of float
+        Mean training loss of each epoch, in standardised units.
+    validation_scores_ : list of float
+        Minus the mean squared error on the held-out rows, in standardised units,
+        before training and after each epoch.
+    n_epochs_ : int
+        Epochs run.
+    best_epoch_ : int
+        The epoch whose weights are kept; 0 is before training.
+    network_ : skvar.nn.LinearAttentionVAR
+        The trained network; works on standardised series.
+    scaler_ : StandardScaler
+        Of the series, fitted on all rows; after a fit to a panel, a dict with that of
+        each instance. Matrices, intercepts and covariances, too, differ in units
+        between instances: there they are attributes of ``instance(key)``.
+    device_ : torch.device
+        Where the network is.
+    exog_coef_ : ndarray of shape (n_lags, n_targets, n_covariates)
+        Effect of known covariates on the series of ``y`` in original units, that of the
+        same row first, then of earlier rows; columns of X first, then features of the
+        calendar, sines and cosines each one by one.
+    feature_names_in_ : Index
+        Names of the series, then of past covariates.
+    n_features_in_ : int
+        Number of series with past covariates.
+    n_parameters_ : int
+        Estimated numbers that the forecasts depend on.
+
+    Notes
+    -----
+    The closed form holds a matrix of (lags * n_series) ** 2 numbers in float64. With
+    ``n_layers=0`` everything is computed in float64 on the CPU.
+
+    References
+    ----------
+    .. [1] Lu, J. and Yang, S. (2025). Linear Transformers as VAR Models: Aligning
+       Autoregressive Attention Mechanisms with Autoregressive Forecasting. ICML.
+       arXiv:2502.07244.
+    .. [2] von Oswald, J. et al. (2023). Uncovering mesa-optimization algorithms in
+       Transformers. arXiv:2309.05858.
+
+    Examples
+    --------
+    >>> from sktime.datasets import load_longley
+    >>> from skvar import LinearAttentionVAR
+    >>> _, series = load_longley()
+    >>> forecaster = LinearAttentionVAR(lags=1, n_layers=0).fit(series)
+    >>> forecaster.predict(fh=[1, 2]).shape
+    (2, 5)
+    >>> forecaster.coef_.shape
+    (1, 5, 5)
+    """
+
+    _specification = LinearAttentionVARSpecification
+
+    def __init__(
+        self,
+        lags=4,
+        *,
+        memory=0,
+        horizon=None,
+        n_layers=1,
+        n_heads=4,
+        d_model=32,
+        dropout=0.0,
+        alpha="auto",
+        learning_rate=0.01,
+        max_epochs=20,
+        batch_size=64,
+        weight_decay=0.1,
+        early_stopping=True,
+        validation_fraction=0.15,
+        n_iter_no_change=6,
+        past_covariates=None,
+        calendar=None,
+        warm_start=False,
+        device="auto",
+        random_state=None,
+        verbose=0,
+    ):
+        self.lags = lags
+        self.memory = memory
+        self.horizon = horizon
+        self.n_layers = n_layers
+        self.n_heads = n_heads
+        self.d_model = d_model
+        self.dropout = dropout
+        self.alpha = alpha
+        self.learning_rate = learning_rate
+        self.max_epochs = max_epochs
+        self.batch_size = batch_size
+        self.weight_decay = weight_decay
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.past_covariates = past_covariates
+        self.calendar = calendar
+        self.warm_start = warm_start
+        self.device = device
+        self.random_state = random_state
+        self.verbose = verbose
+        super().__init__()
+
+    @classmethod
+    def get_test_params(cls, parameter_set="default"):
+        """Small settings for sktime's test suite.
+
+        Parameters
+        ----------
+        parameter_set : str
+            Ignored.
+
+        Returns
+        -------
+        list of dict
+        """
+        return [
+            {"lags": 2, "d_model": 4, "n_heads": 2, "max_epochs": 2, "random_state": 0},
+            {"lags": 3, "n_layers": 0},
+            {
+                "lags": 1,
+                "n_layers": 2,
+                "d_model": 4,
+                "max_epochs": 1,
+                "early_stopping": False,
+                "random_state": 0,
+            },
+        ]

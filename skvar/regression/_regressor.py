@@ -1,0 +1,507 @@
+"""The regressor: rows are time steps, in scikit-learn's protocol."""
+
+import numbers
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
+from sklearn.metrics import r2_score
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils import check_consistent_length, check_scalar, column_or_1d
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from .._data.lazy import Recomputable, lazy
+from .._data.tables import standardise
+from .._data.windows import Windows, windows_ending_at
+from .._models.estimation import estimate
+from .._models.fitted import FittedModel
+from .._models.rows import Rows
+from .._models.specification import Specification
+from .._models.stream import Stream
+from .._protocols.fitted import NetworkAttributes, fitted_attribute
+from .._protocols.sharing import replacement
+from .._training.randomness import draw_seed
+from .._var.extraction import collect_matrices, to_original_units
+
+# Windows that go through a network at once.
+_BATCH = 256
+
+
+class Regressor(NetworkAttributes, MultiOutputMixin, RegressorMixin, BaseEstimator):
+    """From arrays whose rows are time steps to a fitted model, and back.
+
+    A family of regressors says what is estimated. All that it knows is in ``_fitted``.
+    """
+
+    _specification: type[Specification]
+
+    def fit(self, X, y=None, *, segments=None):
+        """Fit to consecutive time steps.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_rows, n_features)
+            Rows are consecutive, equally spaced times.
+        y : array-like of shape (n_rows,) or (n_rows, n_targets), optional
+            What to predict from rows t - lags + 1 to t of ``X``, in its own units; the
+            next row of ``X`` by default.
+        segments : array-like of shape (n_rows,), optional
+            Labels of independent series that are stacked in one table; the rows of one
+            label are consecutive times, and no window reaches from one label into
+            another. The last rows of each are held out for early stopping.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            If ``X`` or ``y`` is invalid or a parameter is out of range. The regressor
+            then stays as it was before the call.
+        """
+        with replacement(self) as working:
+            working._learn(X, y, segments, go_on=False)
+        return self
+
+    def partial_fit(self, X, y=None, *, segments=None):
+        """Append rows that follow in time and train on from the present weights.
+
+        All rows seen so far are kept and trained on, and closed forms are solved anew;
+        the scaling stays that of the first call.
+
+        Parameters
+        ----------
+        X, y, segments : array-like
+            As in ``fit``, with targets if there were targets before. Rows of a known
+            segment follow on its last row.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            As in ``fit``.
+        """
+        with replacement(self) as working:
+            working._learn(X, y, segments, go_on=hasattr(working, "_fitted"))
+        return self
+
+    def predict(self, X, *, segments=None):
+        """Predict the target of every row from the rows up to it.
+
+        Before its first row a series is taken as constant.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_rows, n_features)
+            Consecutive time steps.
+        segments : array-like of shape (n_rows,), optional
+            As in ``fit``.
+
+        Returns
+        -------
+        ndarray of shape (n_rows,) or (n_rows, n_targets)
+            In the units of ``y``, or without ``y`` those of ``X``: row t is then the
+            forecast of row t + 1.
+
+        Raises
+        ------
+        ValueError
+            If ``X`` is invalid.
+        """
+        fitted, X = self._checked(X, [np.float64, np.float32])
+        predicted = fitted.predictions(X, _parts(X, segments))
+        return predicted.ravel() if fitted.is_flat else predicted
+
+    def forecast(self, X, steps):
+        """Forecast the rows that follow a table, feeding forecasts back.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_rows, n_features)
+            History.
+        steps : int
+            How many rows, at least one.
+
+        Returns
+        -------
+        ndarray of shape (steps, n_features)
+
+        Raises
+        ------
+        ValueError
+            If the regressor was fitted with ``y``, and cannot feed its forecasts back,
+            or ``steps`` is less than one.
+        """
+        fitted = self._known()
+        check_scalar(steps, "steps", numbers.Integral, min_val=1)
+        if fitted.y_scaler is not None:
+            raise ValueError(
+                "forecast feeds forecasts of X back, but this regressor was fitted "
+                "with y; fit it with y=None."
+            )
+        _, X = self._checked(X)
+        values = fitted.standardised(X)
+        rows = fitted.model.window_rows
+        past = windows_ending_at(values, np.array([len(X) - 1]), rows)
+        return fitted.after(past, steps)[0]
+
+    def score(self, X, y=None, *, segments=None):
+        """Coefficient of determination of the predictions.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_rows, n_features)
+            Consecutive time steps.
+        y : array-like of shape (n_rows,) or (n_rows, n_targets), optional
+            Targets; the next rows of ``X`` by default.
+        segments : array-like of shape (n_rows,), optional
+            As in ``fit``.
+
+        Returns
+        -------
+        float
+            R squared, averaged over targets.
+
+        Raises
+        ------
+        ValueError
+            If ``y`` is missing though the regressor was fitted with it.
+        """
+        fitted = self._known()
+        predicted = self.predict(X, segments=segments)
+        if y is not None:
+            return r2_score(y, predicted)
+        if fitted.y_scaler is not None:
+            raise ValueError("This regressor was fitted with y; pass y to score it.")
+        _, values = self._checked(X)
+        rows = list(_parts(values, segments).values())
+        truth = np.concatenate([values[part[1:]] for part in rows])
+        return r2_score(truth, np.concatenate([predicted[part[:-1]] for part in rows]))
+
+    def stream(self):
+        """Predict one new row at a time.
+
+        Returns
+        -------
+        Stream
+            Its ``push(row)`` returns what the last row of ``predict`` would be on all
+            rows pushed so far, in constant time and memory.
+        """
+        return self._known().stream(getattr(self, "feature_names_in_", None))
+
+    def var_matrices(self, Y, *, step: int = 1, return_intercept: bool = False):
+        """VAR matrices of every window of a table, each taken for a whole history.
+
+        Parameters
+        ----------
+        Y : Series, DataFrame or array
+            n_rows >= lags rows of the series, in original units.
+        step : int, default=1
+            Steps ahead of the forecast that the matrices make of the window.
+        return_intercept : bool, default=False
+            Whether to return the intercepts as well.
+
+        Returns
+        -------
+        matrices : ndarray of shape (n_rows - lags + 1, lags, n_targets, n_series)
+            In original units; ``matrices[i, l - 1]`` is the matrix at lag l, rows
+            respond, columns cause, for the window of rows i to i + lags - 1.
+        intercepts : ndarray of shape (n_rows - lags + 1, n_targets)
+            If asked for. The forecast is the intercept plus the matrices applied to
+            the window.
+
+        Raises
+        ------
+        ValueError
+            If ``Y`` is too short or not a table that the estimator accepts, or
+            ``step`` is less than one, or more than one after a fit with ``y``.
+        """
+        fitted, table = self._checked(Y)
+        rows = fitted.model.window_rows
+        if len(table) < rows:
+            raise ValueError(
+                f"Y has {len(table)} row(s), but the regressor sees windows of "
+                f"{rows}; pass at least {rows} rows."
+            )
+        check_scalar(step, "step", numbers.Integral, min_val=1)
+        if step > 1 and fitted.y_scaler is not None:
+            raise ValueError(
+                f"step={step} needs forecasts of X to feed back, but this regressor "
+                "was fitted with y; leave step at 1 or fit it with y=None."
+            )
+        windows = Windows([fitted.standardised(table)], rows, 0)
+        batches = fitted.matrices(windows, step)
+        matrices, intercepts = collect_matrices(batches, len(windows))
+        return (matrices, intercepts) if return_intercept else matrices
+
+    @property
+    def coef_(self) -> np.ndarray:
+        """VAR matrices (lags, n_targets, n_series) in original units, lag 1 first.
+
+        Rows respond and columns cause, as in statsmodels' ``coefs``; lag 1 is the
+        newest row of a window. The average over the windows of the rows seen so far.
+        """
+        return self._known().average_matrices[0]
+
+    @property
+    def intercept_(self) -> np.ndarray:
+        """VAR intercept (n_targets,) in original units, averaged like ``coef_``."""
+        return self._known().average_matrices[1]
+
+    alpha_ = fitted_attribute("model.alpha", "Penalty of the closed form.")
+    scaler_ = fitted_attribute("scaler", "Units of ``X``.")
+    y_scaler_ = fitted_attribute("y_scaler", "Units of ``y``, if there was any.")
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.target_tags.required = False
+        return tags
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "_fitted")
+
+    def _check_fitted(self) -> None:
+        check_is_fitted(self)
+
+    def _known(self) -> "FittedRegression":
+        check_is_fitted(self)
+        return self._fitted
+
+    def _checked(self, X, dtype=np.float64) -> tuple["FittedRegression", np.ndarray]:
+        """What was fitted, and a table that fits to it."""
+        fitted = self._known()
+        return fitted, validate_data(self, X, dtype=dtype, reset=False)
+
+    def _learn(self, X, y, segments, go_on: bool) -> None:
+        specification = self._specification.from_parameters(self.get_params(deep=False))
+        goes_on = go_on or (self.warm_start and hasattr(self, "_fitted"))
+        before = self._fitted if goes_on else None
+        checks = {"dtype": [np.float64, np.float32], "reset": before is None}
+        if y is None:
+            least = 1 if go_on else 2
+            X = validate_data(self, X, **checks, ensure_min_samples=least)
+        else:
+            X, y = validate_data(
+                self, X, y, **checks, multi_output=True, y_numeric=True
+            )
+        units = Units.of(X, y) if before is None else before.units
+        units.check_target(y)
+        parts = _parts(X, segments)
+        history = units.appended(before.history if go_on else {}, X, y, parts)
+        rows = units.rows(history, specification.lags)
+        weights = None if before is None else before.model.network.state_dict()
+        specification = replace(specification, seed=draw_seed(self.random_state))
+        model = estimate(specification, rows, weights)
+        dtype = X.dtype if y is None else np.result_type(X, _columns(y, None))
+        self._fitted = FittedRegression(model, units, history, dtype)
+
+
+@dataclass(frozen=True, eq=False)
+class Units:
+    """Units of ``X`` and of ``y``, and the dimensions of that."""
+
+    scaler: StandardScaler
+    y_scaler: StandardScaler | None
+    is_flat: bool
+
+    @classmethod
+    def of(cls, X: np.ndarray, y: np.ndarray | None) -> "Units":
+        """Means and standard deviations of columns."""
+        scaler = StandardScaler().fit(np.asarray(X, float))
+        if y is None:
+            return cls(scaler, None, False)
+        return cls(scaler, StandardScaler().fit(_columns(y)), y.ndim == 1)
+
+    def check_target(self, y: np.ndarray | None) -> None:
+        """Raise unless ``y`` is as it was before."""
+        before = 0 if self.y_scaler is None else len(self.y_scaler.mean_)
+        now = 0 if y is None else _columns(y).shape[1]
+        if before != now or (now and self.is_flat != (y.ndim == 1)):
+            raise ValueError(
+                f"Training goes on from a fit with {before} target(s) in y, not {now}, "
+                "or with y of other dimensions; pass the same, or fit anew with "
+                "warm_start=False."
+            )
+
+    def appended(
+        self,
+        history: Mapping[object, np.ndarray],
+        X: np.ndarray,
+        y: np.ndarray | None,
+        parts: Mapping[object, np.ndarray],
+    ) -> dict[object, np.ndarray]:
+        """Each segment's standardised rows, of series and of targets beside them."""
+        longer = dict(history)
+        for label, rows in parts.items():
+            table = standardise(X[rows], self.scaler)
+            if y is not None:
+                targets = standardise(_columns(y)[rows], self.y_scaler)
+                table = np.column_stack([table, targets])
+            if label in history:
+                table = np.concatenate([history[label], table])
+            longer[label] = table
+        return longer
+
+    def rows(self, history: Mapping[object, np.ndarray], lags: int) -> Rows:
+        """The history as a model wants it: targets one row below their windows.
+
+        Segments shorter than one window and its target begin with their first row
+        repeated.
+        """
+        n_inputs = None if self.y_scaler is None else len(self.scaler.mean_)
+        tables = []
+        for table in history.values():
+            if n_inputs is not None:
+                series = np.concatenate([table[:, :n_inputs], table[-1:, :n_inputs]])
+                targets = np.concatenate([table[:1, n_inputs:], table[:, n_inputs:]])
+                table = np.column_stack([series, targets])
+            elif len(table) == 1:
+                continue  # one row has no next row to learn from
+            missing = max(0, lags + 1 - len(table))
+            tables.append(np.concatenate([table[:1].repeat(missing, axis=0), table]))
+        if not tables:
+            raise ValueError(
+                "No segment has two rows: without y there is no next row to learn "
+                "from. Pass longer segments, or y."
+            )
+        return Rows(tables, n_inputs)
+
+
+@dataclass(frozen=True, eq=False)
+class FittedRegression(Recomputable):
+    """All that a fitted regressor knows, as one value.
+
+    Parameters
+    ----------
+    model : FittedModel
+    units : Units
+    history : mapping of label to ndarray
+        Standardised rows of each segment, with targets beside them.
+    dtype : dtype
+        Of predictions.
+    """
+
+    model: FittedModel
+    units: Units
+    history: Mapping[object, np.ndarray]
+    dtype: np.dtype
+
+    @property
+    def scaler(self) -> StandardScaler:
+        """Of ``X``."""
+        return self.units.scaler
+
+    @property
+    def y_scaler(self) -> StandardScaler | None:
+        """Of ``y``."""
+        return self.units.y_scaler
+
+    @property
+    def is_flat(self) -> bool:
+        """Whether ``y`` had one dimension."""
+        return self.units.is_flat
+
+    @property
+    def target_scaler(self) -> StandardScaler:
+        """Of what the network returns."""
+        return self.y_scaler or self.scaler
+
+    def standardised(self, X: np.ndarray) -> np.ndarray:
+        """Rows of series in units of the scaler."""
+        return standardise(X, self.scaler)
+
+    def in_units(self, values: np.ndarray) -> np.ndarray:
+        """What the network returns, in original units."""
+        return values * self.target_scaler.scale_ + self.target_scaler.mean_
+
+    def after(self, past: np.ndarray, steps: int) -> np.ndarray:
+        """Forecasts (B, steps, n_targets) after standardised windows."""
+        return self.in_units(self.model.inference.after_windows(past, steps))
+
+    def predictions(
+        self, X: np.ndarray, parts: Mapping[object, np.ndarray]
+    ) -> np.ndarray:
+        """Predictions (n_rows, n_targets) of every row from the rows up to it."""
+        parts = list(parts.values())
+        order, lengths = np.concatenate(parts), [len(part) for part in parts]
+        first = np.repeat(np.cumsum(lengths) - lengths, lengths)
+        values = self.standardised(X[order])
+        n_targets = len(self.target_scaler.mean_)
+        out = np.empty((len(X), n_targets), np.result_type(X, self.dtype))
+        for begin in range(0, len(X), _BATCH):
+            ends = np.arange(begin, min(begin + _BATCH, len(X)))
+            past = windows_ending_at(values, ends, self.model.window_rows, first[ends])
+            out[order[ends]] = self.after(past, 1)[:, 0]
+        return out
+
+    def matrices(
+        self, windows: Windows, step: int = 1
+    ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Matrices and intercepts of windows in original units, batch by batch."""
+        for parts in self.model.matrices(windows, step=step):
+            yield to_original_units(*parts, self.scaler, self.target_scaler)
+
+    @lazy
+    def average_matrices(self) -> tuple[np.ndarray, np.ndarray]:
+        """Averages over the windows of the history, read-only."""
+        rows = self.units.rows(self.history, self.model.window_rows)
+        windows = Windows(
+            rows.segments, self.model.window_rows, 1, n_inputs=rows.n_inputs
+        )
+        averages = self.model.average_matrices(windows)
+        averages = to_original_units(*averages, self.scaler, self.target_scaler)
+        for average in averages:
+            average.flags.writeable = False
+        return averages
+
+    def stream(self, names) -> Stream:
+        """Predict one new row at a time."""
+        return Stream(RegressionStep(self.model.on_cpu(), self.units, names))
+
+
+@dataclass(frozen=True, eq=False)
+class RegressionStep:
+    """How a stream takes the next row."""
+
+    model: FittedModel
+    units: Units
+    names: np.ndarray | None
+
+    takes_missing = False
+
+    @property
+    def n_series(self) -> int:
+        """Numbers in a row."""
+        return len(self.units.scaler.mean_)
+
+    def __call__(self, state, row: np.ndarray) -> tuple:
+        """State and prediction after a row in original units."""
+        scaled = standardise(row[np.newaxis], self.units.scaler)
+        state, [target] = self.model.step(state, scaled)
+        scaler = self.units.y_scaler or self.units.scaler
+        target = target * scaler.scale_ + scaler.mean_
+        return state, target[0] if self.units.is_flat else target
+
+
+def _parts(X: np.ndarray, segments) -> dict[object, np.ndarray]:
+    """Row numbers of each segment, in the order of the table."""
+    if segments is None:
+        return {None: np.arange(len(X))}
+    segments = column_or_1d(segments, dtype=object)
+    check_consistent_length(X, segments)
+    if pd.isna(segments).any():
+        raise ValueError("segments holds missing labels; give every row one.")
+    numbers, labels = pd.factorize(segments)
+    order = np.argsort(numbers, kind="stable")
+    ends = np.cumsum(np.bincount(numbers))[:-1]
+    return dict(zip(labels.tolist(), np.split(order, ends), strict=True))
+
+
+def _columns(y, dtype=float) -> np.ndarray:
+    return np.asarray(y, dtype=dtype).reshape(len(y), -1)
