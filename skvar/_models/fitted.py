@@ -14,7 +14,7 @@ from .._data.lazy import Recomputable, lazy
 from .._data.windows import Windows
 from .._training.inference import RecurrentInference, WindowInference, like
 from .._training.loop import TrainingRecord
-from .._var.extraction import average_matrices, matrices_of
+from .._var.extraction import is_one_var, matrices_of
 from .specification import Specification
 
 
@@ -99,17 +99,17 @@ class FittedModel(Recomputable):
         used = torch.arange(len(windows)) if used is None else used
         return matrices_of(self.network, windows, used, step)
 
-    def average_matrices(self, windows: Windows) -> tuple[np.ndarray, np.ndarray]:
-        """Averages of the matrices and intercepts of evenly spaced windows."""
-        return average_matrices(self.network, windows, self.in_average(len(windows)))
-
     def in_average(self, n_windows: int) -> Tensor:
-        """Numbers of the windows that enter averages."""
+        """Numbers of the windows, evenly spaced, that enter averages of matrices."""
         most = self.specification.most_windows_in_average or n_windows
         n_used = min(n_windows, most)
         return torch.from_numpy(
             np.linspace(0, n_windows - 1, n_used).round().astype(int)
         )
+
+    def to_average(self, n_windows: int) -> Tensor:
+        """The same, but one of them where all have the same matrices."""
+        return self.in_average(n_windows)[: 1 if is_one_var(self.network) else None]
 
     def on_cpu(self) -> "FittedModel":
         """The same model where every machine can use it."""

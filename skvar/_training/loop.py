@@ -2,6 +2,7 @@
 
 import copy
 import math
+import os
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
@@ -243,3 +244,13 @@ def resolve_device(device: str) -> torch.device:
             "of a torch device of this machine, such as 'cuda:0'."
         ) from error
     return resolved
+
+
+def _one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+if hasattr(os, "register_at_fork"):
+    # The threads of OpenMP do not survive a fork: a child that asked them to work would
+    # wait for ever.
+    os.register_at_fork(after_in_child=_one_thread)

@@ -27,6 +27,10 @@ Weights = list[tuple[Tensor, Tensor]]
 
 _MAX_PATHS = 100_000
 
+# Matrices that are made at once: of so many windows, and of so many bytes, with copies
+# of each on the way, at most.
+_MOST_WINDOWS, _MOST_BYTES, _COPIES = 256, 2**27, 6
+
 
 @torch.no_grad()
 def dynamic_var(
@@ -358,26 +362,79 @@ def network_var(
     return (dynamic_var if is_var else local_var)(network, window, step)
 
 
+def is_one_var(network: nn.Module) -> bool:
+    """Whether all windows have the same matrices: those of a closed form alone."""
+    if isinstance(network, StaticPath):
+        return network.static_only
+    if isinstance(network, Readout):
+        return is_one_var(network.network)
+    is_var = isinstance(network, LinearAttentionVAR)
+    return is_var and not network.layers and network.memory is None
+
+
 def matrices_of(
     network: nn.Module, windows: Windows, used: Tensor, step: int = 1
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Matrices (B, lags, o, i) and intercepts (B, o) of windows, batch by batch."""
-    to = like(network)
-    network.eval()
-    for some in used.split(256):
-        parts = network_var(network, windows[some][0].to(to), step)
-        yield tuple(part.cpu().double().numpy() for part in parts)
+    """Matrices and intercepts of windows in float64, in batches of limited size.
+
+    Parameters
+    ----------
+    network : nn.Module
+        In evaluation mode.
+    windows : Windows
+    used : Tensor of shape (n,)
+        Numbers of the windows.
+    step : int
+        Steps ahead.
+
+    Yields
+    ------
+    matrices : ndarray of shape (B, p, n_targets, n_series)
+        Lag 1 first.
+    intercepts : ndarray of shape (B, n_targets)
+    """
+    to, first = like(network), windows[used[:1]][0]
+    # A forecast of zeros is the intercept, without rounding.
+    known = _arrays(network, torch.zeros_like(first).to(to), step)
+    for some in used.split(_windows_at_once(network, known[0].size)):
+        if is_one_var(network):
+            yield tuple(np.repeat(part, len(some), axis=0) for part in known)
+        else:
+            yield _arrays(network, windows[some][0].to(to), step)
 
 
-def average_matrices(
-    network: nn.Module, windows: Windows, used: Tensor, step: int = 1
+def average(
+    batches: Iterator[tuple[np.ndarray, np.ndarray]],
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Averages of the matrices and intercepts of windows."""
-    sums = [
-        [part.sum(axis=0) for part in parts]
-        for parts in matrices_of(network, windows, used, step)
-    ]
-    return tuple(sum(parts) / len(used) for parts in zip(*sums, strict=True))
+    """Averages of matrices and intercepts over all batches, read-only."""
+    n_windows, sums = 0, None
+    for parts in batches:
+        n_windows += len(parts[0])
+        totals = [part.sum(axis=0) for part in parts]
+        sums = (
+            totals
+            if sums is None
+            else [x + y for x, y in zip(sums, totals, strict=True)]
+        )
+    averages = tuple(total / n_windows for total in sums)
+    for part in averages:
+        part.flags.writeable = False
+    return averages
+
+
+def _arrays(network: nn.Module, window: Tensor, step: int) -> tuple[np.ndarray, ...]:
+    parts = network_var(network, window, step)
+    return tuple(part.cpu().double().numpy() for part in parts)
+
+
+def _windows_at_once(network: nn.Module, n_entries: int) -> int:
+    """Windows whose matrices of so many entries are within the limit of memory.
+
+    With what is made on the way: copies, and a matrix for every head.
+    """
+    heads = max(getattr(module, "n_heads", 1) for module in network.modules())
+    n_bytes = n_entries * (4 * (heads + _COPIES) + 16)
+    return int(np.clip(_MOST_BYTES // n_bytes, 1, _MOST_WINDOWS))
 
 
 def collect_matrices(

@@ -23,7 +23,7 @@ from .._models.stream import Stream
 from .._protocols.fitted import NetworkAttributes, fitted_attribute
 from .._protocols.sharing import replacement
 from .._training.randomness import draw_seed
-from .._var.extraction import collect_matrices, to_original_units
+from .._var.extraction import average, collect_matrices, to_original_units
 
 # Windows that go through a network at once.
 _BATCH = 256
@@ -236,7 +236,7 @@ class Regressor(NetworkAttributes, MultiOutputMixin, RegressorMixin, BaseEstimat
                 "was fitted with y; leave step at 1 or fit it with y=None."
             )
         windows = Windows([fitted.standardised(table)], rows, 0)
-        batches = fitted.matrices(windows, step)
+        batches = fitted.matrices(windows, step=step)
         matrices, intercepts = collect_matrices(batches, len(windows))
         return (matrices, intercepts) if return_intercept else matrices
 
@@ -441,10 +441,10 @@ class FittedRegression(Recomputable):
         return out
 
     def matrices(
-        self, windows: Windows, step: int = 1
+        self, windows: Windows, used=None, step: int = 1
     ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Matrices and intercepts of windows in original units, batch by batch."""
-        for parts in self.model.matrices(windows, step=step):
+        for parts in self.model.matrices(windows, used, step):
             yield to_original_units(*parts, self.scaler, self.target_scaler)
 
     @lazy
@@ -454,11 +454,7 @@ class FittedRegression(Recomputable):
         windows = Windows(
             rows.segments, self.model.window_rows, 1, n_inputs=rows.n_inputs
         )
-        averages = self.model.average_matrices(windows)
-        averages = to_original_units(*averages, self.scaler, self.target_scaler)
-        for average in averages:
-            average.flags.writeable = False
-        return averages
+        return average(self.matrices(windows, self.model.to_average(len(windows))))
 
     def stream(self, names) -> Stream:
         """Predict one new row at a time."""
