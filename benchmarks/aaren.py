@@ -36,6 +36,9 @@ from torch.nn import functional as F
 from tqdm import tqdm
 
 from skvar import AarenClassifier, AarenForecaster
+from skvar._forecasting.forecaster import state_of
+from skvar._models.classification import AarenClassifierSpecification
+from skvar._models.families import AarenSpecification
 from skvar.datasets import fetch_ett
 from skvar.nn import Aaren
 
@@ -153,11 +156,12 @@ class WithPositions(nn.Module):
         return self.transformer(tokens)[0], ()
 
 
-class TransformerForecaster(AarenForecaster):
-    """`AarenForecaster` with a Transformer; forecasts after whole windows only."""
+class TransformerSpecification(AarenSpecification):
+    """Aaren with a Transformer in its place."""
 
-    def _new_network(self, n_series):
-        network = super()._new_network(n_series)
+    def network(self, n_series):
+        """Build the network, untrained."""
+        network = super().network(n_series)
         network.aaren = WithPositions(
             math.ceil(self.lags / network.token_length),
             self.d_model,
@@ -168,15 +172,28 @@ class TransformerForecaster(AarenForecaster):
         return network
 
 
-class TransformerClassifier(AarenClassifier):
-    """`AarenClassifier` with a Transformer; tokens have their positions there."""
+class TransformerForecaster(AarenForecaster):
+    """`AarenForecaster` with a Transformer; forecasts after whole windows only."""
 
-    def _new_network(self, longest):
-        network = super()._new_network(longest)
+    _specification = TransformerSpecification
+
+
+class TransformerClassifierSpecification(AarenClassifierSpecification):
+    """Aaren with a Transformer in its place; tokens have their positions there."""
+
+    def build(self, n_series, n_classes, longest):
+        """Build the network, untrained."""
+        network = super().build(n_series, n_classes, longest)
         network.aaren = CausalTransformer(
             self.d_model, self.n_heads, n_layers=self.n_layers, dropout=self.dropout
         )
         return network
+
+
+class TransformerClassifier(AarenClassifier):
+    """`AarenClassifier` with a Transformer."""
+
+    _specification = TransformerClassifierSpecification
 
 
 # cost
@@ -350,10 +367,16 @@ def draw(table: pd.DataFrame, path: str) -> None:
 
 def after_windows(forecaster, values: np.ndarray) -> np.ndarray:
     """Forecasts after every window, of which the network sees nothing before."""
-    rows = torch.from_numpy(forecaster._standardised(values))
-    windows = rows.unfold(0, forecaster.lags, 1).mT.split(256)
-    horizon = forecaster.horizon_
-    return np.concatenate([forecaster._forecast(some, horizon) for some in windows])
+    member = state_of(forecaster).single
+    rows = forecaster.scaler_.transform(values)
+    windows = np.lib.stride_tricks.sliding_window_view(rows, forecaster.lags, axis=0)
+    parts = [
+        member.model.inference.after_windows(
+            some.swapaxes(1, 2).copy(), member.model.horizon
+        )
+        for some in np.array_split(windows, math.ceil(len(windows) / 256))
+    ]
+    return member.in_units(np.concatenate(parts))
 
 
 def forecasting(args) -> list[pd.DataFrame]:

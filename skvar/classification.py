@@ -123,6 +123,8 @@ class AarenClassifier(NetworkAttributes, SktimeEstimator, BaseClassifier):
         "property:randomness": "derandomized",
     }
 
+    _specification = AarenClassifierSpecification
+
     def __init__(
         self,
         token_length=8,
@@ -234,9 +236,7 @@ class AarenClassifier(NetworkAttributes, SktimeEstimator, BaseClassifier):
         return Stream(self._with_classes().on_cpu())
 
     def _fit(self, X, y):
-        specification = AarenClassifierSpecification.from_parameters(
-            self.get_params(deep=False)
-        )
+        specification = self._specification.from_parameters(self.get_params(deep=False))
         names = _names(X[0])
         self._fitted = estimate_classifier(
             replace(specification, seed=draw_seed(self.random_state)),

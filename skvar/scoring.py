@@ -5,7 +5,7 @@ import pandas as pd
 from sklearn.pipeline import Pipeline
 
 from ._data.tables import as_frame
-from ._forecasting.forecaster import Forecaster, rolling_batches, single_state
+from ._forecasting.forecaster import Forecaster, single_state
 
 
 def rolling_score(estimator, Y, y=None) -> float:
@@ -73,7 +73,7 @@ def rolling_score(estimator, Y, y=None) -> float:
     if not np.isfinite(targets).any():
         raise ValueError("Y has no value after its first window to score against.")
     total, done = 0.0, 0
-    for forecasts in rolling_batches(forecaster, table[:-horizon], y):
+    for forecasts in forecaster.rolling_batches(table[:-horizon], y):
         part = targets[done : done + len(forecasts)]
         rows = forecasts.reshape(-1, forecasts.shape[-1])
         if invertible:

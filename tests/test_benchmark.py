@@ -127,7 +127,7 @@ def test_classical_var_is_that_of_statsmodels(n_series):
             for _ in range(5):
                 path.append(weights[0] + weights[1:] @ path[: -order - 1 : -1])
             expected.append(np.array(path[-5:])[:, np.newaxis])
-    [ours] = forecaster._rolling(table, np.array([99, 299]), 5)
+    [ours] = forecaster.rolling_batches(table, ends=np.array([99, 299]), steps=5)
     np.testing.assert_allclose(ours, expected, rtol=1e-8)
     np.testing.assert_allclose(forecaster.predict(range(1, 6)), expected[1], rtol=1e-8)
 

@@ -1,8 +1,8 @@
 """Effects of covariates against statsmodels, the truth and what must not matter."""
 
-import copy
 import functools
 import pickle
+from dataclasses import replace
 
 import joblib
 import numpy as np
@@ -32,6 +32,7 @@ from skvar._closed_form.covariates import (
     calendar_features,
     covariate_effect,
 )
+from skvar._forecasting.forecaster import state_of
 
 
 def autoregression(rng, n_rows, n_series, coefs):
@@ -405,13 +406,20 @@ def test_networks_forecast_the_rest(fitted):
     X = X[["k", "l"]]
     effect = effect_by_hand(fitted, X)
     ours = fitted.rolling_forecast(y, X=X)
-    bare = copy.copy(fitted)
-    bare._known = None
+    state = state_of(fitted)
+    bare = replace(
+        state,
+        model=replace(state.model, effect=None),
+        history=replace(
+            state.history, schema=replace(state.history.schema, features=None)
+        ),
+    )
     rest = y - effect[:N_ROWS]
     # Effects of rows before the first one are not known.
     for lag, weight in enumerate(fitted.exog_coef_):
         rest[:lag] = rest[:lag].mask(np.tile(weight.any(axis=1), (lag, 1)))
-    theirs = bare.rolling_forecast(rest)
+    batches = bare.single.rolling(bare.frame(rest, "rest"), rest.index, None)
+    theirs = np.concatenate(list(batches))
     first = np.arange(fitted.network_.lags, N_ROWS + 1)
     theirs = theirs + effect[first[:, np.newaxis] + np.arange(3)]
     assert_close(ours, theirs)
@@ -704,7 +712,8 @@ def test_instances_of_panels_have_covariates_of_their_own():
         forecaster.predict(panel, X=covariates), ours, check_freq=False
     )
     tuned = CLASSICAL.clone().pretrain(panel, X=covariates).fit(Y[:40], X=KNOWN)
-    np.testing.assert_array_equal(tuned._known.weights, forecaster._known.weights)
+    weights = [state_of(one).model.effect.weights for one in (tuned, forecaster)]
+    np.testing.assert_array_equal(*weights)
     with pytest.raises(ValueError, match="X is missing"):
         tuned.clone().fit(Y[:40])
 

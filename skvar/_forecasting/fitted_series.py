@@ -109,15 +109,24 @@ class FittedSeries(Recomputable):
         return path[:, schema.shown]
 
     def rolling(
-        self, frame: pd.DataFrame, times: pd.Index, X: pd.DataFrame | None
+        self,
+        frame: pd.DataFrame,
+        times: pd.Index,
+        X: pd.DataFrame | None,
+        ends: np.ndarray | None = None,
+        steps: int | None = None,
     ) -> Iterator[np.ndarray]:
-        """Forecasts (n, horizon, n_targets) after windows of a table, in batches."""
-        horizon = self.model.horizon
+        """Forecasts (n, steps, n_targets) after rows of a table, in batches.
+
+        By default after all that end a window.
+        """
+        steps = steps or self.model.horizon
         windows = self.residual.windows_of(frame, X, self.model.window_rows)
-        ends = np.arange(windows.lags - 1, len(windows.values))
-        effects = self.residual.effects_ahead(times, X, horizon)
+        if ends is None:
+            ends = np.arange(windows.lags - 1, len(windows.values))
+        effects = self.residual.effects_ahead(times, X, steps)
         values = windows.values.numpy()
-        for forecasts in self.batches_of_forecasts(values, ends, horizon):
+        for forecasts in self.batches_of_forecasts(values, ends, steps):
             some, ends = np.split(ends, [len(forecasts)])
             if effects is not None:
                 forecasts = forecasts + effects[some + 1]

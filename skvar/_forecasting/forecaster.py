@@ -2,7 +2,6 @@
 
 import copy
 import numbers
-from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -331,7 +330,31 @@ class Forecaster(NetworkAttributes, SktimeForecaster):
             forecaster that carries a state all rows before them as well. NaN where
             covariates are not known.
         """
-        return np.concatenate(list(rolling_batches(self, Y, X)))
+        return np.concatenate(list(self.rolling_batches(Y, X)))
+
+    def rolling_batches(self, Y, X=None, *, ends=None, steps=None):
+        """Forecast after rows of a table in batches, where all would be too many.
+
+        Parameters
+        ----------
+        Y : Series, DataFrame or array
+            As for ``rolling_forecast``.
+        X : DataFrame, optional
+            As for ``rolling_forecast``.
+        ends : ndarray of int, optional
+            Numbers of the last known rows, which rise; by default of all that end a
+            full window.
+        steps : int, optional
+            Rows forecast; ``horizon_`` by default.
+
+        Yields
+        ------
+        ndarray of shape (n, steps, n_targets)
+            In original units, in the order of ``ends``.
+        """
+        state = single_state(self)
+        frame = state.frame(Y, "Y", X)
+        yield from state.single.rolling(frame, _times_of(Y), X, ends, steps)
 
     def stream(self):
         """Forecast after one new observation at a time.
@@ -664,12 +687,6 @@ def single_state(forecaster: Forecaster) -> ForecasterState:
             "its forecaster of one instance: call the method of that."
         )
     return state
-
-
-def rolling_batches(forecaster: Forecaster, Y, X=None) -> Iterator[np.ndarray]:
-    """Forecasts (n, horizon, n_targets) after windows of a table, in batches."""
-    state = single_state(forecaster)
-    return state.single.rolling(state.frame(Y, "Y", X), _times_of(Y), X)
 
 
 def _next_rows(state: ForecasterState, table, name: str, X) -> pd.DataFrame:

@@ -118,7 +118,7 @@ def _fine_tuned(
 ) -> FittedModel:
     """Train on from a network if that forecasts the last rows significantly better."""
     horizon = specification.horizon
-    network = with_weights(specification, rows, pretrained.network.state_dict())
+    network = with_weights(specification, rows.sizes(), pretrained.network.state_dict())
     training, held_out = rows.split(
         specification.window_rows, horizon, specification.validation_fraction
     )
@@ -129,7 +129,7 @@ def _fine_tuned(
         gain -= squared_errors(trained.network, windows)
         if significantly_better(gain, horizon):
             return _estimated(specification, rows, pretrained)
-    return FittedModel(specification, network, None, TrainingRecord())
+    return FittedModel(specification, rows.sizes(), network, None, TrainingRecord())
 
 
 def significantly_better(gain: Tensor, horizon: int) -> bool:

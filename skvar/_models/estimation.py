@@ -24,10 +24,10 @@ from .._networks.samovar import SAMoVAR
 from .._networks.static_path import StaticPath
 from .._training.inference import squared_errors
 from .._training.loop import TrainingRecord, resolve_device, train
-from .._training.randomness import Generators, initialised_by
+from .._training.randomness import Generators
 from .._var.process import roots
 from .families import VAR_INPUTS, LinearAttentionVARSpecification
-from .fitted import FittedModel
+from .fitted import FittedModel, built
 from .rows import Rows
 from .specification import Specification
 
@@ -65,31 +65,21 @@ def estimate(
     is_var = isinstance(specification, LinearAttentionVARSpecification)
     kind = UnderVAR if is_var or rows.n_inputs is not None else BesideStaticPath
     with torch.inference_mode(False), torch.enable_grad():
-        network = _network(specification, rows, weights, generators.cpu)
+        network = built(specification, rows.sizes(), generators.cpu)
+        if weights is not None:
+            _load(network, weights)
         estimation = kind(specification, rows, device, generators, weights is None)
         alpha, record = estimation.run(network)
-    return FittedModel(specification, network.eval(), alpha, record)
+    return FittedModel(specification, rows.sizes(), network.eval(), alpha, record)
 
 
-def with_weights(specification: Specification, rows: Rows, weights: dict) -> nn.Module:
-    """A network for the columns of some rows, with given weights."""
-    return _network(specification, rows, weights, torch.Generator()).eval()
-
-
-def _network(
-    specification: Specification,
-    rows: Rows,
-    weights: dict | None,
-    generator: torch.Generator,
+def with_weights(
+    specification: Specification, sizes: tuple[int, int | None], weights: dict
 ) -> nn.Module:
-    """A network for the columns of some rows, with given weights or drawn ones."""
-    with initialised_by(generator):
-        network = specification.build(*rows.sizes())
-    # Closed forms alone are exact and fast in float64 on the CPU.
-    network = network.float() if specification.n_layers else network.double()
-    if weights is not None:
-        _load(network, weights)
-    return network
+    """The network of a specification with the weights of an earlier one."""
+    network = built(specification, sizes, torch.Generator())
+    _load(network, weights)
+    return network.eval()
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from .._data.lazy import Recomputable, lazy
 from .._data.windows import Windows
 from .._training.inference import RecurrentInference, WindowInference, like
 from .._training.loop import TrainingRecord
+from .._training.randomness import initialised_by
 from .._var.extraction import is_one_var, matrices_of
 from .specification import Specification
 
@@ -28,6 +29,8 @@ class FittedModel(Recomputable):
     ----------
     specification : Specification
         What was estimated, and how.
+    sizes : tuple of int
+        Numbers of series and, where these are others, of targets; else None.
     network : Module
         Trained; in evaluation mode.
     alpha : float or None
@@ -41,6 +44,7 @@ class FittedModel(Recomputable):
     """
 
     specification: Specification
+    sizes: tuple[int, int | None]
     network: nn.Module
     alpha: float | None
     record: TrainingRecord
@@ -116,8 +120,31 @@ class FittedModel(Recomputable):
         return replace(self, network=network_on_cpu(self.network))
 
     def __getstate__(self):
-        # Saved models must load where there is no GPU.
-        return {**super().__getstate__(), "network": network_on_cpu(self.network)}
+        # The network is built anew, on the CPU: saved models must load where there is
+        # no GPU, and a module takes up more than the weights of a small network.
+        weights = {
+            name: weight.cpu().numpy()
+            for name, weight in self.network.state_dict().items()
+        }
+        return {**super().__getstate__(), "network": weights}
+
+    def __setstate__(self, state: dict) -> None:
+        weights = {name: torch.tensor(x) for name, x in state["network"].items()}
+        network = built(state["specification"], state["sizes"], torch.Generator())
+        network.load_state_dict(weights)
+        vars(self).update({**state, "network": network.eval()})
+
+
+def built(
+    specification: Specification,
+    sizes: tuple[int, int | None],
+    generator: torch.Generator,
+) -> nn.Module:
+    """The network of a specification, with drawn weights."""
+    with initialised_by(generator):
+        network = specification.build(*sizes)
+    # Closed forms alone are exact and fast in float64 on the CPU.
+    return network.float() if specification.n_layers else network.double()
 
 
 def network_on_cpu(network: nn.Module) -> nn.Module:

@@ -44,7 +44,7 @@ def baselines(lags: int = 96) -> dict[str, BaseForecaster]:
 
 
 class _AfterManyRows(BaseForecaster):
-    """A forecaster that `_rolling` makes: from a table, after many of its rows."""
+    """A forecaster that forecasts after many rows of a table at once."""
 
     _tags = {
         "authors": "skvar developers",
@@ -73,11 +73,12 @@ class _AfterManyRows(BaseForecaster):
     def _predict(self, fh, X=None):
         steps = fh.to_relative(self.cutoff).to_numpy().astype(int)
         last = self._known.index.get_indexer(self.cutoff)
-        [values] = self._rolling(self._known, last, steps.max())
+        [values] = self.rolling_batches(self._known, ends=last, steps=steps.max())
         index = fh.to_absolute_index(self.cutoff)
         return pd.DataFrame(values[0, steps - 1], index, self._known.columns)
 
-    def _rolling(self, Y, ends, steps) -> Iterator[np.ndarray]:
+    def rolling_batches(self, Y, *, ends, steps) -> Iterator[np.ndarray]:
+        """Forecast after rows of a table, as forecasters of skvar do."""
         values = as_frame(Y, "Y").to_numpy()
         for some in np.split(ends, range(_BLOCK, len(ends), _BLOCK)):
             yield self._after(values, some[:, np.newaxis], steps)

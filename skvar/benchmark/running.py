@@ -276,7 +276,7 @@ def _check_distinct(values: list, name: str) -> None:
 
 def _rolls(forecaster: BaseForecaster) -> bool:
     """Whether it forecasts after many rows of a table at once."""
-    return hasattr(forecaster, "_rolling")
+    return hasattr(forecaster, "rolling_batches")
 
 
 def _unseeded(forecaster: BaseForecaster) -> list[str]:
@@ -357,7 +357,7 @@ def _measure(cell: _Cell) -> dict:
 def _forecasts(forecaster, table: pd.DataFrame, cell: _Cell) -> Iterator[np.ndarray]:
     """Forecasts (n, horizon, n_series) of windows after the cell's ends, in order."""
     if _rolls(forecaster):
-        yield from forecaster._rolling(table, cell.ends, cell.horizon)
+        yield from forecaster.rolling_batches(table, ends=cell.ends, steps=cell.horizon)
         return
     known, steps = cell.data.validation_end, range(1, cell.horizon + 1)
     for end in cell.ends:
