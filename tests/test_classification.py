@@ -66,6 +66,7 @@ def fitted(data):
         (load_japanese_vowels, 0.919),
     ],
 )
+@pytest.mark.slow
 def test_accuracy(load, least):
     train, test = (load(split=split, return_X_y=True) for split in ("train", "test"))
     assert AarenClassifier(random_state=0).fit(*train).score(*test) >= least

@@ -36,19 +36,39 @@ from skvar.nn import SAMoVAR, StaticPath
 CPU = torch.device("cpu")
 
 
+# Checks of sktime that fit a hundred times: for two forecasters, not for the others,
+# which share all that these checks are about.
+LONG_CHECKS = {
+    "test_predict_interval",
+    "test_predict_quantiles",
+    "test_predict_time_index",
+    "test_predict_time_index_in_sample_full",
+    "test_predict_time_index_with_X",
+    "test_update_predict_predicted_index",
+}
+IN_FULL = LinearAttentionVAR, SAMoVARForecaster
+IN_SHORT = (
+    AarenForecaster,
+    InformerForecaster,
+    ITransformerForecaster,
+    LinearTransformerForecaster,
+)
+
+
+def checks_of_sktime():
+    _, checks = parametrize_with_checks([*IN_FULL, *IN_SHORT]).mark.args
+    for estimator, name in checks:
+        is_long = name in LONG_CHECKS
+        if estimator in IN_FULL or not is_long:
+            marks = [pytest.mark.slow] if is_long else []
+            label = f"{estimator.__name__}-{name}"
+            yield pytest.param(estimator, name, id=label, marks=marks)
+
+
 # sktime's own code meets this deprecation of pandas.
 @pytest.mark.filterwarnings("ignore:Sorting by default when concatenating")
 @pytest.mark.filterwarnings("ignore:Forecasters' predict_proba requires skpro")
-@parametrize_with_checks(
-    [
-        AarenForecaster,
-        InformerForecaster,
-        ITransformerForecaster,
-        LinearAttentionVAR,
-        LinearTransformerForecaster,
-        SAMoVARForecaster,
-    ]
-)
+@pytest.mark.parametrize(("obj", "test_name"), checks_of_sktime())
 def test_sktime_contract(obj, test_name):
     from sktime.utils.estimator_checks import check_estimator
 
@@ -813,6 +833,7 @@ def test_aaren_sees_a_long_history_block_by_block(monkeypatch):
     np.testing.assert_allclose(ahead, rolled[-1], atol=1e-4)
 
 
+@pytest.mark.slow
 def test_aaren_needs_no_static_path_on_etth1(etth1):
     forecaster = AarenForecaster(
         512, horizon=336, static_path=None, refit=False, max_epochs=2, random_state=0

@@ -265,6 +265,7 @@ def run_page(name):
     return names
 
 
+@pytest.mark.slow
 def test_pages_run(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     names = run_page("analysis.md")
@@ -302,6 +303,7 @@ EXAMPLES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_demo_runs(name, tmp_path):
     words, n_pictures = EXAMPLES[name]

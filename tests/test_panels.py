@@ -262,6 +262,7 @@ print(peak() - before)
 """
 
 
+@pytest.mark.slow
 def test_windows_of_a_large_panel_are_never_in_memory_at_once(tmp_path):
     cube = np.random.default_rng(0).normal(size=(1000, 1, 500)).cumsum(axis=2)
     np.save(tmp_path / "cube.npy", cube)

@@ -318,6 +318,7 @@ assert found == [0] * 5, found
 """
 
 
+@pytest.mark.slow
 @forks
 def test_a_child_forked_during_a_fit_can_fit(tmp_path):
     environment = {**os.environ, "PYTHONPATH": os.path.dirname(__file__)}

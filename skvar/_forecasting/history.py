@@ -323,6 +323,8 @@ class History(Recomputable):
 
     def in_order(self) -> list[Hashable]:
         """Instances, in an order that does not depend on the one they came in."""
+        if len(self.series) == 1:
+            return list(self.series)
         return sorted(self.series, key=lambda key: self.series[key].digest)
 
     def n_rows(self, cutoff) -> dict[Hashable, int]:
