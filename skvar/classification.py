@@ -1,6 +1,5 @@
 """The public classifier."""
 
-import copy
 from dataclasses import replace
 
 import numpy as np
@@ -15,7 +14,7 @@ from ._models.classification import (
 )
 from ._models.stream import Stream
 from ._protocols.fitted import NetworkAttributes, fitted_attribute
-from ._protocols.sharing import reading, replacement
+from ._protocols.sharing import copy_of, reading, replacement, writing
 from ._protocols.sktime import SktimeEstimator
 from ._training.randomness import draw_seed
 
@@ -189,8 +188,8 @@ class AarenClassifier(NetworkAttributes, SktimeEstimator, BaseClassifier):
 
     predict = reading(BaseClassifier.predict)
     predict_proba = reading(BaseClassifier.predict_proba)
-    fit_predict = reading(BaseClassifier.fit_predict)
-    fit_predict_proba = reading(BaseClassifier.fit_predict_proba)
+    fit_predict = writing(BaseClassifier.fit_predict)
+    fit_predict_proba = writing(BaseClassifier.fit_predict_proba)
 
     def rolling_predict_proba(self, X):
         """Class probabilities after every row of every series.
@@ -212,7 +211,7 @@ class AarenClassifier(NetworkAttributes, SktimeEstimator, BaseClassifier):
         NotFittedError
             Before ``fit``.
         """
-        view = copy.copy(self)
+        view = copy_of(self)
         fitted = view._with_classes()
         values = _values(view._check_convert_X_for_predict(X), fitted.names)
         return fitted.rolling_probabilities(values)

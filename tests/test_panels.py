@@ -21,6 +21,7 @@ from skvar import (
 )
 from skvar._forecasting import calibration
 from skvar._forecasting.forecaster import state_of
+from skvar._forecasting.intervals import Intervals
 from skvar._forecasting.learning import significantly_better
 from skvar.datasets import make_var
 
@@ -491,3 +492,64 @@ def test_searches_and_evaluation():
 )
 def test_gains_are_sure_beyond_their_standard_error(gains, horizon, sure):
     assert significantly_better(torch.tensor(gains), horizon) == sure
+
+
+def test_updates_after_pretraining_keep_its_effect_and_calibration():
+    tables = tables_of([60, 50, 40, 40])
+    rng = np.random.default_rng(0)
+    known = {key: pd.DataFrame({"k": rng.normal(size=60)}) for key in tables}
+    moved = {
+        key: table + 5 * np.outer(known[key]["k"][: len(table)], table.std())
+        for key, table in tables.items()
+    }
+    new, X = moved.pop("d"), known.pop("d")
+    panel = joined(moved)
+    X_of_panel = joined({key: known[key][: len(moved[key])] for key in moved})
+    forecaster = CLASSICAL.clone().pretrain(panel, X_of_panel).fit(new[:20], X)
+    before = forecaster.exog_coef_
+    assert np.abs(before[0]).min() > 1.0
+    forecaster.update(new[20:22], X)
+    np.testing.assert_array_equal(forecaster.exog_coef_, before)
+    # Five rows are enough to calibrate what was pretrained.
+    short = CLASSICAL.clone().pretrain(joined(tables_of([60, 50, 40]))).fit(new[:5])
+    short.update(new[5:6])
+    assert np.isfinite(short.predict_interval([1])).all(axis=None)
+
+
+def test_calibration_does_not_depend_on_when_it_is_computed():
+    tables = tables_of([60, 50, 40])
+    first = {key: table[:-3] for key, table in tables.items()}
+    fitted = LinearAttentionVAR(2, horizon=1, n_layers=0).fit(joined(first))
+    fitted.predict_interval([1])
+    last = joined({key: table[-3:] for key, table in tables.items()})
+    fitted.update(last, update_params=False)
+    loaded = pickle.loads(pickle.dumps(fitted))
+    for key in tables:
+        paths = [
+            one.instance(key).sample_paths([1], n_paths=3, random_state=0)
+            for one in (fitted, loaded)
+        ]
+        np.testing.assert_array_equal(*paths)
+
+
+def test_a_cutoff_that_moved_back_asks_for_no_more_steps():
+    fitted = CLASSICAL.clone().fit(joined(tables_of([60, 20])))
+    back = joined({"b": tables_of([60])["b"][5:10]})
+    fitted.update(back, update_params=False)
+    # At row 9 both instances go on.
+    assert Intervals(state_of(fitted), 1).n_steps == 2
+
+
+def test_warm_starts_keep_names_and_refuse_others():
+    table = tables_of([60])["b"]
+    fitted = CLASSICAL.clone().set_params(warm_start=True).fit(table)
+    fitted.fit(table.to_numpy())
+    assert fitted.feature_names_in_.tolist() == ["x", "y"]
+    with pytest.raises(ValueError, match="columns"):
+        fitted.fit(table[["y", "x"]])
+    X = pd.DataFrame({"a": table["x"] ** 2, "b": 5000.0 + 1000 * table["y"]})
+    fitted = CLASSICAL.clone().set_params(warm_start=True, past_covariates=["a"])
+    fitted.fit(table, X)
+    for names in (["b"], ["a", "b"], None):
+        with pytest.raises(ValueError, match="covariates"):
+            fitted.set_params(past_covariates=names).fit(table, X)

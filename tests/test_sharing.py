@@ -168,6 +168,16 @@ def test_a_failed_call_changes_nothing():
     assert all(vars(regressor)[name] is value for name, value in before.items())
 
 
+def test_a_refused_update_leaves_the_container():
+    series = TABLE["y0"].rename("mine")
+    forecaster = CLASSICAL.clone().fit(series[:100])
+    gap = series[150:151].to_frame()
+    with pytest.raises(ValueError, match="missing"):
+        forecaster.update(gap)
+    assert forecaster.predict([1]).name == "mine"
+    assert forecaster.predict_residuals().name == "mine"
+
+
 def test_parameters_set_during_a_fit_stay(monkeypatch):
     forecaster = LinearAttentionVAR(2, max_epochs=1, random_state=0)
     train = torch.nn.Module.train
@@ -349,3 +359,25 @@ def test_classifiers_are_shared_like_forecasters(switching_often):
     with ThreadPoolExecutor(4) as pool:
         for found in pool.map(use, range(16)):
             np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("method", ["fit_predict", "fit_predict_proba"])
+def test_classifiers_that_fit_and_predict_are_fitted(method):
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(8, 1, 12)), np.array(["a", "b"] * 4)
+    classifier = AarenClassifier(max_epochs=1, d_model=8, random_state=0)
+    getattr(classifier, method)(X, y)
+    assert classifier.is_fitted
+    classifier.predict(X)
+
+
+def test_copies_are_made_while_intervals_are_computed(switching_often):
+    forecaster = CLASSICAL.clone().fit(TABLE[:300])
+
+    def use(i):
+        if i % 2:
+            return len(pickle.dumps(forecaster))
+        return forecaster.predict_interval([1 + i])
+
+    with ThreadPoolExecutor(6) as pool:
+        list(pool.map(use, range(60)))

@@ -30,6 +30,7 @@ class Recomputable:
     def __getstate__(self) -> dict:
         return {
             name: value
-            for name, value in vars(self).items()
+            # Another thread may be computing one.
+            for name, value in dict(vars(self)).items()
             if not isinstance(getattr(type(self), name, None), lazy)
         }

@@ -119,9 +119,9 @@ class Calibration:
     def _errors_of(self, fitted: "CalibrationModel", n_steps: int) -> np.ndarray:
         errors, shown = [], self.history.schema.shown
         most = max(_MOST_ORIGINS // len(fitted.scalers), 1)
-        for key in self.history.in_order():
-            n_rows = self.n_train.get(key, 0)
-            block = n_rows - fitted.n_train.get(key, n_rows)
+        for key in self.history.in_order(self.n_train):
+            n_rows = self.n_train[key]
+            block = n_rows - fitted.n_train[key]
             if not block:
                 continue
             series = self.history.series[key].first(n_rows)
@@ -137,8 +137,8 @@ class Calibration:
         return errors
 
     def __getstate__(self):
-        # Errors follow from the model and the history.
-        return {**vars(self), "_errors": {}}
+        # Errors follow from the model and the history. Other threads may add to models.
+        return {**vars(self), "_models": dict(self._models), "_errors": {}}
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,6 +1,5 @@
 """The forecaster: tables in, forecasts, intervals and matrices out."""
 
-import copy
 import numbers
 from dataclasses import replace
 
@@ -13,7 +12,7 @@ from sktime.forecasting.base import BaseForecaster, ForecastingHorizon
 from .._data.tables import continue_index, join_panel, split_panel
 from .._models.specification import Specification, check_count
 from .._protocols.fitted import NetworkAttributes, fitted_attribute
-from .._protocols.sharing import reading, replacement
+from .._protocols.sharing import copy_of, reading, replacement
 from .._training.randomness import draw_seed
 from .._var.results import VARCoefficients
 from . import matrices
@@ -156,6 +155,8 @@ class Forecaster(NetworkAttributes, SktimeForecaster):
         specification = self._checked()
         before, pretrained = self._fitted, getattr(self, "pretrained_", None)
         schema = Schema.of(y, X, self.past_covariates, self.calendar)
+        if before is not None:
+            schema = schema.with_names_of(before.history.schema)
         if pretrained is not None and pretrained.effect is not None:
             schema = replace(schema, features=pretrained.effect.features)
         scalers = {}
@@ -186,7 +187,8 @@ class Forecaster(NetworkAttributes, SktimeForecaster):
         if update_params:
             seed = draw_seed(self.random_state)
             specification = replace(self._checked(), horizon=self.horizon_, seed=seed)
-            longer = longer.learn_again(specification)
+            pretrained = getattr(self, "pretrained_", None)
+            longer = longer.learn_again(specification, pretrained)
         self._fitted = longer
         return self
 
@@ -305,7 +307,7 @@ class Forecaster(NetworkAttributes, SktimeForecaster):
                 f"{key!r} is no instance; there are {instances[:10]}"
                 f"{', ...' if len(instances) > 10 else ''}."
             )
-        member = copy.copy(self)
+        member = copy_of(self)
         # Later changes of the panel's forecaster are its own.
         vars(member).pop("_lock", None)
         member._fitted = state.only(key)
@@ -414,7 +416,7 @@ class Forecaster(NetworkAttributes, SktimeForecaster):
             If ``fh`` has times that are not after the cutoff, or the history is too
             short to calibrate.
         """
-        view = copy.copy(self)
+        view = copy_of(self)
         single_state(view)
         fh = view._check_fh(fh)
         X, _ = view._check_X_y(X=X)
@@ -459,7 +461,7 @@ class Forecaster(NetworkAttributes, SktimeForecaster):
         check_scalar(coverage, "coverage", numbers.Real)
         if not 0 < coverage < 1:
             raise ValueError(f"coverage={coverage} must be between 0 and 1.")
-        view = copy.copy(self)
+        view = copy_of(self)
         forecasts, state = view.rolling_forecast(Y, X), view._fitted
         rows = pd.DataFrame(Y).to_numpy(dtype=float)[:, state.history.schema.shown]
         return rolling_intervals(state, forecasts, rows, coverage)
@@ -481,13 +483,13 @@ class Forecaster(NetworkAttributes, SktimeForecaster):
             In original units, at the times of ``y``.
         """
         if isinstance(getattr(y, "index", None), pd.MultiIndex):
-            view, parts = copy.copy(self), split_panel(X)
+            view, parts = copy_of(self), split_panel(X)
             residuals = {
                 key: view.instance(key).predict_residuals(table, parts.get(key))
                 for key, table in split_panel(y).items()
             }
             return join_panel(residuals, y.index.names)
-        view = copy.copy(self)
+        view = copy_of(self)
         if y is not None:
             return BaseForecaster.predict_residuals(view, y=y, X=X)
         view.check_is_fitted()

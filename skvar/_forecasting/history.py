@@ -73,6 +73,16 @@ class Schema:
             features = CovariateFeatures(known, list(calendar), step)
         return cls(y.columns, y.columns.append(pd.Index(past)), features, step)
 
+    def with_names_of(self, earlier: "Schema") -> "Schema":
+        """The same where a fit goes on from another one, whose names it keeps."""
+        if not self.past.equals(earlier.past):
+            raise ValueError(
+                f"past_covariates names {[*self.past]}, but the fit goes on from one "
+                f"with the past covariates {[*earlier.past]}; name these, or fit anew "
+                "with warm_start=False."
+            )
+        return replace(self, targets=earlier.targets, names=earlier.names)
+
     @property
     def shown(self) -> slice:
         """The columns that are forecast for the user: not past covariates."""
@@ -136,10 +146,14 @@ class Schema:
         self, y: pd.DataFrame, X: pd.DataFrame | None
     ) -> dict[Hashable, tuple[pd.DataFrame, pd.DataFrame | None]]:
         """Tables with their past covariates, and the known covariates of their rows."""
-        tables, parts = split_panel(y), split_panel(X)
+        # Arrays take on the names.
+        tables = {
+            key: table.set_axis(self.targets, axis=1)
+            for key, table in split_panel(y).items()
+        }
         if not len(self.past) and self.features is None:
             return {key: (table, None) for key, table in tables.items()}
-        joined = {}
+        joined, parts = {}, split_panel(X)
         for key, table in tables.items():
             part = self.covariates_at(parts.get(key), table.index, self.past, key)
             longer = pd.concat([table, part[self.past]], axis=1)
@@ -233,12 +247,10 @@ class SeriesHistory(Recomputable):
         check_continues(longer.index, table.index, step, "the history with y")
         return longer, revised
 
-    @lazy
-    def digest(self) -> bytes:
-        """What it holds, whatever its name."""
-        tables = [self.table]
-        tables.append(self.inputs if self.schema.features else pd.DataFrame())
-        rows = [np.ascontiguousarray(table, dtype=float) for table in tables]
+    def digest(self, n_rows: int) -> bytes:
+        """What its first rows hold, whatever its name."""
+        tables = [self.table, self.inputs] if self.schema.features else [self.table]
+        rows = [np.ascontiguousarray(table[:n_rows], dtype=float) for table in tables]
         return hashlib.sha256(b"".join(rows)).digest()
 
 
@@ -321,11 +333,12 @@ class History(Recomputable):
         """The single table of one instance."""
         return replace(self, series={None: self.series[key]}, levels=self.levels[-1:])
 
-    def in_order(self) -> list[Hashable]:
-        """Instances, in an order that does not depend on the one they came in."""
-        if len(self.series) == 1:
-            return list(self.series)
-        return sorted(self.series, key=lambda key: self.series[key].digest)
+    def in_order(self, n_rows: Mapping[Hashable, int]) -> list[Hashable]:
+        """Instances with rows, in an order that their first rows alone decide."""
+        keys = [key for key in self.series if n_rows.get(key)]
+        if len(keys) == 1:
+            return keys
+        return sorted(keys, key=lambda key: self.series[key].digest(n_rows[key]))
 
     def n_rows(self, cutoff) -> dict[Hashable, int]:
         """Rows of each table up to a time."""

@@ -87,10 +87,11 @@ def _n_steps(state: ForecasterState, farthest: int) -> int:
     n_steps = max(farthest, specification.horizon)
     spare = max(calibration.n_train.values()) - specification.window_rows
     spare -= specification.horizon
-    last = max(series.index[-1] for series in calibration.history.series.values())
-    n_behind = max(
-        _n_behind(state.history, state.cutoff), _n_behind(calibration.history, last)
-    )
+    n_behind = _n_behind(state.history, state.cutoff)
+    if calibration.history is not state.history:
+        # The panel of an instance, at its own end.
+        last = max(series.index[-1] for series in calibration.history.series.values())
+        n_behind = max(n_behind, _n_behind(calibration.history, last))
     return max(n_steps, min(n_steps + n_behind, spare // 4))
 
 

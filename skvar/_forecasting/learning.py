@@ -40,8 +40,9 @@ def learn(
     start : FittedModel, optional
         Training goes on from its network.
     pretrained : FittedModel, optional
-        Training goes on from its network if that significantly improves the forecasts
-        of the last rows; else this network is kept. Its covariate effect is kept.
+        Its covariate effect is kept. Without a start, training goes on from its network
+        if that significantly improves the forecasts of the last rows; else this network
+        is kept.
 
     Returns
     -------
@@ -73,8 +74,9 @@ def estimate_effect(
     features = history.schema.features
     if features is None:
         return None
-    members = [history.series[key] for key in history.in_order()]
-    used = [n_train.get(key, 0) for key in history.in_order()]
+    keys = history.in_order(n_train)
+    members = [history.series[key] for key in keys]
+    used = [n_train[key] for key in keys]
     inputs = [series.inputs[:n] for series, n in zip(members, used, strict=True)]
     complete = all(series.table.notna().all(axis=None) for series in members)
     effect = None
@@ -96,8 +98,8 @@ def rows_of(
 ) -> Rows:
     """The first rows of each table as the network sees them."""
     residuals = [
-        (ResidualSeries(history.series[key], effect, filler), n_train.get(key, 0))
-        for key in history.in_order()
+        (ResidualSeries(history.series[key], effect, filler), n_train[key])
+        for key in history.in_order(n_train)
     ]
     segments = [residual.values[:n] for residual, n in residuals]
     observed = [~np.isnan(residual.rows[:n]) for residual, n in residuals]

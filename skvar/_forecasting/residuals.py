@@ -46,9 +46,10 @@ class Filler(Recomputable):
         if self.known_weights is not None:
             return self.known_weights
         rows = [
-            ResidualSeries(self.history.series[key], self.effect, self).scaled[:n]
-            for key in self.history.in_order()
-            if (n := self.n_train.get(key))
+            ResidualSeries(self.history.series[key], self.effect, self).scaled[
+                : self.n_train[key]
+            ]
+            for key in self.history.in_order(self.n_train)
         ]
         return fill_weights(rows, self.lags)
 

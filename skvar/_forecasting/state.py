@@ -65,10 +65,16 @@ class ForecasterState(Recomputable):
         )
         return cls(model, history, cutoff, n_train, calibration, filler)
 
-    def learn_again(self, specification: Specification) -> "ForecasterState":
+    def learn_again(
+        self, specification: Specification, pretrained: FittedModel | None = None
+    ) -> "ForecasterState":
         """Train on from the present network on all rows up to now."""
         return ForecasterState.learned(
-            specification, self.history, self.cutoff, start=self.model
+            specification,
+            self.history,
+            self.cutoff,
+            start=self.model,
+            pretrained=pretrained,
         )
 
     def append(self, y: pd.DataFrame, X: pd.DataFrame | None, cutoff):
@@ -92,7 +98,8 @@ class ForecasterState(Recomputable):
         """That of one instance of a panel, whose calibration it shares."""
         online = {
             (None, n_steps): forecasts
-            for (name, n_steps), forecasts in self.online_forecasts.items()
+            # Another thread may add to them.
+            for (name, n_steps), forecasts in dict(self.online_forecasts).items()
             if name == key
         }
         return replace(

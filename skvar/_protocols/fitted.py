@@ -12,7 +12,10 @@ def fitted_attribute(path: str, doc: str) -> property:
 
     def show(self):
         self._check_fitted()
-        return get(self._fitted)
+        fitted = getattr(self, "_fitted", None)
+        if fitted is None:
+            raise AttributeError(f"This {type(self).__name__} has no network.")
+        return get(fitted)
 
     return property(show, doc=doc)
 

@@ -19,7 +19,7 @@ def reading(method: Callable) -> Callable:
 
     @functools.wraps(method)
     def on_copy(self, *args, **kwargs):
-        view = copy.copy(self)
+        view = copy_of(self)
         result = method(view, *args, **kwargs)
         self._after_reading(view)
         return result
@@ -43,13 +43,29 @@ def writing(method: Callable) -> Callable:
 def replacement(estimator) -> Iterator:
     """A copy of an estimator that takes its place where the block does not fail."""
     with vars(estimator).setdefault("_lock", Lock()):
-        working = copy.copy(estimator)
+        start = dict(vars(estimator))
+        working = copy_of(estimator)
+        before = dict(vars(working))
         yield working
-        names = [name for name in _parameters(estimator) if name in vars(estimator)]
-        # Parameters that were set meanwhile are not undone.
-        kept = {name: vars(estimator)[name] for name in names}
-        estimator.__dict__ = {**vars(working), **kept}
+        # What was set meanwhile, such as a parameter, is not undone.
+        changed = {
+            name
+            for name, value in vars(working).items()
+            if value is not before.get(name)
+        }
+        meanwhile = {
+            name: value
+            for name, value in dict(vars(estimator)).items()
+            if value is not start.get(name) and name not in changed
+        }
+        estimator.__dict__ = {**vars(working), **meanwhile}
 
 
-def _parameters(estimator) -> list[str]:
-    return list(estimator.get_params(deep=False))
+def copy_of(estimator):
+    """A copy that shares what does not change."""
+    copied = copy.copy(estimator)
+    # sktime writes into dictionaries of its own.
+    for name, value in vars(copied).items():
+        if type(value) is dict:
+            vars(copied)[name] = dict(value)
+    return copied

@@ -15,7 +15,7 @@ from .._models.estimation import estimate
 from .._models.regression import FittedRegression, Units, columns_of
 from .._models.specification import Specification
 from .._protocols.fitted import NetworkAttributes, fitted_attribute
-from .._protocols.sharing import replacement
+from .._protocols.sharing import copy_of, replacement
 from .._training.randomness import draw_seed
 from .._var.extraction import collect_matrices
 
@@ -129,14 +129,14 @@ class Regressor(NetworkAttributes, MultiOutputMixin, RegressorMixin, BaseEstimat
             If the regressor was fitted with ``y``, and cannot feed its forecasts back,
             or ``steps`` is less than one.
         """
-        fitted = self._known()
+        view = copy_of(self)
         check_scalar(steps, "steps", numbers.Integral, min_val=1)
-        if fitted.y_scaler is not None:
+        if view._known().y_scaler is not None:
             raise ValueError(
                 "forecast feeds forecasts of X back, but this regressor was fitted "
                 "with y; fit it with y=None."
             )
-        _, X = self._checked(X)
+        fitted, X = view._checked(X)
         values = fitted.standardised(X)
         rows = fitted.model.window_rows
         past = windows_ending_at(values, np.array([len(X) - 1]), rows)
@@ -164,13 +164,13 @@ class Regressor(NetworkAttributes, MultiOutputMixin, RegressorMixin, BaseEstimat
         ValueError
             If ``y`` is missing though the regressor was fitted with it.
         """
-        fitted = self._known()
-        predicted = self.predict(X, segments=segments)
+        view = copy_of(self)
+        fitted, predicted = view._known(), view.predict(X, segments=segments)
         if y is not None:
             return r2_score(y, predicted)
         if fitted.y_scaler is not None:
             raise ValueError("This regressor was fitted with y; pass y to score it.")
-        _, values = self._checked(X)
+        _, values = view._checked(X)
         rows = list(_parts(values, segments).values())
         truth = np.concatenate([values[part[1:]] for part in rows])
         return r2_score(truth, np.concatenate([predicted[part[:-1]] for part in rows]))
@@ -266,8 +266,9 @@ class Regressor(NetworkAttributes, MultiOutputMixin, RegressorMixin, BaseEstimat
 
     def _checked(self, X, dtype=np.float64) -> tuple["FittedRegression", np.ndarray]:
         """What was fitted, and a table that fits to it."""
-        fitted = self._known()
-        return fitted, validate_data(self, X, dtype=dtype, reset=False)
+        # A copy, so that another thread's fit does not come between the two.
+        view = copy_of(self)
+        return view._known(), validate_data(view, X, dtype=dtype, reset=False)
 
     def _learn(self, X, y, segments, go_on: bool) -> None:
         specification = self._specification.from_parameters(self.get_params(deep=False))
