@@ -4,6 +4,7 @@ Liu et al. (2023), "iTransformer: Inverted Transformers Are Effective for Time S
 Forecasting", ICLR 2024, arXiv:2310.06625.
 """
 
+import math
 from collections.abc import Mapping
 from functools import partial
 
@@ -170,19 +171,23 @@ class EncoderLayer(nn.TransformerEncoderLayer):
         )
 
     def _sa_block(self, x: Tensor, *masks, **options) -> Tensor:
-        # torch's own attention drops weights by the generator of the process.
-        if not self.training:
+        """Torch's own attention, which drops weights by the generator of the process.
+
+        Where there is another one, its operations in its order, to the last bit.
+        """
+        drop = self.dropout_of_weights
+        if drop.generator is None or not drop.training or not drop.p:
             return super()._sa_block(x, *masks, **options)
         attention = self.self_attn
-        projected = F.linear(x, attention.in_proj_weight, attention.in_proj_bias)
-        heads = split_heads(projected, 3 * attention.num_heads).transpose(1, 2)
-        q, k, v = heads.chunk(3, dim=1)
-        root = attention.head_dim**-0.25
-        weights = ((q * root) @ (k * root).mT).softmax(dim=-1)
-        mixed = self.dropout_of_weights(weights) @ v
-        # In torch's order of memory, in which dropout is drawn.
-        out = attention.out_proj(mixed.permute(2, 0, 1, 3).flatten(2))
-        return self.dropout1(out.transpose(0, 1))
+        projected = F.linear(
+            x.transpose(0, 1), attention.in_proj_weight, attention.in_proj_bias
+        )
+        parts = projected.unflatten(-1, (3, -1)).movedim(-2, 0).contiguous()
+        q, k, v = split_heads(parts, attention.num_heads).permute(0, 2, 3, 1, 4)
+        root = math.sqrt(1 / math.sqrt(attention.head_dim))
+        weights = ((q * root) @ (k.mT * root)).softmax(dim=-1)
+        mixed = (drop(weights) @ v).permute(2, 0, 1, 3).contiguous()
+        return self.dropout1(attention.out_proj(mixed.flatten(2)).transpose(0, 1))
 
 
 def _joined(params: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

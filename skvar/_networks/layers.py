@@ -15,7 +15,7 @@ class Dropout(nn.Dropout):
     generator: torch.Generator | None = None
 
     def forward(self, x: Tensor) -> Tensor:
-        if self.generator is None or not self.training or not self.p:
+        if self.generator is None or not self.training or not 0 < self.p < 1:
             return super().forward(x)
         kept = torch.empty_like(x).bernoulli_(1 - self.p, generator=self.generator)
         return x * kept.div_(1 - self.p)

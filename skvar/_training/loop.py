@@ -3,11 +3,12 @@
 import copy
 import math
 import os
+import threading
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cache, partial
 
 import torch
 from sklearn.exceptions import ConvergenceWarning
@@ -73,6 +74,8 @@ def train(
     without improvement; a best epoch that does not beat the start by the required gain
     is given up for it. Scores are minus mean errors.
     """
+    with _IMPORTING:
+        _first_step()
     network.to(options.device)
     examples = examples.to(options.device)
     if validation is not None:
@@ -246,11 +249,31 @@ def resolve_device(device: str) -> torch.device:
     return resolved
 
 
-def _one_thread() -> None:
+# Held while torch imports what its optimisers need, and during forks.
+_IMPORTING = threading.RLock()
+
+
+@cache
+def _first_step() -> None:
+    """Use an optimiser: at the first use torch imports for a second.
+
+    A child forked meanwhile would wait for ever for modules half imported.
+    """
+    parameter = nn.Parameter(torch.zeros(1))
+    parameter.grad = torch.zeros(1)
+    torch.optim.SGD([parameter]).step()
+
+
+def _in_child() -> None:
+    _IMPORTING.release()
+    # The threads of OpenMP do not survive a fork: a child that asked them to work would
+    # wait for ever.
     torch.set_num_threads(1)
 
 
 if hasattr(os, "register_at_fork"):
-    # The threads of OpenMP do not survive a fork: a child that asked them to work would
-    # wait for ever.
-    os.register_at_fork(after_in_child=_one_thread)
+    os.register_at_fork(
+        before=_IMPORTING.acquire,
+        after_in_parent=_IMPORTING.release,
+        after_in_child=_in_child,
+    )

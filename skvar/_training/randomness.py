@@ -20,10 +20,20 @@ _INITIALISERS = {
     if inspect.isfunction(function)
     and "generator" in inspect.signature(function).parameters
 }
-_DRAWING = _INITIALISERS | {
+# Some versions of torch draw these by the generator of the process alone.
+_LIKE = {
+    getattr(torch, name)
+    for name in ("rand_like", "randint_like", "randn_like")
+    if "generator" in getattr(torch.ops.aten, name).overloads()
+}
+_DRAWING = {
+    *_INITIALISERS,
+    *_LIKE,
     torch.bernoulli,
+    torch.binomial,
     torch.multinomial,
     torch.normal,
+    torch.poisson,
     torch.rand,
     torch.randint,
     torch.randn,
@@ -31,11 +41,13 @@ _DRAWING = _INITIALISERS | {
     *(
         getattr(torch.Tensor, name)
         for name in (
+            "bernoulli",
             "bernoulli_",
             "cauchy_",
             "exponential_",
             "geometric_",
             "log_normal_",
+            "multinomial",
             "normal_",
             "random_",
             "uniform_",
