@@ -105,7 +105,7 @@ def fits(values: np.ndarray):
     known = values[: 16 * MONTH]
     settings = {
         "closed form": {"n_layers": 0},
-        "defaults without refit": {"refit": False},
+        "defaults without retraining": {"retrain": False},
         "defaults": {},
     }
     for name, options in settings.items():

@@ -72,8 +72,8 @@ def fitted(values: np.ndarray, seed: int):
     candidates = {
         "ridge": LinearAttentionVAR(1, n_layers=0, alpha=0.01),
         "LinearAttentionVAR": LinearAttentionVAR(1, random_state=seed),
-        "LinearAttentionVAR, memory 256": LinearAttentionVAR(
-            1, memory=256, random_state=seed
+        "LinearAttentionVAR, tracking 256 rows": LinearAttentionVAR(
+            1, tracking_rows=256, random_state=seed
         ),
         "SAMoVARForecaster, 1 layer": SAMoVARForecaster(
             8, n_layers=1, d_model=32, max_epochs=5, batch_size=64, random_state=seed

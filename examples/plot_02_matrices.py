@@ -2,7 +2,7 @@
 Matrices that can be trusted
 ============================
 
-A simulated VAR drifts between two ends. ``LinearAttentionVAR`` with a memory follows
+A simulated VAR drifts between two ends. ``LinearAttentionVAR`` tracks
 its matrices; a classical VAR, which knows one matrix, cannot. Then US growth: how
 shocks travel between the series, with bootstrap bands.
 
@@ -23,7 +23,7 @@ from skvar import LinearAttentionVAR, datasets, plots
 # ends one row before the row whose matrix it should know.
 
 made = datasets.make_drifting_var(5000, period=2000, random_state=1)
-forecaster = LinearAttentionVAR(lags=1, memory=256, random_state=0)
+forecaster = LinearAttentionVAR(lags=1, tracking_rows=256, random_state=0)
 forecaster.fit(made.series[:4000])
 recent = made.series[4000 - forecaster.network_.lags :]
 matrices, truth = forecaster.var_matrices(recent[:-1])[:, 0], made.matrices[4000:, 0]

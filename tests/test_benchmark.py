@@ -151,8 +151,8 @@ def test_baselines_are_four():
 
 def test_what_depends_on_the_cell(data):
     estimators = {
-        "seeded": SAMoVARForecaster(6, **QUICK, refit=False, static_path=None),
-        "fixed": SAMoVARForecaster(6, **QUICK, refit=False, random_state=5),
+        "seeded": SAMoVARForecaster(6, **QUICK, retrain=False, static_path=None),
+        "fixed": SAMoVARForecaster(6, **QUICK, retrain=False, random_state=5),
     }
     table = benchmark(estimators, data, [2, 3], seeds=[5, 6], verbose=0)
     assert table["seed"].isna().tolist() == [False, False, True] * 2
@@ -195,8 +195,8 @@ def test_parameters_are_counted(data):
 
 def test_results_do_not_depend_on_order_or_processes(data):
     estimators = {
-        "a": SAMoVARForecaster(6, **QUICK, refit=False),
-        "b": ITransformerForecaster(6, **QUICK, refit=False),
+        "a": SAMoVARForecaster(6, **QUICK, retrain=False),
+        "b": ITransformerForecaster(6, **QUICK, retrain=False),
     }
     measured = ["data", "estimator", "horizon", "seed", "MSE", "MAE"]
     one = benchmark(estimators, data, [2, 3], seeds=[0, 1], verbose=0)[measured]

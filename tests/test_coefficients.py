@@ -66,7 +66,7 @@ NETWORKS = {
     "one row": samovar(lags=1, horizon=2),
     "fixed": samovar(predictor="fixed_var"),
     "fewer targets": samovar(lags=5, horizon=3, n_targets=2),
-    "scaled": samovar(scaled=True, n_layers=2),
+    "scaled": samovar(scaled_attention=True, n_layers=2),
     "mix": StaticPath(samovar(), lags=10, horizon=4, n_series=3).double(),
     "static": StaticPath(None, lags=6, horizon=4, n_series=3).double(),
     "mix with a VAR": StaticPath(
@@ -163,18 +163,18 @@ def test_later_steps_chain_the_matrices(n_layers, step):
 
 @pytest.mark.parametrize("lags", [1, 3])
 @pytest.mark.parametrize("n_targets", [2, 3])
-def test_memory_is_two_regressions_of_the_errors(lags, n_targets):
-    network = linear_attention_var(1, lags, memory=20, n_targets=n_targets)
+def test_tracking_is_two_regressions_of_the_errors(lags, n_targets):
+    network = linear_attention_var(1, lags, tracking_rows=20, n_targets=n_targets)
     window = windows(lags + 20)
     window[1, :7] = window[1, 7]  # a past that was not observed
     window[2, 9] = 100.0  # an outlier
-    memory = network.memory
+    tracker = network.tracker
     drift = network.drift(window).detach().numpy()
     matrices, intercept = (part.detach().numpy() for part in network.static_var())
-    decay = torch.sigmoid(memory.first_decay_logit + memory.decay_logit)
-    penalty = (memory.first_log_penalty + memory.log_penalty).exp()
+    decay = torch.sigmoid(tracker.first_decay_logit + tracker.decay_logit)
+    penalty = (tracker.first_log_penalty + tracker.log_penalty).exp()
     decay, penalty = decay.detach().numpy(), penalty.detach().numpy()
-    directions = memory.directions.detach().numpy()
+    directions = tracker.directions.detach().numpy()
     for rows, found in zip(window.numpy(), drift, strict=True):
         gram, cross = penalty[0] * np.eye(3 * lags), 0.0
         hits, sizes = np.zeros(2), penalty[1] * np.ones(2)
@@ -191,16 +191,16 @@ def test_memory_is_two_regressions_of_the_errors(lags, n_targets):
             moves = directions @ x
             hits = hits + narrow * (moves * error).sum(axis=1)
             sizes = sizes + narrow * np.square(moves).sum(axis=1)
-        mixed = memory.mix(torch.from_numpy(hits / sizes)).detach().numpy()
-        expected = memory.gain.item() * cross @ np.linalg.inv(gram)
+        mixed = tracker.mix(torch.from_numpy(hits / sizes)).detach().numpy()
+        expected = tracker.gain.item() * cross @ np.linalg.inv(gram)
         expected = expected + np.einsum("r,roi->oi", mixed, directions)
         expected = expected.reshape(n_targets, lags, 3).swapaxes(0, 1)
         np.testing.assert_allclose(found, expected, atol=1e-9)
 
 
 @pytest.mark.parametrize("step", [1, 3])
-def test_matrices_with_memory_give_the_forecast(step):
-    network = linear_attention_var(2, lags=2, memory=9)
+def test_tracked_matrices_give_the_forecast(step):
+    network = linear_attention_var(2, lags=2, tracking_rows=9)
     window = windows(11)
     matrices, intercept = coefficients.dynamic_var(network, window, step)
     assert matrices.shape == (4, 2, 3, 3)

@@ -304,7 +304,7 @@ SMALL = {
 CLASSICAL = LinearAttentionVAR(2, horizon=3, n_layers=0)
 FORECASTERS = {
     "classical": CLASSICAL,
-    "dynamic": LinearAttentionVAR(2, memory=6, early_stopping=False, **SMALL),
+    "dynamic": LinearAttentionVAR(2, tracking_rows=6, early_stopping=False, **SMALL),
     "samovar": SAMoVARForecaster(6, **SMALL),
     "aaren": AarenForecaster(6, **SMALL),
     "linear transformer": LinearTransformerForecaster(6, **SMALL),

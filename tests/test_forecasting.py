@@ -68,7 +68,7 @@ def checks_of_sktime():
 # sktime's own code meets this deprecation of pandas.
 @pytest.mark.filterwarnings("ignore:Sorting by default when concatenating")
 @pytest.mark.filterwarnings("ignore:Forecasters' predict_proba requires skpro")
-@pytest.mark.parametrize(("obj", "test_name"), checks_of_sktime())
+@pytest.mark.parametrize(("obj", "test_name"), list(checks_of_sktime()))
 def test_sktime_contract(obj, test_name):
     from sktime.utils.estimator_checks import check_estimator
 
@@ -190,7 +190,7 @@ def test_moving_matrices_are_followed_better_than_by_rolling_ols(kind):
     else:
         made = make_switching_var(4500, persistence=0.99, random_state=1)
     values = made.series.to_numpy()
-    forecaster = LinearAttentionVAR(1, memory=256, max_epochs=10, random_state=0)
+    forecaster = LinearAttentionVAR(1, tracking_rows=256, max_epochs=10, random_state=0)
     forecaster.fit(values[:3000])
     table = values[3000 - forecaster.network_.lags : -1]
     forecasts = forecaster.rolling_forecast(table)[:, 0]
@@ -212,9 +212,14 @@ def test_moving_matrices_are_followed_better_than_by_rolling_ols(kind):
     assert distance < 0.5 * distance_of_ols
 
 
-def test_memory_is_part_of_the_window(us_change):
+def test_tracked_rows_are_part_of_the_window(us_change):
     forecaster = LinearAttentionVAR(
-        2, memory=10, horizon=3, max_epochs=2, early_stopping=False, random_state=0
+        2,
+        tracking_rows=10,
+        horizon=3,
+        max_epochs=2,
+        early_stopping=False,
+        random_state=0,
     ).fit(us_change)
     assert forecaster.coef_.shape == (2, 5, 5)
     matrices, offsets = forecaster.var_matrices(us_change, return_intercept=True)
@@ -232,11 +237,13 @@ def test_memory_is_part_of_the_window(us_change):
     np.testing.assert_allclose(pushed, forecaster.predict(longer), rtol=1e-5)
     with pytest.raises(ValueError, match="windows of 12"):
         forecaster.predict(us_change[:11])
-    with pytest.raises(ValueError, match="memory=200"):
-        forecaster.clone().set_params(memory=200).fit(us_change)
-    with pytest.raises(ValueError, match="memory"):
-        forecaster.clone().set_params(memory=-1).fit(us_change)
-    classical = forecaster.clone().set_params(memory=200, n_layers=0).fit(us_change)
+    with pytest.raises(ValueError, match="tracking_rows=200"):
+        forecaster.clone().set_params(tracking_rows=200).fit(us_change)
+    with pytest.raises(ValueError, match="tracking_rows"):
+        forecaster.clone().set_params(tracking_rows=-1).fit(us_change)
+    classical = (
+        forecaster.clone().set_params(tracking_rows=200, n_layers=0).fit(us_change)
+    )
     expected = LinearAttentionVAR(2, n_layers=0).fit(us_change).coef_
     np.testing.assert_array_equal(classical.coef_, expected)
 
@@ -246,7 +253,7 @@ def test_outliers_do_not_own_the_matrices():
         make_drifting_var(1500, period=500, random_state=0).series.to_numpy().copy()
     )
     forecaster = LinearAttentionVAR(
-        1, memory=100, max_epochs=5, early_stopping=False, random_state=0
+        1, tracking_rows=100, max_epochs=5, early_stopping=False, random_state=0
     ).fit(values)
     usual = np.abs(forecaster.var_matrices(values)).max()
     values[1400] *= 1e6
@@ -545,7 +552,7 @@ def test_a_refit_that_diverges_leaves_the_first_training(us_change, monkeypatch)
     forecaster = SAMoVARForecaster(
         6, horizon=2, static_path=None, max_epochs=3, random_state=0
     )
-    expected = forecaster.clone().set_params(refit=False).fit(us_change).predict([1])
+    expected = forecaster.clone().set_params(retrain=False).fit(us_change).predict([1])
     losses, calls = SAMoVAR.losses, []
 
     def breaks(self, window, target):
@@ -563,9 +570,9 @@ def test_a_refit_that_diverges_leaves_the_first_training(us_change, monkeypatch)
 
 def test_warm_start_obeys_centre_and_share(us_change):
     forecaster = SAMoVARForecaster(
-        6, horizon=3, max_epochs=1, warm_start=True, centre="token", random_state=0
+        6, horizon=3, max_epochs=1, warm_start=True, centre_on="token", random_state=0
     ).fit(us_change)
-    forecaster.set_params(centre="last", early_stopping=False).fit(us_change)
+    forecaster.set_params(centre_on="last", early_stopping=False).fit(us_change)
     assert forecaster.network_.network.centre[-1] == 1.0
     assert forecaster.network_.static_weight == 0.5
 
@@ -578,7 +585,9 @@ def test_windows_are_centred_where_the_future_is():
     centre = forecaster.fit(noise).network_.network.centre
     assert centre.tolist() == pytest.approx([1 / 3] * 3)
     for name, expected in [("last", 1), ("token", 1 / 3)]:
-        centre = forecaster.set_params(centre=name).fit(noise).network_.network.centre
+        centre = (
+            forecaster.set_params(centre_on=name).fit(noise).network_.network.centre
+        )
         assert centre[-1] == pytest.approx(expected)
 
 
@@ -601,7 +610,7 @@ def test_refit_trains_on_all_rows_for_as_long(us_change):
         early_stopping=False, max_epochs=refitted.best_epoch_
     )
     on_all.fit(us_change)
-    kept = plain.clone().set_params(refit=False).fit(us_change)
+    kept = plain.clone().set_params(retrain=False).fit(us_change)
     window = torch.randn(100, 6, 5)
 
     expected = on_all.network_(window)
@@ -836,7 +845,7 @@ def test_aaren_sees_a_long_history_block_by_block(monkeypatch):
 @pytest.mark.slow
 def test_aaren_needs_no_static_path_on_etth1(etth1):
     forecaster = AarenForecaster(
-        512, horizon=336, static_path=None, refit=False, max_epochs=2, random_state=0
+        512, horizon=336, static_path=None, retrain=False, max_epochs=2, random_state=0
     ).fit(etth1[: 12 * 720])
     test = etth1[16 * 720 - 512 :]
     truth = np.lib.stride_tricks.sliding_window_view(test[512:], 336, axis=0)

@@ -36,7 +36,9 @@ SMALL = {
 }
 FORECASTERS = {
     "classical": LinearAttentionVAR(2, horizon=3, n_layers=0),
-    "memory": LinearAttentionVAR(2, memory=6, early_stopping=False, **SMALL),
+    "tracking_rows": LinearAttentionVAR(
+        2, tracking_rows=6, early_stopping=False, **SMALL
+    ),
     "samovar": SAMoVARForecaster(6, **SMALL),
     "aaren": AarenForecaster(6, **SMALL),
     "linear transformer": LinearTransformerForecaster(6, **SMALL),
@@ -214,7 +216,7 @@ def test_updates_learn_like_fits():
     np.testing.assert_allclose(ahead, expected.predict([1, 2]))
 
 
-@pytest.mark.parametrize("name", ["memory", "samovar", "aaren", "itransformer"])
+@pytest.mark.parametrize("name", ["tracking_rows", "samovar", "aaren", "itransformer"])
 @given(cut=st.integers(10, 29), share=st.sampled_from([0.0, 0.5, 1.0]))
 @settings(max_examples=10, deadline=None)
 def test_forecasts_know_nothing_of_later_rows(name, cut, share):

@@ -725,7 +725,9 @@ def test_static_path_by_var_feeds_forecasts_back():
 def test_scaled_attention_divides_each_sum():
     torch.manual_seed(0)
     sizes = {"lags": 6, "horizon": 2, "n_series": 2, "n_heads": 2, "d_model": 8}
-    plain, scaled = (SAMoVAR(**sizes, scaled=s).double().eval() for s in (False, True))
+    plain, scaled = (
+        SAMoVAR(**sizes, scaled_attention=s).double().eval() for s in (False, True)
+    )
     scaled.load_state_dict(plain.state_dict())
     tokens = torch.randn(3, 6, 8, dtype=torch.float64)
     for (q, v), (q_scaled, v_scaled) in zip(

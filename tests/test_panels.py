@@ -254,7 +254,7 @@ def peak():
 
 forecaster = SAMoVARForecaster(
     192, horizon=48, token_length=48, d_model=4, n_heads=2, batch_size=2048,
-    max_epochs=1, refit=False, static_path="ridge", alpha=0.1, random_state=0,
+    max_epochs=1, retrain=False, static_path="ridge", alpha=0.1, random_state=0,
 )
 forecaster.fit(np.zeros((1, 1, 300)) + np.arange(300))
 before = peak()

@@ -535,23 +535,23 @@ def test_forecaster_streams_continue_the_history(forecaster, us_change):
     )
 
 
-def test_memory_does_not_learn_from_rows_that_are_not_there():
+def test_tracking_does_not_learn_from_rows_that_are_not_there():
     table = make_var(300, 2, intercept=5.0, random_state=7).series.to_numpy()
     segments = np.repeat(np.arange(5), 60)
     regressor = LinearAttentionVARRegressor(1, alpha=0.0, random_state=0)
     expected = regressor.fit(table, segments=segments).coef_
-    with_memory = clone(regressor).set_params(memory=150)
+    tracking = clone(regressor).set_params(tracking_rows=150)
     np.testing.assert_allclose(
-        with_memory.fit(table, segments=segments).coef_, expected, atol=1e-5
+        tracking.fit(table, segments=segments).coef_, expected, atol=1e-5
     )
-    assert with_memory.best_epoch_ == 0
+    assert tracking.best_epoch_ == 0
 
 
-def test_memory_in_a_regressor_of_a_target():
+def test_tracking_in_a_regressor_of_a_target():
     values = make_drifting_var(700, 3, random_state=0).series.to_numpy()
     X, y = values[:, :2], values[:, 2]
     regressor = LinearAttentionVARRegressor(
-        1, memory=64, max_epochs=4, early_stopping=False, random_state=0
+        1, tracking_rows=64, max_epochs=4, early_stopping=False, random_state=0
     ).fit(X, y)
     matrices, offsets = regressor.var_matrices(X, return_intercept=True)
     assert matrices.shape == (700 - 64, 1, 1, 2)

@@ -151,7 +151,7 @@ def check_enough(specification: Specification, rows: Rows) -> None:
     remedy = "Pass more rows or lower lags or horizon"
     seen = f"lags={specification.lags}"
     if specification.window_rows > specification.lags:
-        seen += f", memory={specification.window_rows - specification.lags}"
+        seen += f", tracking_rows={specification.window_rows - specification.lags}"
     held_out, n_held_out = "", specification.n_held_out(n_rows, horizon)
     if n_held_out:
         held_out = f" and a validation block of {n_held_out} rows"

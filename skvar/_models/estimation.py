@@ -174,13 +174,13 @@ class BesideStaticPath(Estimation):
     def _centre(self, network: SAMoVAR) -> None:
         """Centre windows on their last token or row, as the parameter or data say."""
         specification = self.specification
-        if not self.fresh and specification.centre == "auto":
+        if not self.fresh and specification.centre_on == "auto":
             return
         token = torch.full_like(network.centre, 1 / len(network.centre))
         last = torch.zeros_like(token)
         last[-1] = 1.0
-        by_last = specification.centre == "last"
-        if specification.centre == "auto":
+        by_last = specification.centre_on == "last"
+        if specification.centre_on == "auto":
             sizes = specification.horizon, specification.lags
             weights = [np.zeros(sizes) for _ in range(2)]
             for weight, centre in zip(weights, (token, last), strict=True):
@@ -192,7 +192,7 @@ class BesideStaticPath(Estimation):
     def _train_again(
         self, network: nn.Module, mix: StaticPath | None = None
     ) -> TrainingRecord:
-        """Train, weigh against the static path, and with ``refit`` train on all rows.
+        """Train, weigh against the static path, and with ``retrain`` train on all rows.
 
         The second training begins where the first began.
         """
@@ -206,7 +206,7 @@ class BesideStaticPath(Estimation):
             windows = validation.windows(specification.lags, specification.horizon)
             mix.fit_static_weight(windows.to(self.device).batches(_BATCH))
         used = mix is None or not mix.static_only
-        if specification.refit and used and record.best_epoch:
+        if specification.retrain and used and record.best_epoch:
             kept = copy.deepcopy(network.state_dict())
             network.load_state_dict(start)
             again = self.train(network, self.rows, None, max_epochs=record.best_epoch)

@@ -28,16 +28,16 @@ _LEAST_TOKENS, _ROWS_IN_TOKEN = 4, 24
 class LinearAttentionVARSpecification(Specification):
     """A classical ridge VAR under linear attention on the observed series."""
 
-    memory: int
+    tracking_rows: int
 
     def __post_init__(self):
         super().__post_init__()
-        self._check_counts("memory", "max_epochs", least=0)
+        self._check_counts("tracking_rows", "max_epochs", least=0)
 
     @property
     def window_rows(self):
         """Rows of history that the network sees."""
-        return self.lags + self.memory if self.n_layers else self.lags
+        return self.lags + self.tracking_rows if self.n_layers else self.lags
 
     @property
     def steps_learned(self):
@@ -55,7 +55,7 @@ class LinearAttentionVARSpecification(Specification):
             return LinearAttentionVAR(**sizes, n_targets=n_targets)
         network = LinearAttentionVAR(
             **sizes,
-            memory=self.memory if self.n_layers else 0,
+            tracking_rows=self.tracking_rows if self.n_layers else 0,
             n_heads=self.n_heads,
             d_model=self.d_model,
             dropout=self.dropout,
@@ -76,7 +76,7 @@ class StaticPathSpecification(Specification):
     """A network beside a regression in closed form."""
 
     static_path: str | None
-    refit: bool
+    retrain: bool
 
     most_windows_in_average: ClassVar[int | None] = 1024
 
@@ -88,7 +88,7 @@ class StaticPathSpecification(Specification):
                 "static_path must be 'auto', 'ridge', 'var' or None, not "
                 f"{self.static_path!r}."
             )
-        check_scalar(self.refit, "refit", (bool, np.bool_))
+        check_scalar(self.retrain, "retrain", (bool, np.bool_))
         if not self.n_layers and self.static_path is None:
             raise ValueError(
                 "n_layers=0 leaves only the static path; set static_path='auto' or "
@@ -160,22 +160,24 @@ class TokenSpecification(StaticPathSpecification):
 class SAMoVARSpecification(TokenSpecification):
     """SAMoVAR beside a regression in closed form."""
 
-    scaled: bool
-    centre: str
+    scaled_attention: bool
+    centre_on: str
     predictor: str
 
     def __post_init__(self):
         super().__post_init__()
-        check_scalar(self.scaled, "scaled", (bool, np.bool_))
-        if self.centre not in ("auto", "token", "last"):
+        check_scalar(self.scaled_attention, "scaled_attention", (bool, np.bool_))
+        if self.centre_on not in ("auto", "token", "last"):
             raise ValueError(
-                f"centre must be 'auto', 'token' or 'last', not {self.centre!r}."
+                f"centre_on must be 'auto', 'token' or 'last', not {self.centre_on!r}."
             )
 
     def network(self, n_series):
         """Build the network alone, untrained."""
         return SAMoVAR(
-            **self.sizes(n_series), scaled=self.scaled, predictor=self.predictor
+            **self.sizes(n_series),
+            scaled_attention=self.scaled_attention,
+            predictor=self.predictor,
         )
 
     def build(self, n_series, n_targets=None):

@@ -171,12 +171,12 @@ class EncoderLayer(nn.TransformerEncoderLayer):
         )
 
     def _sa_block(self, x: Tensor, *masks, **options) -> Tensor:
-        """Torch's own attention, which drops weights by the generator of the process.
+        """Torch's own attention, whose weights are dropped by torch's global generator.
 
-        Where there is another one, its operations in its order, to the last bit.
+        Where weights are dropped, its operations in its order, to the last bit.
         """
         drop = self.dropout_of_weights
-        if drop.generator is None or not drop.training or not drop.p:
+        if not drop.training or not drop.p:
             return super()._sa_block(x, *masks, **options)
         attention = self.self_attn
         projected = F.linear(

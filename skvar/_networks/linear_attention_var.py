@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from .._attention import linear_attention
 from .layers import ResidualMLP, mean_squared_error, split_heads
 
-# Standard deviations beyond which a row counts no more for the memory.
+# Standard deviations beyond which a row counts no more for tracking.
 _LARGE = 5.0
 
 
@@ -31,9 +31,9 @@ class LinearAttentionVAR(nn.Module):
         The order p.
     n_series : int
         Series in a window.
-    memory : int
-        Time steps before the lags from which `Memory` lets the matrices drift; a window
-        has ``lags + memory`` of them.
+    tracking_rows : int
+        Time steps before the lags from which `MatrixTracker` lets the matrices drift; a
+        window has ``lags + tracking_rows`` of them.
     n_targets : int, optional
         How many series to forecast, the last ones; all by default.
     n_layers : int
@@ -53,7 +53,7 @@ class LinearAttentionVAR(nn.Module):
         *,
         lags: int,
         n_series: int,
-        memory: int = 0,
+        tracking_rows: int = 0,
         n_targets: int | None = None,
         n_layers: int = 1,
         n_heads: int = 4,
@@ -61,7 +61,7 @@ class LinearAttentionVAR(nn.Module):
         dropout: float = 0.0,
     ):
         super().__init__()
-        self.order, self.lags, self.n_series = lags, lags + memory, n_series
+        self.order, self.lags, self.n_series = lags, lags + tracking_rows, n_series
         self.n_targets = n_targets or n_series
         shape = (lags, self.n_targets, n_series)
         self.register_buffer("matrices", torch.zeros(shape))
@@ -76,7 +76,9 @@ class LinearAttentionVAR(nn.Module):
             DynamicLayer(d_model, n_heads, n_series) for _ in range(n_layers)
         )
         sizes = self.n_targets, lags * n_series
-        self.memory = Memory(memory, n_heads, *sizes) if memory else None
+        self.tracker = (
+            MatrixTracker(tracking_rows, n_heads, *sizes) if tracking_rows else None
+        )
 
     @property
     def n_parameters(self) -> int:
@@ -85,16 +87,16 @@ class LinearAttentionVAR(nn.Module):
         return closed + sum(parameter.numel() for parameter in self.parameters())
 
     def forward(self, window: Tensor) -> Tensor:
-        """Forecast (B, 1, n_targets) from a window (B, lags + memory, n_series)."""
+        """Forecast (B, 1, n_targets) from a window of so many rows and series."""
         recent = window[:, -self.order :]
         forecast = self.apply_var(recent, self.weights(recent))
-        if self.memory is not None:
+        if self.tracker is not None:
             drift = self.drift(window)
             forecast = forecast + torch.einsum("blij,blj->bi", drift.flip(1), recent)
         return forecast.unsqueeze(1)
 
     def drift(self, window: Tensor) -> Tensor:
-        """What the memory adds to the matrices, (B, p, n_targets, n_series)."""
+        """What tracking adds to the matrices, (B, p, n_targets, n_series)."""
         matrices, intercept = self.static_var()
         newest_first = window.unfold(1, self.order, 1).flip(-1).mT.flatten(-2)
         lagged, after = newest_first[:, :-1], window[:, self.order :]
@@ -102,7 +104,7 @@ class LinearAttentionVAR(nn.Module):
         errors = after[..., -self.n_targets :] - expected
         # Rows that repeat the first one stand for a past that was not observed.
         seen = (after != window[:, :1]).any(dim=-1).cumsum(dim=1) > 0
-        drift = self.memory(errors, lagged, seen)
+        drift = self.tracker(errors, lagged, seen)
         return drift.unflatten(2, (self.order, -1)).transpose(1, 2)
 
     def losses(
@@ -156,7 +158,7 @@ class DynamicLayer(nn.Module):
         return split_heads(q, self.n_heads), split_heads(v, self.n_heads)
 
 
-class Memory(nn.Module):
+class MatrixTracker(nn.Module):
     """Matrices that follow the recent errors of the static VAR.
 
     Two states of linear attention with learned decays, ``B = sum decay^age e x^T`` and

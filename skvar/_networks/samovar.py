@@ -46,7 +46,7 @@ class SAMoVAR(ARXNetwork):
         Depth, heads and width; ``n_heads`` divides ``d_model``.
     dropout : float
         Share of activations dropped in training.
-    scaled : bool
+    scaled_attention : bool
         Whether the sum of a token, the t-th with context and main tokens counted, is
         divided by ``width * sqrt(t)``, so that layers neither grow with the sequence
         nor with depth; the paper does not.
@@ -67,7 +67,7 @@ class SAMoVAR(ARXNetwork):
         n_heads: int = 8,
         d_model: int = 64,
         dropout: float = 0.1,
-        scaled: bool = False,
+        scaled_attention: bool = False,
         predictor: str = "linear_attention",
     ):
         if predictor not in ("linear_attention", "fixed_var"):
@@ -94,7 +94,7 @@ class SAMoVAR(ARXNetwork):
             n_heads=n_heads,
             d_model=d_model,
             dropout=dropout,
-            scaled=scaled,
+            scaled_attention=scaled_attention,
             fixed=predictor == "fixed_var",
         )
         self._add_readout(d_model)
@@ -176,14 +176,16 @@ class VARStage(nn.Module):
         n_heads: int,
         d_model: int,
         dropout: float,
-        scaled: bool,
+        scaled_attention: bool,
         fixed: bool,
     ):
         super().__init__()
         width = d_model // n_heads
         self.n_heads = n_heads
         count = torch.arange(1.0, n_tokens + 1).reshape(-1, 1, 1)
-        scale = 1 / (width * count.sqrt()) if scaled else torch.ones_like(count)
+        scale = (
+            1 / (width * count.sqrt()) if scaled_attention else torch.ones_like(count)
+        )
         self.register_buffer("scale", scale, persistent=False)
         self.mlps = nn.ModuleList(
             ResidualMLP(d_model, 4 * d_model, dropout) for _ in range(n_layers)

@@ -86,7 +86,7 @@ def _first_step(network: nn.Module, window: Tensor) -> tuple[Tensor, Tensor]:
         weights = network.weights(window[:, -network.order :])
         dynamic = _stack(weights, forecast.expand(1, -1, -1), shared_keys=True)
         matrices = matrices + dynamic[:, :, 0].flip(1)
-    if network.memory is not None:
+    if network.tracker is not None:
         matrices = matrices + network.drift(window)
     return matrices, intercept.expand(len(window), -1)
 
@@ -369,7 +369,7 @@ def is_one_var(network: nn.Module) -> bool:
     if isinstance(network, Readout):
         return is_one_var(network.network)
     is_var = isinstance(network, LinearAttentionVAR)
-    return is_var and not network.layers and network.memory is None
+    return is_var and not network.layers and network.tracker is None
 
 
 def matrices_of(

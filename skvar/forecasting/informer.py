@@ -61,7 +61,7 @@ class InformerForecaster(Forecaster):
     early_stopping : bool, default=True
         Whether to hold out the last rows, keep the epoch that forecasts them best and
         stop when nothing improves. The static path is then solved anew on all rows.
-    refit : bool, default=True
+    retrain : bool, default=True
         Whether to train the network anew on all rows for ``best_epoch_`` epochs, after
         the held-out rows have done their service.
     validation_fraction : float, default=0.15
@@ -109,7 +109,7 @@ class InformerForecaster(Forecaster):
         Epochs run.
     best_epoch_ : int
         The epoch that forecast the held-out rows best; 0 is before training. With
-        ``refit`` the network is trained anew for so many, which the attributes above
+        ``retrain`` the network is trained anew for so many, which the attributes above
         do not show.
     network_ : torch.nn.Module
         A ``skvar.nn.Informer``, or a ``skvar.nn.StaticPath`` around one.
@@ -166,7 +166,7 @@ class InformerForecaster(Forecaster):
         batch_size=32,
         weight_decay=0.1,
         early_stopping=True,
-        refit=True,
+        retrain=True,
         validation_fraction=0.15,
         n_iter_no_change=4,
         past_covariates=None,
@@ -192,7 +192,7 @@ class InformerForecaster(Forecaster):
         self.batch_size = batch_size
         self.weight_decay = weight_decay
         self.early_stopping = early_stopping
-        self.refit = refit
+        self.retrain = retrain
         self.validation_fraction = validation_fraction
         self.n_iter_no_change = n_iter_no_change
         self.past_covariates = past_covariates

@@ -16,11 +16,11 @@ class LinearAttentionVAR(Forecaster):
     ----------
     lags : int, default=4
         Order p of the VAR.
-    memory : int, default=0
+    tracking_rows : int, default=0
         Rows before these from which the matrices are tracked: the errors of the
         classical VAR on them tell how the matrices have drifted or switched [2]_. A few
         hundred follow a slow drift; 0 leaves tracking out, as does ``n_layers=0``. A
-        window has ``lags + memory`` rows.
+        window has ``lags + tracking_rows`` rows.
     horizon : int, optional
         Steps that ``predict`` returns for a table of history; the last step of ``fh``
         in fit by default, else 1. The model learns one step ahead and feeds forecasts
@@ -28,7 +28,7 @@ class LinearAttentionVAR(Forecaster):
     n_layers : int, default=1
         Depth of the dynamic part; 0 is the classical ridge VAR, without training.
     n_heads : int, default=4
-        Rank-one matrices per lag and layer, and directions that the memory learns.
+        Rank-one matrices per lag and layer, and directions learned for tracking.
     d_model : int, default=32
         Width from which queries and values are projected.
     dropout : float, default=0.0
@@ -143,7 +143,7 @@ class LinearAttentionVAR(Forecaster):
         self,
         lags=4,
         *,
-        memory=0,
+        tracking_rows=0,
         horizon=None,
         n_layers=1,
         n_heads=4,
@@ -165,7 +165,7 @@ class LinearAttentionVAR(Forecaster):
         verbose=0,
     ):
         self.lags = lags
-        self.memory = memory
+        self.tracking_rows = tracking_rows
         self.horizon = horizon
         self.n_layers = n_layers
         self.n_heads = n_heads

@@ -33,10 +33,10 @@ class SAMoVARForecaster(Forecaster):
         Width.
     dropout : float, default=0.1
         Share of activations dropped in training.
-    scaled : bool, default=True
+    scaled_attention : bool, default=True
         Whether token t divides its sum over the past by ``d_model / n_heads *
         sqrt(t)``, which keeps layers and long windows at one scale; the paper does not.
-    centre : {"auto", "token", "last"}, default="auto"
+    centre_on : {"auto", "token", "last"}, default="auto"
         What windows are centred on: the mean of their last token, as in the paper, or
         their last row. "auto" takes the one that is closer to what follows.
     predictor : {"linear_attention", "fixed_var"}, default="linear_attention"
@@ -64,7 +64,7 @@ class SAMoVARForecaster(Forecaster):
     early_stopping : bool, default=True
         Whether to hold out the last rows, keep the epoch that forecasts them best and
         stop when nothing improves. The static path is then solved anew on all rows.
-    refit : bool, default=True
+    retrain : bool, default=True
         Whether to train the network anew on all rows for ``best_epoch_`` epochs, after
         the held-out rows have done their service.
     validation_fraction : float, default=0.15
@@ -112,7 +112,7 @@ class SAMoVARForecaster(Forecaster):
         Epochs run.
     best_epoch_ : int
         The epoch that forecast the held-out rows best; 0 is before training. With
-        ``refit`` the network is trained anew for so many, which the attributes above
+        ``retrain`` the network is trained anew for so many, which the attributes above
         do not show.
     network_ : torch.nn.Module
         A ``skvar.nn.SAMoVAR``, or a ``skvar.nn.StaticPath`` around one.
@@ -161,8 +161,8 @@ class SAMoVARForecaster(Forecaster):
         n_heads=4,
         d_model=32,
         dropout=0.1,
-        scaled=True,
-        centre="auto",
+        scaled_attention=True,
+        centre_on="auto",
         predictor="linear_attention",
         static_path="auto",
         alpha="auto",
@@ -171,7 +171,7 @@ class SAMoVARForecaster(Forecaster):
         batch_size=32,
         weight_decay=0.1,
         early_stopping=True,
-        refit=True,
+        retrain=True,
         validation_fraction=0.15,
         n_iter_no_change=4,
         past_covariates=None,
@@ -188,8 +188,8 @@ class SAMoVARForecaster(Forecaster):
         self.n_heads = n_heads
         self.d_model = d_model
         self.dropout = dropout
-        self.scaled = scaled
-        self.centre = centre
+        self.scaled_attention = scaled_attention
+        self.centre_on = centre_on
         self.predictor = predictor
         self.static_path = static_path
         self.alpha = alpha
@@ -198,7 +198,7 @@ class SAMoVARForecaster(Forecaster):
         self.batch_size = batch_size
         self.weight_decay = weight_decay
         self.early_stopping = early_stopping
-        self.refit = refit
+        self.retrain = retrain
         self.validation_fraction = validation_fraction
         self.n_iter_no_change = n_iter_no_change
         self.past_covariates = past_covariates

@@ -15,15 +15,15 @@ class LinearAttentionVARRegressor(Regressor):
     ----------
     lags : int, default=4
         Order p: rows of ``X`` that a prediction sees, the current one included.
-    memory : int, default=0
+    tracking_rows : int, default=0
         Rows before these from which the matrices are tracked: the errors of the
         classical VAR on them tell how the matrices have drifted or switched [2]_. A few
         hundred follow a slow drift; 0 leaves tracking out, as does ``n_layers=0``. A
-        window has ``lags + memory`` rows.
+        window has ``lags + tracking_rows`` rows.
     n_layers : int, default=1
         Depth of the dynamic part; 0 is the classical ridge VAR, without training.
     n_heads : int, default=4
-        Rank-one matrices per lag and layer, and directions that the memory learns.
+        Rank-one matrices per lag and layer, and directions learned for tracking.
     d_model : int, default=32
         Width from which queries and values are projected.
     dropout : float, default=0.0
@@ -121,7 +121,7 @@ class LinearAttentionVARRegressor(Regressor):
         self,
         lags=4,
         *,
-        memory=0,
+        tracking_rows=0,
         n_layers=1,
         n_heads=4,
         d_model=32,
@@ -140,7 +140,7 @@ class LinearAttentionVARRegressor(Regressor):
         verbose=0,
     ):
         self.lags = lags
-        self.memory = memory
+        self.tracking_rows = tracking_rows
         self.n_layers = n_layers
         self.n_heads = n_heads
         self.d_model = d_model

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.skipif(
     not torch.cuda.is_available(), reason="there is no CUDA device"
 )
 FORECASTERS = {
-    "linear attention": LinearAttentionVAR(3, memory=8, horizon=4, max_epochs=2),
+    "linear attention": LinearAttentionVAR(3, tracking_rows=8, horizon=4, max_epochs=2),
     "samovar": SAMoVARForecaster(12, horizon=4, max_epochs=2),
     "paper": SAMoVARForecaster(12, horizon=4, max_epochs=2, static_path=None),
     "aaren": AarenForecaster(12, horizon=4, max_epochs=2),
