@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from sklearn.preprocessing import StandardScaler
 from torch import Tensor, nn
 
-from .._attention import linear_attention
+from .._attention import linear_attention_output
 from .._data.windows import Windows
 from .._networks.layers import roll_out
 from .._networks.linear_attention_var import LinearAttentionVAR
@@ -55,21 +55,20 @@ def dynamic_var(
     intercepts : Tensor of shape (B, n_targets)
     """
     slopes, offsets = [], []
-    while True:
+    for left in reversed(range(step)):
         matrices, offset = _first_step(network, window)
-        order = matrices.shape[1]
+        order, ahead = matrices.shape[1], len(slopes)
         slope = torch.zeros_like(matrices)
-        ahead = min(len(slopes), order)
         slope[:, : order - ahead] = matrices[:, ahead:]
         for lag in range(ahead):
             through = matrices[:, lag]
             slope = slope + through.unsqueeze(1) @ slopes[-1 - lag]
             offset = offset + _apply(through, offsets[-1 - lag])
-        slopes.append(slope)
-        offsets.append(offset)
-        if len(slopes) == step:
-            return slope, offset
-        window = torch.cat([window[:, 1:], network(window)], dim=1)
+        # The next step sees no more of them.
+        slopes, offsets = [*slopes, slope][-order:], [*offsets, offset][-order:]
+        if left:
+            window = torch.cat([window[:, 1:], network(window)], dim=1)
+    return slope, offset
 
 
 def _first_step(network: nn.Module, window: Tensor) -> tuple[Tensor, Tensor]:
@@ -132,7 +131,7 @@ def _pull_back(q: Tensor, v: Tensor, cotangents: Tensor) -> Tensor:
     backward = [x.flip(1).flatten(2, 3) for x in (*rows, cotangents.expand(shape))]
     # So many rows share few channels that a step at a time is fastest.
     form = "recurrent" if shape[1] > shape[-1] else "parallel"
-    out, _ = linear_attention(backward[0], backward[2], backward[1], form=form)
+    out = linear_attention_output(backward[0], backward[2], backward[1], form=form)
     return out.flip(1).unflatten(2, shape[2:4])
 
 
@@ -170,11 +169,10 @@ def _slope_by_autograd(network: nn.Module, window: Tensor, step: int):
     """One backward pass for every target."""
     window = window.requires_grad_()
     out = roll_out(network, window, step)[:, step - 1]
-    rows = [
-        torch.autograd.grad(column.sum(), window, retain_graph=True)[0]
-        for column in out.unbind(1)
-    ]
-    return torch.stack(rows, dim=2), out
+    slope = window.new_empty(*window.shape[:2], out.shape[1], window.shape[2])
+    for i, column in enumerate(out.unbind(1)):
+        slope[:, :, i] = torch.autograd.grad(column.sum(), window, retain_graph=True)[0]
+    return slope, out
 
 
 def _slope_of_mix(network: StaticPath, window: Tensor, step: int):
@@ -189,13 +187,15 @@ def _slope_of_mix(network: StaticPath, window: Tensor, step: int):
 def _slope_of_static(network: StaticPath, window: Tensor, step: int):
     if network.is_var:
         recent = window[:, -network.var.lags :]
-        matrices, offset = dynamic_var(network.var, recent, step)
+        matrices, offset = dynamic_var(network.var, recent[:1], step)
         slope = matrices.flip(1)
         value = offset + _apply(slope, recent).sum(dim=1)
-        return F.pad(slope, (0, 0, 0, 0, network.lags - slope.shape[1], 0)), value
-    weight = network.matrix[step - 1]
-    slope = weight.reshape(-1, 1, 1) * torch.eye(window.shape[2]).to(weight)
-    return slope.expand(len(window), -1, -1, -1), weight @ window
+        slope = F.pad(slope, (0, 0, 0, 0, network.lags - slope.shape[1], 0))
+    else:
+        weight = network.matrix[step - 1]
+        slope = weight.reshape(-1, 1, 1) * torch.eye(window.shape[2]).to(weight)
+        slope, value = slope.unsqueeze(0), weight @ window
+    return slope.expand(len(window), -1, -1, -1), value
 
 
 def _slope_of_samovar(network: SAMoVAR, window: Tensor, step: int):
@@ -219,7 +219,7 @@ def _slope_of_samovar(network: SAMoVAR, window: Tensor, step: int):
     rows = segments.flatten(2)[..., -network.lags :].mT
     by_centre, by_scale = _slopes_of_normalisation(network, window, scale)
     flat = divisor != scale
-    slope = slope / divisor.unsqueeze(2)
+    slope /= divisor.unsqueeze(2)
     through_centre = slope.sum(dim=1, keepdim=True)
     through_scale = torch.einsum("bpoi,bpi->boi", slope, rows).unsqueeze(1)
     slope -= by_centre.reshape(-1, 1, 1) * through_centre
