@@ -22,14 +22,16 @@ from .._networks.readout import Readout
 from .._networks.samovar import SAMoVAR
 from .._networks.static_path import StaticPath
 from .._training.inference import like
+from .memory import with_peak_bytes
 
 Weights = list[tuple[Tensor, Tensor]]
 
 _MAX_PATHS = 100_000
 
-# Matrices that are made at once: of so many windows, and of so many bytes, with copies
-# of each on the way, at most.
-_MOST_WINDOWS, _MOST_BYTES, _COPIES = 256, 2**27, 6
+# Limits of a batch of windows: how many, and what is held while it is made. Whoever
+# reads batches holds the last one meanwhile, in float64, and a copy in other units:
+# so many bytes an entry.
+_MOST_WINDOWS, _MOST_BYTES, _BYTES_OF_LAST = 256, 2**27, 16
 
 
 @torch.no_grad()
@@ -362,12 +364,26 @@ def network_var(
     return (dynamic_var if is_var else local_var)(network, window, step)
 
 
-def is_one_var(network: nn.Module) -> bool:
-    """Whether all windows have the same matrices: those of a closed form alone."""
+def shared_matrices(
+    network: nn.Module, step: int = 1
+) -> tuple[np.ndarray, np.ndarray] | None:
+    """Matrices (p, n_targets, n_series) and intercept (n_targets,) of all windows.
+
+    None where windows differ: unless the network is a closed form alone.
+    """
+    if not _is_one_var(network):
+        return None
+    form = next(x for x in network.modules() if isinstance(x, LinearAttentionVAR))
+    # A forecast of zeros is the intercept, without rounding.
+    zeros = torch.zeros(1, network.lags, form.n_series).to(like(network))
+    return tuple(part[0].copy() for part in _arrays(network, zeros, step))
+
+
+def _is_one_var(network: nn.Module) -> bool:
     if isinstance(network, StaticPath):
         return network.static_only
     if isinstance(network, Readout):
-        return is_one_var(network.network)
+        return _is_one_var(network.network)
     is_var = isinstance(network, LinearAttentionVAR)
     return is_var and not network.layers and network.memory is None
 
@@ -375,7 +391,7 @@ def is_one_var(network: nn.Module) -> bool:
 def matrices_of(
     network: nn.Module, windows: Windows, used: Tensor, step: int = 1
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Matrices and intercepts of windows in float64, in batches of limited size.
+    """Matrices and intercepts of windows in float64, in batches of limited memory.
 
     Parameters
     ----------
@@ -383,58 +399,59 @@ def matrices_of(
         In evaluation mode.
     windows : Windows
     used : Tensor of shape (n,)
-        Numbers of the windows.
+        Numbers of the windows, at least one.
     step : int
         Steps ahead.
 
     Yields
     ------
     matrices : ndarray of shape (B, p, n_targets, n_series)
-        Lag 1 first.
+        Lag 1 first; read-only where all windows share them.
     intercepts : ndarray of shape (B, n_targets)
     """
-    to, first = like(network), windows[used[:1]][0]
-    # A forecast of zeros is the intercept, without rounding.
-    known = _arrays(network, torch.zeros_like(first).to(to), step)
-    for some in used.split(_windows_at_once(network, known[0].size)):
-        if is_one_var(network):
-            yield tuple(np.repeat(part, len(some), axis=0) for part in known)
-        else:
-            yield _arrays(network, windows[some][0].to(to), step)
+    shared, to = shared_matrices(network, step), like(network)
+    if shared is not None:
+        for some in used.split(_windows_at_once(0, shared[0].size)):
+            yield tuple(np.broadcast_to(x, (len(some), *x.shape)) for x in shared)
+        return
+    window = windows[used[:1]][0].to(to)
+    if len(used) == 1:
+        yield _arrays(network, window, step)
+        return
+    # The first window tells what others need: no formula knows every network.
+    parts, n_bytes = with_peak_bytes(_arrays, network, window, step)
+    yield parts
+    for some in used[1:].split(_windows_at_once(n_bytes, parts[0].size)):
+        yield _arrays(network, windows[some][0].to(to), step)
 
 
-def average(
-    batches: Iterator[tuple[np.ndarray, np.ndarray]],
+def average_matrices(
+    network: nn.Module, windows: Windows, used: Tensor, step: int = 1
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Averages of matrices and intercepts over all batches, read-only."""
-    n_windows, sums = 0, None
-    for parts in batches:
-        n_windows += len(parts[0])
-        totals = [part.sum(axis=0) for part in parts]
-        sums = (
-            totals
-            if sums is None
-            else [x + y for x, y in zip(sums, totals, strict=True)]
+    """Averages over windows of the matrices and intercepts of `matrices_of`.
+
+    Of one window where all share them: sums of equal numbers would be rounded.
+    """
+    shared = shared_matrices(network, step)
+    if shared is not None:
+        return shared
+    sums = 0.0, 0.0
+    for parts in matrices_of(network, windows, used, step):
+        sums = tuple(
+            total + part.sum(axis=0) for total, part in zip(sums, parts, strict=True)
         )
-    averages = tuple(total / n_windows for total in sums)
-    for part in averages:
-        part.flags.writeable = False
-    return averages
+    return tuple(total / len(used) for total in sums)
 
 
-def _arrays(network: nn.Module, window: Tensor, step: int) -> tuple[np.ndarray, ...]:
+def _arrays(network: nn.Module, window: Tensor, step: int):
     parts = network_var(network, window, step)
     return tuple(part.cpu().double().numpy() for part in parts)
 
 
-def _windows_at_once(network: nn.Module, n_entries: int) -> int:
-    """Windows whose matrices of so many entries are within the limit of memory.
-
-    With what is made on the way: copies, and a matrix for every head.
-    """
-    heads = max(getattr(module, "n_heads", 1) for module in network.modules())
-    n_bytes = n_entries * (4 * (heads + _COPIES) + 16)
-    return int(np.clip(_MOST_BYTES // n_bytes, 1, _MOST_WINDOWS))
+def _windows_at_once(n_bytes: int, n_entries: int) -> int:
+    """Windows in a batch, by what it takes to make the matrices of one."""
+    held = n_bytes + _BYTES_OF_LAST * n_entries
+    return int(np.clip(_MOST_BYTES // held, 1, _MOST_WINDOWS))
 
 
 def collect_matrices(
@@ -469,3 +486,10 @@ def to_original_units(
     matrices = matrices * (targets.scale_[:, np.newaxis] / inputs.scale_)
     through = matrices.sum(axis=-3) @ inputs.mean_
     return matrices, targets.mean_ + targets.scale_ * intercepts - through
+
+
+def read_only(parts: tuple[np.ndarray, ...]) -> tuple[np.ndarray, ...]:
+    """The same arrays, which many may now share."""
+    for part in parts:
+        part.flags.writeable = False
+    return parts
