@@ -12,6 +12,7 @@ from skvar._forecasting.forecaster import state_of
 from skvar._training.inference import forecast
 from skvar._var import extraction as coefficients
 from skvar._var.memory import with_peak_bytes
+from skvar._var.tokens import influence_paths, token_var
 from skvar.nn import LinearAttentionVAR, Readout, SAMoVAR, StaticPath
 
 
@@ -227,7 +228,7 @@ def test_token_matrices_rebuild_the_var_stage(name, dtype):
     try:
         outputs = var_stage(network, window)
         for segment in (-1, 0, 1):
-            matrices, tokens = coefficients.token_var(network, window, segment)
+            matrices, tokens = token_var(network, window, segment)
             rebuilt = tokens[:, :, -1] + torch.einsum(
                 "btnhoi,btnhi->btho", matrices, tokens
             )
@@ -242,11 +243,11 @@ def test_token_matrices_rebuild_the_var_stage(name, dtype):
 def test_paths_sum_to_the_token_matrices(n_layers):
     network = samovar(lags=6, horizon=2, n_layers=n_layers)
     window = windows(6)
-    matrices, tokens = coefficients.token_var(network, window)
+    matrices, tokens = token_var(network, window)
     n_tokens = tokens.shape[2]
     total = torch.zeros_like(matrices)
     for depth in range(1, n_layers + 1):
-        paths, left, right, _ = coefficients.influence_paths(network, window, depth)
+        paths, left, right, _ = influence_paths(network, window, depth)
         assert len({tuple(path) for path in paths.tolist()}) == len(paths)
         for token in range(n_tokens):
             starts = paths[:, 0] == token
@@ -262,7 +263,7 @@ def test_paths_sum_to_the_token_matrices(n_layers):
 def test_too_many_paths_are_refused():
     network = samovar(lags=60, horizon=1, n_layers=4)
     with pytest.raises(ValueError, match="token_length"):
-        coefficients.influence_paths(network, windows(60), 4)
+        influence_paths(network, windows(60), 4)
 
 
 def test_strongest_paths_of_a_forecaster(us_change):
@@ -298,7 +299,7 @@ def test_strongest_paths_of_a_forecaster(us_change):
     found = every[every["time"].eq(us_change.index[7]) & every["series"].eq("Savings")]
     labels = [f"{kind}-{i}" for i in (3, 2, 1, 0) for kind in ("context", "main")]
     for depth in (1, 2, 3):
-        paths, left, right, x0 = coefficients.influence_paths(network, window, depth)
+        paths, left, right, x0 = influence_paths(network, window, depth)
         products = torch.einsum("phi,phj->phij", left[0, 3], right[0, 3]).numpy()
         added = np.einsum("phij,phj->phi", products, x0[0, 3, paths[:, 0]].numpy())
         table = found[found["depth"] == depth].set_index("path")
