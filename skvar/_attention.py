@@ -74,16 +74,28 @@ def linear_attention(
     >>> torch.allclose(out, torch.cat([head, tail], dim=1))
     True
     """
+    out = linear_attention_output(q, k, v, initial_state=initial_state, form=form)
+    k, v = (x.transpose(1, 2) for x in (k, v))
+    added = k.mT @ v
+    return out, added if initial_state is None else initial_state + added
+
+
+def linear_attention_output(
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    *,
+    initial_state: Tensor | None = None,
+    form: str = "auto",
+) -> Tensor:
+    """The output alone of `linear_attention`: the state may be larger by far."""
     if form == "auto":
         form = "parallel" if q.shape[1] <= 2 * CHUNK else "chunked"
     _check_form(form, _FORMS)
     q, k, v = (x.transpose(1, 2) for x in (q, k, v))
-    final_state = k.mT @ v
-    if initial_state is not None:
-        final_state = initial_state + final_state
     if q.shape[2] == 0:
-        return v.transpose(1, 2), final_state
-    return _FORMS[form](q, k, v, initial_state).transpose(1, 2), final_state
+        return v.transpose(1, 2)
+    return _FORMS[form](q, k, v, initial_state).transpose(1, 2)
 
 
 def _materialised(q: Tensor, k: Tensor, v: Tensor, state: Tensor | None):

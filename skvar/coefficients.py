@@ -4,14 +4,8 @@ Matrices map the rows of a window, newest first, to a forecast; with the interce
 give the forecast itself.
 """
 
-from ._var.extraction import (
-    dynamic_var,
-    influence_paths,
-    local_var,
-    path_sizes,
-    to_original_units,
-    token_var,
-)
+from ._var.extraction import dynamic_var, local_var, to_original_units
+from ._var.tokens import influence_paths, path_sizes, token_var
 
 __all__ = [
     "dynamic_var",

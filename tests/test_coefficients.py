@@ -7,9 +7,12 @@ import pytest
 import torch
 
 from skvar import LinearAttentionVARRegressor, SAMoVARForecaster
+from skvar._data.windows import Windows
 from skvar._forecasting.forecaster import state_of
 from skvar._training.inference import forecast
 from skvar._var import extraction as coefficients
+from skvar._var.memory import with_peak_bytes
+from skvar._var.tokens import influence_paths, token_var
 from skvar.nn import LinearAttentionVAR, Readout, SAMoVAR, StaticPath
 
 
@@ -225,7 +228,7 @@ def test_token_matrices_rebuild_the_var_stage(name, dtype):
     try:
         outputs = var_stage(network, window)
         for segment in (-1, 0, 1):
-            matrices, tokens = coefficients.token_var(network, window, segment)
+            matrices, tokens = token_var(network, window, segment)
             rebuilt = tokens[:, :, -1] + torch.einsum(
                 "btnhoi,btnhi->btho", matrices, tokens
             )
@@ -240,11 +243,11 @@ def test_token_matrices_rebuild_the_var_stage(name, dtype):
 def test_paths_sum_to_the_token_matrices(n_layers):
     network = samovar(lags=6, horizon=2, n_layers=n_layers)
     window = windows(6)
-    matrices, tokens = coefficients.token_var(network, window)
+    matrices, tokens = token_var(network, window)
     n_tokens = tokens.shape[2]
     total = torch.zeros_like(matrices)
     for depth in range(1, n_layers + 1):
-        paths, left, right, _ = coefficients.influence_paths(network, window, depth)
+        paths, left, right, _ = influence_paths(network, window, depth)
         assert len({tuple(path) for path in paths.tolist()}) == len(paths)
         for token in range(n_tokens):
             starts = paths[:, 0] == token
@@ -260,7 +263,7 @@ def test_paths_sum_to_the_token_matrices(n_layers):
 def test_too_many_paths_are_refused():
     network = samovar(lags=60, horizon=1, n_layers=4)
     with pytest.raises(ValueError, match="token_length"):
-        coefficients.influence_paths(network, windows(60), 4)
+        influence_paths(network, windows(60), 4)
 
 
 def test_strongest_paths_of_a_forecaster(us_change):
@@ -296,7 +299,7 @@ def test_strongest_paths_of_a_forecaster(us_change):
     found = every[every["time"].eq(us_change.index[7]) & every["series"].eq("Savings")]
     labels = [f"{kind}-{i}" for i in (3, 2, 1, 0) for kind in ("context", "main")]
     for depth in (1, 2, 3):
-        paths, left, right, x0 = coefficients.influence_paths(network, window, depth)
+        paths, left, right, x0 = influence_paths(network, window, depth)
         products = torch.einsum("phi,phj->phij", left[0, 3], right[0, 3]).numpy()
         added = np.einsum("phij,phj->phi", products, x0[0, 3, paths[:, 0]].numpy())
         table = found[found["depth"] == depth].set_index("path")
@@ -329,3 +332,150 @@ def test_steps_of_a_regressor(us_change):
     np.testing.assert_allclose(rebuilt, regressor.forecast(X, 3)[-1], rtol=1e-5)
     with pytest.raises(ValueError, match="step=2"):
         regressor.fit(X, y).var_matrices(X, step=2)
+
+
+def table_windows(network, n_windows=12):
+    """Windows of three series, in float64."""
+    values = np.random.default_rng(2).normal(size=(network.lags + n_windows - 1, 3))
+    return Windows([values], network.lags, 0), torch.arange(n_windows)
+
+
+def gathered(network, step=1):
+    table, used = table_windows(network)
+    return list(coefficients.matrices_of(network, table, used, step))
+
+
+BATCHED = {
+    "dynamic": linear_attention_var(2),
+    "memory": linear_attention_var(1, 2, memory=9),
+    **{name: NETWORKS[name] for name in ("samovar", "mix", "mix with a VAR")},
+}
+
+
+@pytest.mark.parametrize("step", [1, 3])
+@pytest.mark.parametrize("name", BATCHED)
+def test_batches_of_any_size_hold_the_same_matrices(name, step, monkeypatch):
+    network = BATCHED[name]
+    # The first window is measured on its own.
+    large = gathered(network, step)
+    assert [len(some) for some, _ in large] == [1, 11]
+    monkeypatch.setattr(coefficients, "_MOST_BYTES", 1)
+    small = gathered(network, step)
+    assert [len(some) for some, _ in small] == [1] * 12
+    table, used = table_windows(network)
+    together = coefficients.network_var(network, table[used][0], step)
+    average = coefficients.average_matrices(network, table, used, step)
+    for part in range(2):
+        matrices = np.concatenate([batch[part] for batch in large])
+        assert matrices.dtype == np.float64
+        for other in np.concatenate([batch[part] for batch in small]), together[part]:
+            np.testing.assert_allclose(matrices, other, rtol=1e-9, atol=1e-12)
+        np.testing.assert_allclose(average[part], matrices.mean(axis=0), atol=1e-12)
+
+
+@pytest.mark.parametrize("name", BATCHED)
+def test_batches_keep_within_the_memory(name, monkeypatch):
+    network = BATCHED[name]
+    _, of_one = with_peak_bytes(next, iter_of(network))
+    limit = 5 * of_one
+    monkeypatch.setattr(coefficients, "_MOST_BYTES", limit)
+    batches = iter_of(network)
+    sizes = [len(next(batches)[0])]
+    for _ in range(2):
+        (some, _), n_bytes = with_peak_bytes(next, batches)
+        sizes.append(len(some))
+        assert n_bytes <= limit
+    # Not so careful that batches are of no use.
+    assert sizes[0] == 1
+    assert sizes[1] >= 3
+
+
+def iter_of(network):
+    table, used = table_windows(network)
+    return iter(coefficients.matrices_of(network, table, used))
+
+
+SHARED = {
+    "static": NETWORKS["static"],
+    "static VAR": StaticPath(None, lags=6, horizon=4, n_series=3, order=2).double(),
+    "no layers": linear_attention_var(0),
+    "weight of one": StaticPath(samovar(), lags=10, horizon=4, n_series=3).double(),
+    "readout": Readout(
+        linear_attention_var(0), lags=4, n_series=3, n_targets=2, start_at_zero=False
+    ).double(),
+}
+SHARED["static VAR"].is_var.fill_(True)
+SHARED["weight of one"].static_weight.fill_(1.0)
+for shared in (
+    SHARED["static VAR"].var,
+    SHARED["no layers"],
+    SHARED["readout"].static,
+    SHARED["readout"].network,
+):
+    torch.manual_seed(4)
+    shared.matrices.copy_(0.3 * torch.randn_like(shared.matrices))
+    shared.intercept.copy_(torch.randn_like(shared.intercept))
+
+
+@pytest.mark.parametrize("step", [1, 3, 6])
+@pytest.mark.parametrize("name", SHARED)
+def test_windows_share_the_matrices_of_closed_forms(name, step, monkeypatch):
+    network = SHARED[name]
+    if name == "readout" and step > 1:
+        pytest.skip("forecasts of some series cannot be fed back")
+    table, used = table_windows(network)
+    alone = [
+        coefficients.network_var(network, table[used[i : i + 1]][0], step)
+        for i in range(len(used))
+    ]
+    calls = []
+    monkeypatch.setattr(
+        coefficients, "network_var", counted(coefficients.network_var, calls)
+    )
+    shared = coefficients.shared_matrices(network, step)
+    average = coefficients.average_matrices(network, table, used, step)
+    batches = gathered(network, step)
+    assert calls == [1, 1, 1]
+    for part in range(2):
+        every = np.concatenate([batch[part] for batch in batches])
+        np.testing.assert_array_equal(average[part], shared[part])
+        np.testing.assert_array_equal(every, [shared[part]] * len(used))
+        for window in alone:
+            np.testing.assert_allclose(window[part][0], shared[part], atol=1e-12)
+    # Nothing that is handed out is the memory of the network.
+    for part in shared:
+        part[...] = np.nan
+    for part in coefficients.shared_matrices(network, step):
+        assert np.isfinite(part).all()
+
+
+def counted(function, calls):
+    """A function that notes how many windows it is given."""
+
+    def note(network, window, step):
+        calls.append(len(window))
+        return function(network, window, step)
+
+    return note
+
+
+def test_windows_of_other_networks_share_nothing():
+    for network in BATCHED.values():
+        assert coefficients.shared_matrices(network) is None
+    readout = Readout(samovar(), lags=10, n_series=3, n_targets=2, start_at_zero=True)
+    assert coefficients.shared_matrices(readout) is None
+
+
+def test_peak_bytes_are_those_alive_at_once():
+    x = torch.zeros(1000, dtype=torch.float64)
+
+    def in_turn():
+        for _ in range(3):
+            y = x + 1
+            del y
+        return x[:10].add_(1)  # in place, of a view
+
+    assert with_peak_bytes(in_turn)[1] == 8000
+    result, n_bytes = with_peak_bytes(lambda: (x + 1, torch.cat([x, x])))
+    assert n_bytes == 24_000
+    torch.testing.assert_close(result[0], x + 1)

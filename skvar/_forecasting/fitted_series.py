@@ -13,7 +13,7 @@ from .._data.windows import Windows
 from .._models.fitted import FittedModel
 from .._models.stream import Stream
 from .._var.estimation import covariance
-from .._var.extraction import average, to_original_units
+from .._var.extraction import read_only, to_original_units
 from .history import Schema, SeriesHistory
 from .residuals import Filler, ResidualSeries
 
@@ -197,7 +197,9 @@ class FittedSeries(Recomputable):
 
     def average_over(self, windows: Windows) -> tuple[np.ndarray, np.ndarray]:
         """Average matrices and intercepts of windows, in original units, read-only."""
-        return average(self.matrices(windows, self.model.to_average(len(windows))))
+        scaler = self.series.scaler
+        averages = self.model.average_matrices(windows)
+        return read_only(to_original_units(*averages, scaler, scaler))
 
     @lazy
     def average_matrices(self) -> tuple[np.ndarray, np.ndarray]:

@@ -16,8 +16,9 @@ from .._networks.static_path import StaticPath
 from .._training.inference import like
 from .._training.randomness import draw_seed
 from .._var.estimation import covariance, least_squares, one_step_errors
-from .._var.extraction import collect_matrices, path_sizes, token_var
+from .._var.extraction import collect_matrices
 from .._var.results import VARCoefficients
+from .._var.tokens import path_sizes, token_var
 from .fitted_series import FittedSeries
 from .history import History, Schema
 from .state import ForecasterState

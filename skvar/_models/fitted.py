@@ -15,7 +15,7 @@ from .._data.windows import Windows
 from .._training.inference import RecurrentInference, WindowInference, like
 from .._training.loop import TrainingRecord
 from .._training.randomness import initialised_by
-from .._var.extraction import is_one_var, matrices_of
+from .._var.extraction import average_matrices, matrices_of
 from .specification import Specification
 
 
@@ -111,9 +111,9 @@ class FittedModel(Recomputable):
             np.linspace(0, n_windows - 1, n_used).round().astype(int)
         )
 
-    def to_average(self, n_windows: int) -> Tensor:
-        """The same, but one of them where all have the same matrices."""
-        return self.in_average(n_windows)[: 1 if is_one_var(self.network) else None]
+    def average_matrices(self, windows: Windows) -> tuple[np.ndarray, np.ndarray]:
+        """Averages of matrices (lags, o, i) and intercepts (o,) over windows."""
+        return average_matrices(self.network, windows, self.in_average(len(windows)))
 
     def on_cpu(self) -> "FittedModel":
         """The same model where every machine can use it."""

@@ -9,7 +9,7 @@ from sklearn.preprocessing import StandardScaler
 from .._data.lazy import Recomputable, lazy
 from .._data.tables import standardise
 from .._data.windows import Windows, windows_ending_at
-from .._var.extraction import average, to_original_units
+from .._var.extraction import read_only, to_original_units
 from .fitted import FittedModel
 from .rows import Rows
 from .stream import Stream
@@ -170,7 +170,8 @@ class FittedRegression(Recomputable):
         windows = Windows(
             rows.segments, self.model.window_rows, 1, n_inputs=rows.n_inputs
         )
-        return average(self.matrices(windows, self.model.to_average(len(windows))))
+        averages = self.model.average_matrices(windows)
+        return read_only(to_original_units(*averages, self.scaler, self.target_scaler))
 
     def stream(self, names) -> Stream:
         """Predict one new row at a time."""

@@ -4,9 +4,7 @@ Matrices map the rows of a window, newest first, to a forecast; with the interce
 give the forecast itself.
 """
 
-import math
 from collections.abc import Iterator
-from itertools import combinations_with_replacement
 
 import numpy as np
 import torch
@@ -14,7 +12,7 @@ import torch.nn.functional as F
 from sklearn.preprocessing import StandardScaler
 from torch import Tensor, nn
 
-from .._attention import linear_attention
+from .._attention import linear_attention_output
 from .._data.windows import Windows
 from .._networks.layers import roll_out
 from .._networks.linear_attention_var import LinearAttentionVAR
@@ -22,14 +20,14 @@ from .._networks.readout import Readout
 from .._networks.samovar import SAMoVAR
 from .._networks.static_path import StaticPath
 from .._training.inference import like
+from .memory import with_peak_bytes
 
 Weights = list[tuple[Tensor, Tensor]]
 
-_MAX_PATHS = 100_000
-
-# Matrices that are made at once: of so many windows, and of so many bytes, with copies
-# of each on the way, at most.
-_MOST_WINDOWS, _MOST_BYTES, _COPIES = 256, 2**27, 6
+# Limits of a batch of windows: how many, and what is held while it is made. Whoever
+# reads batches holds the last one meanwhile, in float64, and a copy in other units:
+# so many bytes an entry.
+_MOST_WINDOWS, _MOST_BYTES, _BYTES_OF_LAST = 256, 2**27, 16
 
 
 @torch.no_grad()
@@ -55,21 +53,20 @@ def dynamic_var(
     intercepts : Tensor of shape (B, n_targets)
     """
     slopes, offsets = [], []
-    while True:
+    for left in reversed(range(step)):
         matrices, offset = _first_step(network, window)
-        order = matrices.shape[1]
+        order, ahead = matrices.shape[1], len(slopes)
         slope = torch.zeros_like(matrices)
-        ahead = min(len(slopes), order)
         slope[:, : order - ahead] = matrices[:, ahead:]
         for lag in range(ahead):
             through = matrices[:, lag]
             slope = slope + through.unsqueeze(1) @ slopes[-1 - lag]
             offset = offset + _apply(through, offsets[-1 - lag])
-        slopes.append(slope)
-        offsets.append(offset)
-        if len(slopes) == step:
-            return slope, offset
-        window = torch.cat([window[:, 1:], network(window)], dim=1)
+        # The next step sees no more of them.
+        slopes, offsets = [*slopes, slope][-order:], [*offsets, offset][-order:]
+        if left:
+            window = torch.cat([window[:, 1:], network(window)], dim=1)
+    return slope, offset
 
 
 def _first_step(network: nn.Module, window: Tensor) -> tuple[Tensor, Tensor]:
@@ -84,14 +81,16 @@ def _first_step(network: nn.Module, window: Tensor) -> tuple[Tensor, Tensor]:
         n_targets, n_series = matrices.shape[2:]
         forecast = torch.eye(n_series).to(matrices)[-n_targets:]
         weights = network.weights(window[:, -network.order :])
-        dynamic = _stack(weights, forecast.expand(1, -1, -1), shared_keys=True)
+        dynamic = stack_layers(weights, forecast.expand(1, -1, -1), shared_keys=True)
         matrices = matrices + dynamic[:, :, 0].flip(1)
     if network.tracker is not None:
         matrices = matrices + network.drift(window)
     return matrices, intercept.expand(len(window), -1)
 
 
-def _stack(weights: Weights, readout: Tensor, *, shared_keys: bool = False) -> Tensor:
+def stack_layers(
+    weights: Weights, readout: Tensor, *, shared_keys: bool = False
+) -> Tensor:
     """Matrices from the first keys to a readout of all layers at the last token.
 
     The layers add up at the last token, and each one's output is the next one's keys:
@@ -132,7 +131,7 @@ def _pull_back(q: Tensor, v: Tensor, cotangents: Tensor) -> Tensor:
     backward = [x.flip(1).flatten(2, 3) for x in (*rows, cotangents.expand(shape))]
     # So many rows share few channels that a step at a time is fastest.
     form = "recurrent" if shape[1] > shape[-1] else "parallel"
-    out, _ = linear_attention(backward[0], backward[2], backward[1], form=form)
+    out = linear_attention_output(backward[0], backward[2], backward[1], form=form)
     return out.flip(1).unflatten(2, shape[2:4])
 
 
@@ -170,11 +169,10 @@ def _slope_by_autograd(network: nn.Module, window: Tensor, step: int):
     """One backward pass for every target."""
     window = window.requires_grad_()
     out = roll_out(network, window, step)[:, step - 1]
-    rows = [
-        torch.autograd.grad(column.sum(), window, retain_graph=True)[0]
-        for column in out.unbind(1)
-    ]
-    return torch.stack(rows, dim=2), out
+    slope = window.new_empty(*window.shape[:2], out.shape[1], window.shape[2])
+    for i, column in enumerate(out.unbind(1)):
+        slope[:, :, i] = torch.autograd.grad(column.sum(), window, retain_graph=True)[0]
+    return slope, out
 
 
 def _slope_of_mix(network: StaticPath, window: Tensor, step: int):
@@ -189,13 +187,15 @@ def _slope_of_mix(network: StaticPath, window: Tensor, step: int):
 def _slope_of_static(network: StaticPath, window: Tensor, step: int):
     if network.is_var:
         recent = window[:, -network.var.lags :]
-        matrices, offset = dynamic_var(network.var, recent, step)
+        matrices, offset = dynamic_var(network.var, recent[:1], step)
         slope = matrices.flip(1)
         value = offset + _apply(slope, recent).sum(dim=1)
-        return F.pad(slope, (0, 0, 0, 0, network.lags - slope.shape[1], 0)), value
-    weight = network.matrix[step - 1]
-    slope = weight.reshape(-1, 1, 1) * torch.eye(window.shape[2]).to(weight)
-    return slope.expand(len(window), -1, -1, -1), weight @ window
+        slope = F.pad(slope, (0, 0, 0, 0, network.lags - slope.shape[1], 0))
+    else:
+        weight = network.matrix[step - 1]
+        slope = weight.reshape(-1, 1, 1) * torch.eye(window.shape[2]).to(weight)
+        slope, value = slope.unsqueeze(0), weight @ window
+    return slope.expand(len(window), -1, -1, -1), value
 
 
 def _slope_of_samovar(network: SAMoVAR, window: Tensor, step: int):
@@ -219,7 +219,7 @@ def _slope_of_samovar(network: SAMoVAR, window: Tensor, step: int):
     rows = segments.flatten(2)[..., -network.lags :].mT
     by_centre, by_scale = _slopes_of_normalisation(network, window, scale)
     flat = divisor != scale
-    slope = slope / divisor.unsqueeze(2)
+    slope /= divisor.unsqueeze(2)
     through_centre = slope.sum(dim=1, keepdim=True)
     through_scale = torch.einsum("bpoi,bpi->boi", slope, rows).unsqueeze(1)
     slope -= by_centre.reshape(-1, 1, 1) * through_centre
@@ -243,116 +243,6 @@ def _apply(matrices: Tensor, vectors: Tensor) -> Tensor:
     return (matrices @ vectors.unsqueeze(-1)).squeeze(-1)
 
 
-@torch.no_grad()
-def token_var(
-    network: SAMoVAR, window: Tensor, segment: int = -1
-) -> tuple[Tensor, Tensor]:
-    """The VAR that SAMoVAR applies to its tokens, at the main token of a segment.
-
-    Parameters
-    ----------
-    network : skvar.nn.SAMoVAR
-    window : Tensor of shape (B, lags, n_series)
-    segment : int
-        Of the window, oldest first; negative ones count from the last.
-
-    Returns
-    -------
-    matrices : Tensor of shape (B, n_targets, n_tokens, n_heads, d, d)
-        For every target and head, from token i to the output at that token.
-    tokens : Tensor of shape (B, n_targets, n_tokens, n_heads, d)
-        Tokens x0 up to that one; the output is the last of them plus the sum over
-        tokens of matrices times tokens.
-    """
-    x0, weights = _tokens_and_weights(network, window)
-    end = 2 * (segment % network.tokens.n_segments) + 2
-    x0, weights = x0[:, :end], [(q[:, :end], v[:, :end]) for q, v in weights]
-    matrices = _stack(weights, network.var.structural_matrix().mT)
-    return tuple(x.unflatten(0, (len(window), -1)) for x in (matrices, x0))
-
-
-def _tokens_and_weights(network: SAMoVAR, window: Tensor) -> tuple[Tensor, Weights]:
-    segments = network.normalise(window)[0]
-    main = segments[:, -network.n_targets :]
-    return network.var.weights(network.tokens(main, network.tokens.mixed(segments)))
-
-
-@torch.no_grad()
-def influence_paths(network: SAMoVAR, window: Tensor, depth: int):
-    """The products of ``depth`` layers' matrices that `token_var` sums, one by one.
-
-    A path ``i <= j_1 <= ... <= t`` leads from token i over one token for every layer to
-    the last token t. Its matrix, the product of rank-one matrices, has rank one:
-    ``S^T v_{j_{l-1}} (...) q_{j_1}^T``.
-
-    Parameters
-    ----------
-    network : skvar.nn.SAMoVAR
-    window : Tensor of shape (B, lags, n_series)
-    depth : int
-        Number of layers passed, 1 to n_layers.
-
-    Returns
-    -------
-    paths : Tensor of shape (n_paths, depth)
-        Tokens i, j_1, ..., without t.
-    left, right : Tensor of shape (B, n_targets, n_paths, n_heads, d)
-        The path's matrix is ``left right^T`` for every head.
-    tokens : Tensor
-        As in `token_var`.
-
-    Raises
-    ------
-    ValueError
-        If there are more than a hundred thousand paths.
-    """
-    x0, weights = _tokens_and_weights(network, window)
-    last = x0.shape[1] - 1
-    n_paths = math.comb(last + depth, depth)
-    if n_paths > _MAX_PATHS:
-        raise ValueError(
-            f"{last + 1} tokens and {depth} layers have {n_paths} paths, too many to "
-            "list; use fewer lags or a longer token_length."
-        )
-    paths = torch.tensor(list(combinations_with_replacement(range(last + 1), depth)))
-    # Token of layer m's output: j_m, with t for the last layer.
-    ends = [*paths[:, 1:].unbind(1), torch.full((n_paths,), last)]
-    read = network.var.structural_matrix()
-    left = torch.einsum("bnhd,hdo->bnho", weights[depth - 1][1][:, paths[:, -1]], read)
-    for m in range(1, depth):
-        q, v = weights[m][0], weights[m - 1][1]
-        left = left * (q[:, ends[m]] * v[:, paths[:, m - 1]]).sum(-1, keepdim=True)
-    right = weights[0][0][:, ends[0]]
-    left, right, x0 = (x.unflatten(0, (len(window), -1)) for x in (left, right, x0))
-    return paths, left, right, x0
-
-
-def path_sizes(network: SAMoVAR, window: Tensor):
-    """All paths of one window (1, lags, n_series), of every depth, with their sizes.
-
-    Returns
-    -------
-    paths : list of list of int
-    strength : ndarray of shape (n_targets, n_paths)
-        Frobenius norms of the paths' matrices.
-    contribution : ndarray of shape (n_targets, n_paths)
-        Norms of what the paths add to the output.
-    """
-    paths, strength, contribution = [], [], []
-    # The deepest first: it has the most paths, perhaps too many.
-    for depth in range(len(network.var.predictors), 0, -1):
-        tokens_on_path, left, right, x0 = influence_paths(network, window, depth)
-        size = left.norm(dim=-1)
-        seen = (right * x0[:, :, tokens_on_path[:, 0]]).sum(dim=-1)
-        paths += tokens_on_path.tolist()
-        strength.append((size * right.norm(dim=-1)).norm(dim=-1))
-        contribution.append((size * seen).norm(dim=-1))
-    sizes = (
-        torch.cat(part, dim=2)[0].cpu().numpy() for part in (strength, contribution)
-    )
-    return paths, *sizes
-
-
 def network_var(
     network: nn.Module, window: Tensor, step: int = 1
 ) -> tuple[Tensor, Tensor]:
@@ -362,12 +252,26 @@ def network_var(
     return (dynamic_var if is_var else local_var)(network, window, step)
 
 
-def is_one_var(network: nn.Module) -> bool:
-    """Whether all windows have the same matrices: those of a closed form alone."""
+def shared_matrices(
+    network: nn.Module, step: int = 1
+) -> tuple[np.ndarray, np.ndarray] | None:
+    """Matrices (p, n_targets, n_series) and intercept (n_targets,) of all windows.
+
+    None where windows differ: unless the network is a closed form alone.
+    """
+    if not _is_one_var(network):
+        return None
+    form = next(x for x in network.modules() if isinstance(x, LinearAttentionVAR))
+    # A forecast of zeros is the intercept, without rounding.
+    zeros = torch.zeros(1, network.lags, form.n_series).to(like(network))
+    return tuple(part[0].copy() for part in _arrays(network, zeros, step))
+
+
+def _is_one_var(network: nn.Module) -> bool:
     if isinstance(network, StaticPath):
         return network.static_only
     if isinstance(network, Readout):
-        return is_one_var(network.network)
+        return _is_one_var(network.network)
     is_var = isinstance(network, LinearAttentionVAR)
     return is_var and not network.layers and network.tracker is None
 
@@ -375,7 +279,7 @@ def is_one_var(network: nn.Module) -> bool:
 def matrices_of(
     network: nn.Module, windows: Windows, used: Tensor, step: int = 1
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Matrices and intercepts of windows in float64, in batches of limited size.
+    """Matrices and intercepts of windows in float64, in batches of limited memory.
 
     Parameters
     ----------
@@ -383,58 +287,59 @@ def matrices_of(
         In evaluation mode.
     windows : Windows
     used : Tensor of shape (n,)
-        Numbers of the windows.
+        Numbers of the windows, at least one.
     step : int
         Steps ahead.
 
     Yields
     ------
     matrices : ndarray of shape (B, p, n_targets, n_series)
-        Lag 1 first.
+        Lag 1 first; read-only where all windows share them.
     intercepts : ndarray of shape (B, n_targets)
     """
-    to, first = like(network), windows[used[:1]][0]
-    # A forecast of zeros is the intercept, without rounding.
-    known = _arrays(network, torch.zeros_like(first).to(to), step)
-    for some in used.split(_windows_at_once(network, known[0].size)):
-        if is_one_var(network):
-            yield tuple(np.repeat(part, len(some), axis=0) for part in known)
-        else:
-            yield _arrays(network, windows[some][0].to(to), step)
+    shared, to = shared_matrices(network, step), like(network)
+    if shared is not None:
+        for some in used.split(_windows_at_once(0, shared[0].size)):
+            yield tuple(np.broadcast_to(x, (len(some), *x.shape)) for x in shared)
+        return
+    window = windows[used[:1]][0].to(to)
+    if len(used) == 1:
+        yield _arrays(network, window, step)
+        return
+    # The first window tells what others need: no formula knows every network.
+    parts, n_bytes = with_peak_bytes(_arrays, network, window, step)
+    yield parts
+    for some in used[1:].split(_windows_at_once(n_bytes, parts[0].size)):
+        yield _arrays(network, windows[some][0].to(to), step)
 
 
-def average(
-    batches: Iterator[tuple[np.ndarray, np.ndarray]],
+def average_matrices(
+    network: nn.Module, windows: Windows, used: Tensor, step: int = 1
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Averages of matrices and intercepts over all batches, read-only."""
-    n_windows, sums = 0, None
-    for parts in batches:
-        n_windows += len(parts[0])
-        totals = [part.sum(axis=0) for part in parts]
-        sums = (
-            totals
-            if sums is None
-            else [x + y for x, y in zip(sums, totals, strict=True)]
+    """Averages over windows of the matrices and intercepts of `matrices_of`.
+
+    Of one window where all share them: sums of equal numbers would be rounded.
+    """
+    shared = shared_matrices(network, step)
+    if shared is not None:
+        return shared
+    sums = 0.0, 0.0
+    for parts in matrices_of(network, windows, used, step):
+        sums = tuple(
+            total + part.sum(axis=0) for total, part in zip(sums, parts, strict=True)
         )
-    averages = tuple(total / n_windows for total in sums)
-    for part in averages:
-        part.flags.writeable = False
-    return averages
+    return tuple(total / len(used) for total in sums)
 
 
-def _arrays(network: nn.Module, window: Tensor, step: int) -> tuple[np.ndarray, ...]:
+def _arrays(network: nn.Module, window: Tensor, step: int):
     parts = network_var(network, window, step)
     return tuple(part.cpu().double().numpy() for part in parts)
 
 
-def _windows_at_once(network: nn.Module, n_entries: int) -> int:
-    """Windows whose matrices of so many entries are within the limit of memory.
-
-    With what is made on the way: copies, and a matrix for every head.
-    """
-    heads = max(getattr(module, "n_heads", 1) for module in network.modules())
-    n_bytes = n_entries * (4 * (heads + _COPIES) + 16)
-    return int(np.clip(_MOST_BYTES // n_bytes, 1, _MOST_WINDOWS))
+def _windows_at_once(n_bytes: int, n_entries: int) -> int:
+    """Windows in a batch, by what it takes to make the matrices of one."""
+    held = n_bytes + _BYTES_OF_LAST * n_entries
+    return int(np.clip(_MOST_BYTES // held, 1, _MOST_WINDOWS))
 
 
 def collect_matrices(
@@ -469,3 +374,10 @@ def to_original_units(
     matrices = matrices * (targets.scale_[:, np.newaxis] / inputs.scale_)
     through = matrices.sum(axis=-3) @ inputs.mean_
     return matrices, targets.mean_ + targets.scale_ * intercepts - through
+
+
+def read_only(parts: tuple[np.ndarray, ...]) -> tuple[np.ndarray, ...]:
+    """The same arrays, which many may now share."""
+    for part in parts:
+        part.flags.writeable = False
+    return parts

@@ -1,27 +1,21 @@
 """Analysis of the matrices of a vector autoregression, whoever estimated them."""
 
 import numbers
-import warnings
 from collections.abc import Callable, Sequence
 from functools import cached_property, partial
-from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 from sklearn.utils import check_scalar
 
-from .._data.tables import as_frame, continue_index, regular_step
-from .bootstrap import bootstrap
-from .drawing import VARPlots
-from .estimation import degrees_of_freedom, least_squares, one_step_errors
-from .process import Estimate, cholesky, responses, roots, run, var_model
-
-# Beyond these, moved bands cover too little of simulated VARs, by irf_bands.py in
-# benchmarks: standard errors of a bias, and a penalty per row.
-_LARGE_BIAS, _NOTABLE_PENALTY = 0.5, 0.005
+from .. import plots
+from .._data.tables import continue_index, regular_step
+from . import bootstrap, checks, estimation, process
+from .process import Estimate
+from .tables import Tables
 
 
-class VARCoefficients(VARPlots):
+class VARCoefficients:
     """Matrices of a vector autoregression and what follows from them.
 
     ``y_t = intercept + sum_l matrices[l - 1] y_{t-l} + u_t`` in original units. The
@@ -99,42 +93,18 @@ class VARCoefficients(VARPlots):
         refit: Callable[[np.ndarray, int], Estimate] | None = None,
         alpha: float = 0.0,
     ):
-        self.alpha = alpha
-        self.matrices = np.array(matrices, dtype=float)
-        shape = self.matrices.shape
-        if len(shape) != 3 or shape[1] != shape[2] or 0 in shape:
-            raise ValueError(
-                f"matrices has shape {shape}; pass (order, n_series, n_series)."
-            )
-        self.order, n_series = shape[:2]
-        if not np.isfinite(self.matrices).all():
-            raise ValueError("matrices holds NaN or inf.")
-        # Roots are computed once: the matrices must stay.
-        self.matrices.flags.writeable = False
-        self.intercept = _of_shape(intercept, "intercept", n_series)
-        self.sigma_u = _of_shape(sigma_u, "sigma_u", n_series, n_series)
-        largest = np.abs(self.sigma_u).max()
-        if not np.allclose(self.sigma_u, self.sigma_u.T, rtol=0, atol=1e-8 * largest):
-            raise ValueError("sigma_u is not symmetric; pass a covariance matrix.")
-        self.names, self.history = _named(names, history, n_series)
+        self.matrices = checks.checked_matrices(matrices)
+        self.order, n_series = self.matrices.shape[:2]
+        self.intercept = checks.of_shape(intercept, "intercept", n_series)
+        self.sigma_u = checks.checked_covariance(sigma_u, n_series)
+        self.names, self.history = checks.named(names, history, n_series)
         self.label = label
-        if residuals is not None:
-            residuals = as_frame(residuals, "residuals")
-            if residuals.shape[1] != n_series:
-                raise ValueError(
-                    f"residuals has {residuals.shape[1]} columns for {n_series} series."
-                )
-            residuals = residuals.set_axis(self.names, axis=1)
-        self._residuals = residuals
+        self._residuals = checks.residual_table(residuals, self.names)
         self.df_model = self.order * n_series + 1 if df_model is None else df_model
         self.n_rows = n_rows
-        if scale is None:
-            scale = np.sqrt(np.diag(self.sigma_u))
-            if history is not None:
-                scale = self.history.std(ddof=0)
-                scale = scale.where(scale > 0, 1.0)
-        self.scale = _of_shape(scale, "scale", n_series)
-        self.refit = refit or partial(least_squares, order=self.order)
+        self.scale = checks.typical_moves(scale, self.history, self.sigma_u)
+        self.refit = refit or partial(estimation.least_squares, order=self.order)
+        self.alpha = alpha
 
     def __repr__(self) -> str:
         what = f"order={self.order}, names={self.names}, label={self.label!r}"
@@ -148,7 +118,7 @@ class VARCoefficients(VARPlots):
 
         As in statsmodels, all lie outside the unit circle where the VAR is stable.
         """
-        return roots(self.matrices)
+        return process.roots(self.matrices)
 
     def is_stable(self) -> bool:
         """Whether shocks die out: all roots lie outside the unit circle.
@@ -159,7 +129,7 @@ class VARCoefficients(VARPlots):
         -------
         bool
         """
-        return bool((np.abs(self.roots) > 1 + 1e-6).all())
+        return process.are_stable(self.roots)
 
     def long_run_effects(self) -> pd.DataFrame:
         """Sum of all responses to a unit shock.
@@ -179,8 +149,7 @@ class VARCoefficients(VARPlots):
                 "Long-run effects are infinite: the VAR is not stable. Look at irf() "
                 "over finite horizons, or fit to changes of the series."
             )
-        process = var_model().VARProcess(self.matrices, self.intercept, self.sigma_u)
-        return self._square(process.long_run_effects())
+        return self._tables.square(process.long_run_effects(self._estimate))
 
     def relative_matrices(self) -> np.ndarray:
         """Matrices in typical moves of the series, free of units.
@@ -192,7 +161,7 @@ class VARCoefficients(VARPlots):
         -------
         ndarray of shape (order, n_series, n_series)
         """
-        return self.matrices * self.scale / self.scale[:, np.newaxis]
+        return process.relative_matrices(self.matrices, self.scale)
 
     def influence(self) -> pd.DataFrame:
         """Strength by which each series drives each: its matrices in typical moves.
@@ -204,7 +173,7 @@ class VARCoefficients(VARPlots):
         DataFrame of shape (n_series, n_series)
             Rows respond, columns cause.
         """
-        return self._square(np.sqrt(np.square(self.relative_matrices()).sum(axis=0)))
+        return self._tables.square(process.influence(self.matrices, self.scale))
 
     def irf(
         self,
@@ -274,11 +243,12 @@ class VARCoefficients(VARPlots):
         """
         check_scalar(periods, "periods", numbers.Integral, min_val=0)
         shape = {"periods": periods, "orth": orth, "cumulative": cumulative}
-        columns = {"value": responses(self._estimate, **shape)}
+        statistic = partial(process.responses, **shape)
+        columns = {"value": statistic(self._estimate)}
         if bands is not None:
-            _check_share("bands", bands)
-            replicates = bootstrap(
-                partial(responses, **shape),
+            checks.check_share("bands", bands)
+            replicates = bootstrap.bootstrap(
+                statistic,
                 self._estimate,
                 self.refit,
                 self._long_history().to_numpy(),
@@ -290,13 +260,10 @@ class VARCoefficients(VARPlots):
                 n_jobs=n_jobs,
                 verbose=verbose,
             )
-            bias = replicates.mean(axis=0) - columns["value"]
-            _warn_of_bias(bias, replicates.std(axis=0), n_boot, self.alpha)
-            edges = 0.5 - bands / 2, 0.5 + bands / 2
-            columns["lower"], columns["upper"] = (
-                np.quantile(replicates, edges, axis=0) - 2 * bias
+            columns["lower"], columns["upper"] = bootstrap.bands(
+                columns["value"], replicates, bands, self.alpha
             )
-        table = self._tidy(columns, horizon=np.arange(periods + 1))
+        table = self._tables.by_horizon(columns, 0)
         if bands is not None:
             table.attrs["coverage"] = bands
         return table[["horizon", "impulse", "response", *columns]]
@@ -321,10 +288,8 @@ class VARCoefficients(VARPlots):
             If ``periods`` is less than one or ``sigma_u`` not positive definite.
         """
         check_scalar(periods, "periods", numbers.Integral, min_val=1)
-        effects = responses(self._estimate, periods=periods - 1, orth=True)
-        by_shock = np.square(effects).cumsum(axis=0)
-        shares = by_shock / by_shock.sum(axis=2, keepdims=True)
-        table = self._tidy({"share": shares}, horizon=np.arange(1, periods + 1))
+        shares = process.variance_shares(self._estimate, periods)
+        table = self._tables.by_horizon({"share": shares}, 1)
         return table[["horizon", "response", "impulse", "share"]]
 
     # the history
@@ -348,10 +313,8 @@ class VARCoefficients(VARPlots):
             If there is no history of at least ``order`` rows.
         """
         check_scalar(steps, "steps", numbers.Integral, min_val=1)
-        values = var_model().forecast(
-            self._recent(), self.matrices, self.intercept, steps
-        )
-        return self._labelled(pd.DataFrame(values, self._ahead(steps), self.names))
+        values = process.forecast(self._estimate, self._recent(), steps)
+        return self._tables.forecast(values, self._ahead(steps))
 
     def forecast_interval(self, steps: int, coverage: float = 0.9) -> pd.DataFrame:
         """Gaussian intervals around `forecast`, for shocks of covariance ``sigma_u``.
@@ -375,18 +338,11 @@ class VARCoefficients(VARPlots):
             As in ``forecast``, or if ``coverage`` is out of its range.
         """
         check_scalar(steps, "steps", numbers.Integral, min_val=1)
-        _check_share("coverage", coverage)
-        _, lower, upper = var_model().forecast_interval(
-            self._recent(),
-            self.matrices,
-            self.intercept,
-            self.sigma_u,
-            steps,
-            alpha=1 - coverage,
+        checks.check_share("coverage", coverage)
+        ends = process.forecast_interval(
+            self._estimate, self._recent(), steps, coverage
         )
-        sides = pd.MultiIndex.from_product([self.names, [coverage], ["lower", "upper"]])
-        values = np.stack([lower, upper], axis=2).reshape(steps, -1)
-        return self._labelled(pd.DataFrame(values, self._ahead(steps), sides))
+        return self._tables.intervals(ends, coverage, self._ahead(steps))
 
     def historical_decomposition(self, *, orth: bool = True) -> pd.DataFrame:
         """Split the history into the effects of past shocks and of its start.
@@ -415,22 +371,11 @@ class VARCoefficients(VARPlots):
                 'A series is called "baseline", as is a component; rename it.'
             )
         errors = self._own_errors()
-        impact = cholesky(self.sigma_u) if orth else np.eye(len(self.names))
-        shocks = np.linalg.solve(impact, errors.T).T
-        n_rows, n_series = shocks.shape
-        # Component k < n_series holds the effect of shock k, the last the baseline.
-        inflow = np.zeros((n_rows, n_series + 1, n_series))
-        inflow[:, :-1] = shocks[:, :, np.newaxis] * impact.T
-        inflow[:, -1] = self.intercept
-        start = np.zeros((self.order, n_series + 1, n_series))
-        start[:, -1] = self.history.to_numpy()[: self.order]
-        parts = run(self.matrices, start, inflow)
-        index = pd.MultiIndex.from_product(
-            [self.history.index[self.order :], [*self.names, "baseline"], self.names],
-            names=["time", "component", "response"],
+        start, times = self.history[: self.order], self.history.index[self.order :]
+        parts = process.decomposition(
+            self._estimate, start.to_numpy(), errors, orth=orth
         )
-        table = pd.DataFrame({"value": parts.ravel()}, index).reset_index()
-        return self._labelled(table[["time", "response", "component", "value"]])
+        return self._tables.by_component(parts, times, "baseline")
 
     @property
     def residuals(self) -> pd.DataFrame:
@@ -465,29 +410,11 @@ class VARCoefficients(VARPlots):
             or ``n_lags`` does not exceed the estimated lags.
         """
         errors = self.residuals.to_numpy()
-        errors = errors - errors.mean(axis=0)
         n_estimated = self.order if self.df_model else 0
         n_lags = n_estimated + 10 if n_lags is None else n_lags
         check_scalar(n_lags, "n_lags", numbers.Integral, min_val=n_estimated + 1)
-        if len(errors) <= n_lags:
-            raise ValueError(
-                f"{len(errors)} residuals are too few for n_lags={n_lags}; pass a "
-                "longer history or lower n_lags."
-            )
-        cholesky(errors.T @ errors)
-        # The tests read no more than this of a result.
-        result = SimpleNamespace(
-            resid=errors, nobs=len(errors), neqs=errors.shape[1], k_ar=n_estimated
-        )
-        tests = {
-            "whiteness": var_model().VARResults.test_whiteness(result, n_lags),
-            "normality": var_model().test_normality(result),
-        }
-        rows = {k: (t.test_statistic, t.df, t.pvalue) for k, t in tests.items()}
-        columns = ["statistic", "df", "p_value"]
-        return self._labelled(
-            pd.DataFrame.from_dict(rows, orient="index", columns=columns)
-        )
+        tests = estimation.residual_tests(errors, n_estimated, n_lags)
+        return self._tables.labelled(tests)
 
     # in words and numbers
 
@@ -499,12 +426,7 @@ class VARCoefficients(VARPlots):
         DataFrame
             Columns "lag", "response", "cause" and "value".
         """
-        index = pd.MultiIndex.from_product(
-            [range(1, self.order + 1), self.names, self.names],
-            names=["lag", "response", "cause"],
-        )
-        values = pd.DataFrame({"value": self.matrices.ravel()}, index)
-        return self._labelled(values.reset_index())
+        return self._tables.by_lag(self.matrices)
 
     def summary(self, max_lags: int = 4) -> str:
         """Order, stability, matrices and error covariance as text.
@@ -518,32 +440,128 @@ class VARCoefficients(VARPlots):
         -------
         str
         """
-        slowest = 1 / np.abs(self.roots[-1])
-        deviations = np.sqrt(np.diag(self.sigma_u))
-        correlation = self.sigma_u / np.outer(deviations, deviations)
-        lines = [
-            f"Vector autoregression of order {self.order}, {len(self.names)} series",
-            f"Matrices: {self.label or 'no label'}",
-            f"Stable: {'yes' if self.is_stable() else 'no'}, "
-            f"largest eigenvalue of the companion matrix {slowest:.3f} in modulus",
-            "",
-            "Intercept and standard deviation of the one-step error",
-            _text({"intercept": self.intercept, "error": deviations}, self.names),
-        ]
-        for lag, matrix in enumerate(self.matrices[:max_lags], start=1):
-            lines += ["", f"Lag {lag}: rows respond, columns cause"]
-            lines.append(self._square(matrix).to_string(float_format="{:.4g}".format))
-        if self.order > max_lags:
-            lines += ["", f"({self.order - max_lags} more lags)"]
-        lines += ["", "Correlation of the one-step errors"]
-        lines.append(_text(dict(zip(self.names, correlation, strict=True)), self.names))
-        return "\n".join(lines)
+        return self._tables.summary(
+            self._estimate, self.roots, self.is_stable(), max_lags
+        )
+
+    # in pictures
+
+    def plot_matrices(self, *, relative: bool = True, max_lags: int = 6, ax=None):
+        """Draw the matrices as heat maps, lags side by side.
+
+        Parameters
+        ----------
+        relative : bool, default=True
+            Whether in typical moves of the series, as in ``influence``, or in their
+            units.
+        max_lags : int, default=6
+            Later lags are left out.
+        ax : Axes, optional
+            Where to draw; by default on a new figure.
+
+        Returns
+        -------
+        Axes
+        """
+        matrices = self.relative_matrices() if relative else self.matrices
+        ax = plots.plot_matrices(matrices, names=self.names, max_lags=max_lags, ax=ax)
+        ax.set_title(self.label)
+        return ax
+
+    def plot_influence(self, *, threshold: float = 0.1, ax=None):
+        """Draw ``influence`` as a graph.
+
+        Parameters
+        ----------
+        threshold : float, default=0.1
+            Links below this share of the strongest are left out.
+        ax : Axes, optional
+            Where to draw; by default on a new figure.
+
+        Returns
+        -------
+        Axes
+        """
+        return plots.plot_influence(self.influence(), threshold=threshold, ax=ax)
+
+    def plot_irf(self, periods: int = 10, *, ax=None, **options):
+        """Draw impulse responses, one panel for each pair of series.
+
+        Parameters
+        ----------
+        periods : int, default=10
+            Horizons 0 to ``periods``.
+        ax : ndarray of Axes of shape (n_series, n_series), optional
+            Where to draw; by default on a new figure.
+        **options
+            Of ``irf``: ``orth``, ``cumulative``, ``bands`` and those of the bootstrap.
+
+        Returns
+        -------
+        ndarray of Axes of shape (n_series, n_series)
+        """
+        return plots.plot_irf(self.irf(periods, **options), ax=ax)
+
+    def plot_fevd(self, periods: int = 10, *, ax=None):
+        """Draw the forecast error variance decomposition, one panel for each series.
+
+        Parameters
+        ----------
+        periods : int, default=10
+            Horizons 1 to ``periods``.
+        ax : array of n_series Axes, optional
+            Where to draw; by default on a new figure.
+
+        Returns
+        -------
+        ndarray of Axes of shape (n_series,)
+        """
+        return plots.plot_fevd(self.fevd(periods), ax=ax)
+
+    def plot_decomposition(self, *, orth: bool = True, ax=None):
+        """Draw the historical decomposition, one panel for each series.
+
+        Parameters
+        ----------
+        orth : bool, default=True
+            As in ``historical_decomposition``.
+        ax : array of n_series Axes, optional
+            Where to draw; by default on a new figure.
+
+        Returns
+        -------
+        ndarray of Axes of shape (n_series,)
+        """
+        return plots.plot_decomposition(self.historical_decomposition(orth=orth), ax=ax)
+
+    def plot_forecast(self, steps: int, *, coverage: float = 0.9, ax=None):
+        """Draw the end of the history, ``forecast`` and ``forecast_interval``.
+
+        Parameters
+        ----------
+        steps : int
+            Rows ahead.
+        coverage : float, default=0.9
+            Of the intervals, in (0, 1).
+        ax : array of n_series Axes, optional
+            Where to draw; by default on a new figure.
+
+        Returns
+        -------
+        ndarray of Axes of shape (n_series,)
+        """
+        interval = self.forecast_interval(steps, coverage)
+        return plots.plot_forecast(self.history, self.forecast(steps), interval, ax=ax)
 
     # what these share
 
     @property
     def _estimate(self) -> Estimate:
         return self.matrices, self.intercept, self.sigma_u
+
+    @property
+    def _tables(self) -> Tables:
+        return Tables(self.names, self.label)
 
     def _long_history(self, least: int | None = None) -> pd.DataFrame:
         """The history, of more rows than the lags or of at least so many."""
@@ -565,94 +583,13 @@ class VARCoefficients(VARPlots):
     def _unshrunk_errors(self) -> np.ndarray:
         """Residuals of the size that they had without ``df_model`` coefficients."""
         errors = self.residuals.to_numpy()
-        n_free = degrees_of_freedom(len(errors), self.df_model)
+        n_free = estimation.degrees_of_freedom(len(errors), self.df_model)
         return errors * np.sqrt(len(errors) / n_free)
 
     def _own_errors(self) -> np.ndarray:
         values = self._long_history().to_numpy()
-        return one_step_errors(values, self.matrices, self.intercept)
+        return estimation.one_step_errors(values, self.matrices, self.intercept)
 
     def _ahead(self, steps: int) -> pd.Index:
         index = self.history.index
         return continue_index(index, regular_step(index, "history"), steps)
-
-    def _labelled(self, table: pd.DataFrame) -> pd.DataFrame:
-        table.attrs["label"] = self.label
-        return table
-
-    def _square(self, values: np.ndarray) -> pd.DataFrame:
-        """A table of responses and causes."""
-        table = pd.DataFrame(values, self.names, self.names)
-        return self._labelled(
-            table.rename_axis("response").rename_axis("cause", axis=1)
-        )
-
-    def _tidy(self, columns: dict[str, np.ndarray], horizon: np.ndarray):
-        """Values (n_horizons, n_responses, n_impulses) as columns of a long table."""
-        index = pd.MultiIndex.from_product(
-            [horizon, self.names, self.names], names=["horizon", "response", "impulse"]
-        )
-        columns = {name: values.ravel() for name, values in columns.items()}
-        return self._labelled(pd.DataFrame(columns, index).reset_index())
-
-
-def _of_shape(values, name: str, *shape: int) -> np.ndarray:
-    values = np.array(values, dtype=float)
-    if values.shape != shape:
-        raise ValueError(f"{name} has shape {values.shape}; pass {shape}.")
-    if not np.isfinite(values).all():
-        raise ValueError(f"{name} holds NaN or inf.")
-    return values
-
-
-def _named(names, history, n_series: int) -> tuple[list, pd.DataFrame | None]:
-    """Names of the series and the history under these, both checked."""
-    if history is not None:
-        history = as_frame(history, "history")
-        unnamed = isinstance(history.columns, pd.RangeIndex)
-        if names is None and not unnamed:
-            names = history.columns
-    names = [f"y{i}" for i in range(n_series)] if names is None else list(names)
-    if len(names) != n_series or len(set(names)) < n_series:
-        raise ValueError(f"names are {names}; pass {n_series} different ones.")
-    if history is None:
-        return names, None
-    if history.shape[1] != n_series or not (unnamed or list(history) == names):
-        raise ValueError(
-            f"history has columns {list(history)}, but the series are {names}; select "
-            "these, in this order."
-        )
-    return names, history.set_axis(names, axis=1)
-
-
-def _warn_of_bias(
-    bias: np.ndarray, error: np.ndarray, n_boot: int, alpha: float
-) -> None:
-    """Warn where bands need not cover; replicates tell biases up to their own noise."""
-    estimated = error > 1e-8 * error.max()
-    share = np.abs(bias[estimated] / error[estimated]).mean() if estimated.any() else 0
-    if alpha > _NOTABLE_PENALTY:
-        reason = (
-            f"the penalty alpha={alpha:.2g} biases the matrices. For inference fit "
-            "with alpha=0"
-        )
-    elif share > _LARGE_BIAS + 1 / np.sqrt(n_boot):
-        reason = (
-            "estimates on simulated series are off by "
-            f"{share:.1f} of their standard errors on average, as with a unit root or "
-            "few rows. Take shorter horizons, more rows or differences"
-        )
-    else:
-        return
-    message = f"Bands need not cover the true response: {reason}."
-    warnings.warn(message, UserWarning, stacklevel=3)
-
-
-def _check_share(name: str, value: float) -> None:
-    check_scalar(value, name, numbers.Real)
-    if not 0 < value < 1:
-        raise ValueError(f"{name}={value} is not in the range (0, 1).")
-
-
-def _text(columns: dict[str, np.ndarray], names: list) -> str:
-    return pd.DataFrame(columns, names).to_string(float_format="{:.4g}".format)

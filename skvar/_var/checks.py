@@ -1,0 +1,92 @@
+"""Checks of what `VARCoefficients` is given."""
+
+import numbers
+
+import numpy as np
+import pandas as pd
+from sklearn.utils import check_scalar
+
+from .._data.tables import as_frame
+
+
+def checked_matrices(matrices) -> np.ndarray:
+    """Matrices (order, n_series, n_series) as a read-only array."""
+    matrices = np.array(matrices, dtype=float)
+    shape = matrices.shape
+    if len(shape) != 3 or shape[1] != shape[2] or 0 in shape:
+        raise ValueError(
+            f"matrices has shape {shape}; pass (order, n_series, n_series)."
+        )
+    if not np.isfinite(matrices).all():
+        raise ValueError("matrices holds NaN or inf.")
+    # Roots are computed once: the matrices must stay.
+    matrices.flags.writeable = False
+    return matrices
+
+
+def checked_covariance(sigma_u, n_series: int) -> np.ndarray:
+    """A symmetric array (n_series, n_series)."""
+    sigma_u = of_shape(sigma_u, "sigma_u", n_series, n_series)
+    largest = np.abs(sigma_u).max()
+    if not np.allclose(sigma_u, sigma_u.T, rtol=0, atol=1e-8 * largest):
+        raise ValueError("sigma_u is not symmetric; pass a covariance matrix.")
+    return sigma_u
+
+
+def of_shape(values, name: str, *shape: int) -> np.ndarray:
+    """A finite array of a shape."""
+    values = np.array(values, dtype=float)
+    if values.shape != shape:
+        raise ValueError(f"{name} has shape {values.shape}; pass {shape}.")
+    if not np.isfinite(values).all():
+        raise ValueError(f"{name} holds NaN or inf.")
+    return values
+
+
+def named(names, history, n_series: int) -> tuple[list, pd.DataFrame | None]:
+    """Names of the series and the history under these, both checked."""
+    if history is not None:
+        history = as_frame(history, "history")
+        unnamed = isinstance(history.columns, pd.RangeIndex)
+        if names is None and not unnamed:
+            names = history.columns
+    names = [f"y{i}" for i in range(n_series)] if names is None else list(names)
+    if len(names) != n_series or len(set(names)) < n_series:
+        raise ValueError(f"names are {names}; pass {n_series} different ones.")
+    if history is None:
+        return names, None
+    if history.shape[1] != n_series or not (unnamed or list(history) == names):
+        raise ValueError(
+            f"history has columns {list(history)}, but the series are {names}; select "
+            "these, in this order."
+        )
+    return names, history.set_axis(names, axis=1)
+
+
+def residual_table(residuals, names: list) -> pd.DataFrame | None:
+    """Residuals under the names of the series, if there are any."""
+    if residuals is None:
+        return None
+    residuals = as_frame(residuals, "residuals")
+    if residuals.shape[1] != len(names):
+        raise ValueError(
+            f"residuals has {residuals.shape[1]} columns for {len(names)} series."
+        )
+    return residuals.set_axis(names, axis=1)
+
+
+def typical_moves(scale, history: pd.DataFrame | None, sigma_u: np.ndarray):
+    """Scale of every series: given, of the history, or of the errors."""
+    if scale is None and history is None:
+        scale = np.sqrt(np.diag(sigma_u))
+    elif scale is None:
+        scale = history.std(ddof=0)
+        scale = scale.where(scale > 0, 1.0)
+    return of_shape(scale, "scale", len(sigma_u))
+
+
+def check_share(name: str, value: float) -> None:
+    """Refuse what is no number in (0, 1)."""
+    check_scalar(value, name, numbers.Real)
+    if not 0 < value < 1:
+        raise ValueError(f"{name}={value} is not in the range (0, 1).")
