@@ -347,7 +347,7 @@ def gathered(network, step=1):
 
 BATCHED = {
     "dynamic": linear_attention_var(2),
-    "memory": linear_attention_var(1, 2, memory=9),
+    "tracking": linear_attention_var(1, 2, tracking_rows=9),
     **{name: NETWORKS[name] for name in ("samovar", "mix", "mix with a VAR")},
 }
 

@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import joblib
 import numpy as np
@@ -331,7 +332,8 @@ assert found == [0] * 5, found
 @pytest.mark.slow
 @forks
 def test_a_child_forked_during_a_fit_can_fit(tmp_path):
-    environment = {**os.environ, "PYTHONPATH": os.path.dirname(__file__)}
+    tests = Path(__file__).parent
+    environment = {**os.environ, "PYTHONPATH": f"{tests.parent}{os.pathsep}{tests}"}
     environment.pop("OMP_NUM_THREADS", None)
     (tmp_path / "fork.py").write_text(FORK)
     done = subprocess.run(
