@@ -110,12 +110,12 @@ BAD_NETWORK_PARAMETERS = [
     ({"token_length": 0}, "token_length"),
     ({"alpha": 0}, "alpha=0 must be positive.*static_path='var'"),
     ({"d_model": None}, "d_model"),
-    ({"refit": "no"}, "refit"),
+    ({"retrain": "no"}, "retrain"),
 ]
 BAD_SAMOVAR_PARAMETERS = [
-    ({"centre": "middle"}, "centre must be"),
+    ({"centre_on": "middle"}, "centre_on must be"),
     ({"predictor": "magic"}, "predictor must be"),
-    ({"scaled": 1.0}, "scaled"),
+    ({"scaled_attention": 1.0}, "scaled_attention"),
 ]
 
 
