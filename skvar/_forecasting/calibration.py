@@ -197,7 +197,7 @@ def too_short(n_steps: int) -> str:
     """What is wrong where there are too few rows for intervals."""
     return (
         "The history is too short for intervals: they are calibrated on rows that "
-        f"a second forecaster has not seen, with forecasts of {n_steps} step(s), "
-        "and what is left must be enough to fit it. Pass more rows, lower lags or "
+        f"a second model has not seen, with forecasts of {n_steps} step(s), and the "
+        "rows before these must be enough to fit it. Pass more rows, lower lags or "
         "horizon, or ask for fewer steps."
     )

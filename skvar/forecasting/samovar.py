@@ -45,9 +45,9 @@ class SAMoVARForecaster(Forecaster):
         Closed form beside the network: a direct ridge from window to horizon, one for
         all series on windows minus their last row; a ridge VAR of at most 4 lags; the
         one of them with the least error on fifths of the rows left out in turn; or
-        None, the paper. It is mixed in with the share that forecasts the held-out rows
-        best, the network's shrunk to what is sure (one half with
-        ``early_stopping=False``).
+        None, the paper. The forecast is a weighted mean of both. The network's weight
+        is the one with the least error on the held-out rows, shrunk according to its
+        standard error (one half with ``early_stopping=False``).
     alpha : float or "auto", default="auto"
         Ridge penalty of the static path on standardised series, per window; that of a
         VAR is multiplied by the square of the lag. "auto" chooses it: for a VAR by the
