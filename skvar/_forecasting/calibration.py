@@ -173,7 +173,7 @@ class CalibrationModel:
             series.table.isna().any(axis=None) for series in history.series.values()
         )
         if has_gaps and model.fill_weights is None:
-            lags = specification.lags
+            lags = model.specification.lags
             filler = Filler(None, shorter, n_train, model.effect, lags)
             model = replace(model, fill_weights=filler.weights)
         scalers = {key: series.scaler for key, series in shorter.series.items()}

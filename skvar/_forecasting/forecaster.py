@@ -660,7 +660,7 @@ class Forecaster(NetworkAttributes, SktimeForecaster):
 
     scaler_ = fitted_attribute("history.scaler", "Units of the series, by instance.")
     horizon_ = fitted_attribute("model.horizon", "Steps returned for a table.")
-    alpha_ = fitted_attribute("model.alpha", "Penalty of the closed form.")
+    alpha_ = fitted_attribute("model.closed_form.alpha", "Penalty of the closed form.")
     feature_names_in_ = fitted_attribute(
         "history.schema.names", "Names of the series, then of past covariates."
     )

@@ -7,8 +7,9 @@ import numpy as np
 from torch import Tensor
 
 from .._closed_form.covariates import CovariateEffect
+from .._data.seasons import seasons_of
 from .._models.estimation import estimate, with_weights
-from .._models.fitted import FittedModel
+from .._models.fitted import ClosedForm, FittedModel
 from .._models.rows import Rows
 from .._models.specification import Specification
 from .._training.inference import squared_errors
@@ -19,6 +20,9 @@ from .residuals import Filler, ResidualSeries
 # An effect is fitted to rows that the fit before helped to fill. Each pass leaves about
 # as large a share of the error as there are missing values.
 _PASSES = 5
+
+# Lags of the regressions that fill gaps and take account of covariates' errors.
+_MOST_LAGS = 24
 
 
 def learn(
@@ -53,18 +57,31 @@ def learn(
     ValueError
         If there are too few rows.
     """
+    earlier = start or pretrained
+    if earlier is not None:
+        specification = specification.like(earlier.specification)
+    lags = specification.lags
+    if lags == "auto":
+        lags = automatic_order(max(n_train.values()))
     if pretrained is not None and pretrained.effect is not None:
         effect = pretrained.effect
     else:
-        effect = estimate_effect(history, n_train, specification.lags)
-    filler = Filler(None, history, n_train, effect, specification.lags)
+        effect = estimate_effect(history, n_train, lags)
+    filler = Filler(None, history, n_train, effect, lags)
     rows = rows_of(history, n_train, effect, filler)
+    seasons = seasons_of(specification.sp, history.schema.step)
+    specification = specification.with_lags(rows, seasons)
     if start is None and pretrained is not None:
         model = _fine_tuned(specification, rows, pretrained)
     else:
         model = _estimated(specification, rows, start)
     weights = None if rows.observed is None else filler.weights
     return replace(model, effect=effect, fill_weights=weights)
+
+
+def automatic_order(n_rows: int) -> int:
+    """Lags of regressions beside the model, where its own are not given."""
+    return max(1, min(_MOST_LAGS, n_rows // 8))
 
 
 def estimate_effect(
@@ -131,7 +148,7 @@ def _fine_tuned(
         gain -= squared_errors(trained.network, windows)
         if significantly_better(gain, horizon):
             return _estimated(specification, rows, pretrained)
-    return FittedModel(specification, rows.sizes(), network, None, TrainingRecord())
+    return FittedModel(specification, rows.sizes(), network, ClosedForm(), TrainingRecord())
 
 
 def significantly_better(gain: Tensor, horizon: int) -> bool:

@@ -63,7 +63,7 @@ def var_coefficients(state: ForecasterState, Y, at) -> VARCoefficients:
         n_rows=len(member.series.index),
         scale=member.series.scaler.scale_,
         refit=Refit(member.model.specification),
-        alpha=member.model.alpha or 0.0,
+        alpha=member.model.closed_form.alpha or 0.0,
     )
 
 

@@ -61,7 +61,11 @@ class ForecasterState(Recomputable):
         )
         calibration = Calibration(specification, history, n_train, pretrained)
         filler = Filler(
-            model.fill_weights, history, n_train, model.effect, specification.lags
+            model.fill_weights,
+            history,
+            n_train,
+            model.effect,
+            model.specification.lags,
         )
         return cls(model, history, cutoff, n_train, calibration, filler)
 

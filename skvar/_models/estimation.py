@@ -8,6 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from .._closed_form.error_correction import Evidence, error_correction_var
+from .._closed_form.growth import restrained
 from .._closed_form.ridge import (
     choose_direct_alpha,
     choose_var_alpha,
@@ -27,7 +29,7 @@ from .._training.loop import TrainingRecord, resolve_device, train
 from .._training.randomness import Generators
 from .._var.process import roots
 from .families import VAR_INPUTS, LinearAttentionVARSpecification
-from .fitted import FittedModel, built
+from .fitted import ClosedForm, FittedModel, built
 from .rows import Rows
 from .specification import Specification
 
@@ -69,8 +71,10 @@ def estimate(
         if weights is not None:
             _load(network, weights)
         estimation = kind(specification, rows, device, generators, weights is None)
-        alpha, record = estimation.run(network)
-    return FittedModel(specification, rows.sizes(), network.eval(), alpha, record)
+        closed_form, record = estimation.run(network)
+    return FittedModel(
+        specification, rows.sizes(), network.eval(), closed_form, record
+    )
 
 
 def with_weights(
@@ -126,50 +130,76 @@ class Estimation:
         return train(network, training, validation, options, self.generators)
 
 
+    def solve_var(
+        self, var: LinearAttentionVAR, rows: Rows, alpha: float | None
+    ) -> ClosedForm:
+        """Solve a VAR in closed form, in place; ``alpha`` is that of a ridge VAR."""
+        specification, evidence = self.specification, None
+        if specification.form is not None:
+            matrices, intercept, evidence = error_correction_var(
+                rows.segments, specification.form, rows.observed
+            )
+        else:
+            matrices, intercept = ridge_var(
+                rows.segments, var.order, alpha, rows.n_inputs, rows.observed
+            )
+        if specification.alpha == "auto" and rows.n_inputs is None:
+            matrices, intercept = restrained(matrices, intercept, rows.segments)
+        var.matrices.copy_(_as(var.matrices, matrices))
+        var.intercept.copy_(_as(var.intercept, intercept))
+        return ClosedForm(alpha, evidence)
+
+    def var_alpha(self, rows: Rows, order: int) -> float | None:
+        """Penalty of a ridge VAR; None for one in error-correction form."""
+        if self.specification.form is not None:
+            return None
+        if self.specification.alpha != "auto":
+            return self.specification.alpha
+        return choose_var_alpha(rows.segments, order, rows.n_inputs)
+
+
 class UnderVAR(Estimation):
     """What is learned on top of a VAR in closed form, which is given."""
 
-    def run(self, network: nn.Module) -> tuple[float, TrainingRecord]:
-        """Estimate ``network`` in place; return the penalty and how training went."""
+    def run(self, network: nn.Module) -> tuple[ClosedForm, TrainingRecord]:
+        """Estimate ``network`` in place; return what was solved and how it trained."""
         specification = self.specification
         var = network.static if isinstance(network, Readout) else network
         training, validation = self.parts
-        alpha = _var_alpha(specification, training, specification.lags)
-        _solve_var(var, training, alpha)
+        alpha = self.var_alpha(training, specification.lags)
+        solved = self.solve_var(var, training, alpha)
         n_windows = len(training.windows(network.lags, network.horizon))
         held_out = validation is not None or not specification.early_stopping
         if not specification.n_layers or not held_out or not n_windows:
-            return alpha, TrainingRecord()
+            return solved, TrainingRecord()
         gain = _REQUIRED_GAIN if self.fresh else 0.0
         record = self.train(network, training, validation, required_gain=gain)
         if validation is not None:
-            _solve_var(var, self.rows, alpha)
-        return alpha, record
+            solved = self.solve_var(var, self.rows, alpha)
+        return solved, record
 
 
 class BesideStaticPath(Estimation):
     """A network beside a regression in closed form, and the weights of the two."""
 
-    def run(self, network: nn.Module) -> tuple[float | None, TrainingRecord]:
-        """Estimate ``network`` in place; return the penalty and how training went."""
+    def run(self, network: nn.Module) -> tuple[ClosedForm, TrainingRecord]:
+        """Estimate ``network`` in place; return what was solved and how it trained."""
         specification = self.specification
         has_static = specification.static_path is not None
         learned = network.network if has_static else network
         if isinstance(learned, SAMoVAR):
             self._centre(learned)
         if not has_static:
-            return None, self._train_again(network)
+            return ClosedForm(), self._train_again(network)
         alpha = self._choose_static(network)
         untested = specification.early_stopping and self.parts[1] is None
         if not specification.n_layers or untested:
             network.static_weight.fill_(1.0)
-            self._solve_static(network, self.rows, alpha)
-            return alpha, TrainingRecord()
+            return self._solve_static(network, self.rows, alpha), TrainingRecord()
         self._solve_static(network, self.parts[0], alpha)
         network.static_weight.fill_(0.5)
         record = self._train_again(learned, mix=network)
-        self._solve_static(network, self.rows, alpha)
-        return alpha, record
+        return self._solve_static(network, self.rows, alpha), record
 
     def _centre(self, network: SAMoVAR) -> None:
         """Centre windows on their last token or row, as the parameter or data say."""
@@ -214,7 +244,7 @@ class BesideStaticPath(Estimation):
                 network.load_state_dict(kept)
         return record
 
-    def _choose_static(self, network: StaticPath) -> float:
+    def _choose_static(self, network: StaticPath) -> float | None:
         """Choose the kind of static path, if asked to, and return its penalty.
 
         By the error on blocks left out; the ridge where there are none.
@@ -234,57 +264,45 @@ class BesideStaticPath(Estimation):
         ):
             order = network.var.lags
             unpadded = rows.without_padding(specification.lags, order)
-            alphas["var"] = _var_alpha(specification, unpadded, order)
+            alphas["var"] = self.var_alpha(unpadded, order)
         if len(alphas) == 2:
             errors["var"] = self.var_error(network.var, alphas["var"])
         kind = min(alphas, key=lambda kind: errors.get(kind, 0.0))
         network.is_var.fill_(kind == "var")
         return alphas[kind]
 
-    def var_error(self, var: nn.Module, alpha: float) -> float:
+    def var_error(self, var: nn.Module, alpha: float | None) -> float:
         """Mean squared error of a VAR on the blocks that the direct ridge forecasts.
 
         Infinite for an explosive one, and where there are no such blocks.
         """
         specification, (rows, _) = self.specification, self.parts
         var, errors = copy.deepcopy(var).double(), []
-        _solve_var(var, rows.without_padding(specification.lags, var.lags), alpha)
-        # Up to rounding, a unit root does not explode.
-        if np.abs(roots(var.matrices.numpy())[-1]) <= 1 / (1 + 1e-6):
-            return math.inf
+        if specification.form is None:
+            self.solve_var(var, rows.without_padding(specification.lags, var.lags), alpha)
+            # Up to rounding, a unit root does not explode.
+            if np.abs(roots(var.matrices.numpy())[-1]) <= 1 / (1 + 1e-6):
+                return math.inf
         blocks = leave_blocks_out(
             rows.segments, specification.lags, specification.horizon, order=var.lags
         )
         for training, held_out in blocks:
-            _solve_var(var, Rows(training), alpha)
+            self.solve_var(var, Rows(training), alpha)
             recent = [values[specification.lags - var.lags :] for values in held_out]
             windows = Windows(recent, var.lags, specification.horizon)
             errors.append(squared_errors(var, windows).mean().item())
         return np.mean(errors) if errors else math.inf
 
-    def _solve_static(self, network: StaticPath, rows: Rows, alpha: float) -> None:
+    def _solve_static(
+        self, network: StaticPath, rows: Rows, alpha: float | None
+    ) -> ClosedForm:
         lags, horizon = self.specification.lags, self.specification.horizon
         if network.is_var:
             unpadded = rows.without_padding(lags, network.var.lags)
-            _solve_var(network.var, unpadded, alpha)
-        else:
-            matrix = ridge_direct(rows.segments, lags, horizon, alpha)
-            network.matrix.copy_(_as(network.matrix, matrix))
-
-
-def _var_alpha(specification: Specification, rows: Rows, order: int) -> float:
-    if specification.alpha != "auto":
-        return specification.alpha
-    return choose_var_alpha(rows.segments, order, rows.n_inputs)
-
-
-def _solve_var(var: LinearAttentionVAR, rows: Rows, alpha: float) -> None:
-    order = len(var.matrices)
-    matrices, intercept = ridge_var(
-        rows.segments, order, alpha, rows.n_inputs, rows.observed
-    )
-    var.matrices.copy_(_as(var.matrices, matrices))
-    var.intercept.copy_(_as(var.intercept, intercept))
+            return self.solve_var(network.var, unpadded, alpha)
+        matrix = ridge_direct(rows.segments, lags, horizon, alpha)
+        network.matrix.copy_(_as(network.matrix, matrix))
+        return ClosedForm(alpha)
 
 
 def _as(like: Tensor, array: np.ndarray) -> Tensor:

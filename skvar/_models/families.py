@@ -20,6 +20,10 @@ from .specification import Specification
 # The VAR that a static path may be: lags, and inputs that they may add up to.
 VAR_LAGS, VAR_INPUTS = 4, 512
 
+# Automatic lags: of a VAR that is not in error-correction form; of other networks at
+# least, where there are enough rows, and at most.
+_VAR_LAGS, _LEAST_ROWS, _MOST_ROWS = 4, 24, 1024
+
 # By default, tokens that a window has at least, and rows in one of Aaren's at most.
 _LEAST_TOKENS, _ROWS_IN_TOKEN = 4, 24
 
@@ -33,6 +37,10 @@ class LinearAttentionVARSpecification(Specification):
     def __post_init__(self):
         super().__post_init__()
         self._check_counts("tracking_rows", "max_epochs", least=0)
+
+    def automatic_lags(self, rows, seasons, form):
+        """Rows of a window, of which the closed form takes so many at least."""
+        return min(_VAR_LAGS, max(1, rows.longest() // 8)) if form is None else form.rows
 
     @property
     def window_rows(self):
@@ -55,6 +63,7 @@ class LinearAttentionVARSpecification(Specification):
             return LinearAttentionVAR(**sizes, n_targets=n_targets)
         network = LinearAttentionVAR(
             **sizes,
+            attention_lags=self.form and min(self.form.own_lags + 1, self.lags),
             tracking_rows=self.tracking_rows if self.n_layers else 0,
             n_heads=self.n_heads,
             d_model=self.d_model,
@@ -101,6 +110,20 @@ class StaticPathSpecification(Specification):
                 "least squares."
             )
 
+    def in_error_correction_form(self, rows):
+        """Whether the closed form may be one in error-correction form."""
+        few = rows.segments[0].shape[1] <= VAR_INPUTS // VAR_LAGS
+        may_be = super().in_error_correction_form(rows) and few
+        return may_be and self.static_path in ("auto", "var")
+
+    def automatic_lags(self, rows, seasons, form):
+        """Rows of a window, of which the closed form takes so many at least."""
+        wanted = max(_LEAST_ROWS, 2 * max(seasons, default=1), self.horizon)
+        n_rows = rows.longest()
+        spare = n_rows - self.n_held_out(n_rows, self.horizon) - self.horizon
+        fitting = max(1, min(wanted, _MOST_ROWS, spare // 3))
+        return fitting if form is None else max(fitting, form.rows)
+
     def build(self, n_series, n_targets=None):
         """Build the network, untrained, within the static path if there is one."""
         network = self.network(n_series) if self.n_layers else None
@@ -111,8 +134,14 @@ class StaticPathSpecification(Specification):
             lags=self.lags,
             horizon=self.horizon,
             n_series=n_series,
-            order=max(1, min(VAR_LAGS, self.lags, VAR_INPUTS // n_series)),
+            order=self.var_order(n_series),
         )
+
+    def var_order(self, n_series: int) -> int:
+        """Lags of the VAR that the static path may be."""
+        if self.form is not None:
+            return self.form.rows
+        return max(1, min(VAR_LAGS, self.lags, VAR_INPUTS // n_series))
 
     def network(self, n_series: int) -> nn.Module:
         """Build the network alone, untrained."""

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from .._closed_form.covariates import CovariateEffect
+from .._closed_form.error_correction import Evidence
 from .._closed_form.fill import fill
 from .._data.lazy import Recomputable, lazy
 from .._data.windows import Windows
@@ -17,6 +18,22 @@ from .._training.loop import TrainingRecord
 from .._training.randomness import initialised_by
 from .._var.extraction import average_matrices, matrices_of
 from .specification import Specification
+
+
+@dataclass(frozen=True)
+class ClosedForm:
+    """How a closed form was penalised.
+
+    Parameters
+    ----------
+    alpha : float, optional
+        Penalty of a ridge regression.
+    evidence : Evidence, optional
+        What chose the penalties of a form in error-correction shape.
+    """
+
+    alpha: float | None = None
+    evidence: Evidence | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,8 +50,7 @@ class FittedModel(Recomputable):
         Numbers of series and, where these are others, of targets; else None.
     network : Module
         Trained; in evaluation mode.
-    alpha : float or None
-        Penalty of the closed form; None without one.
+    closed_form : ClosedForm
     record : TrainingRecord
         How training went.
     effect : CovariateEffect, optional
@@ -46,7 +62,7 @@ class FittedModel(Recomputable):
     specification: Specification
     sizes: tuple[int, int | None]
     network: nn.Module
-    alpha: float | None
+    closed_form: ClosedForm
     record: TrainingRecord
     effect: CovariateEffect | None = None
     fill_weights: np.ndarray | None = None

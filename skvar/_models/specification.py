@@ -2,8 +2,8 @@
 
 import math
 import numbers
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields, replace
 from typing import ClassVar
 
 import numpy as np
@@ -11,11 +11,16 @@ import torch
 from sklearn.utils import check_scalar
 from torch import nn
 
+from .._closed_form.error_correction import Form, choose_form
 from .._data.windows import validation_rows
 from .._training.loop import TrainingOptions, epochs_of
+from .rows import Rows
 
 # Steps of training by default, and epochs that make them of few rows.
 _STEPS, _MOST_EPOCHS = 300, 20
+
+# Rows of the shortest window that automatic lags may come to.
+_LEAST_WINDOW = 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,11 +95,15 @@ class Specification(TrainingSpecification):
     """A network over windows of standardised series, and how it is estimated.
 
     ``horizon`` is the number of steps forecast at once; None until it is known.
+    ``form`` is that of a closed form in error-correction shape, where `with_lags` chose
+    one with the lags.
     """
 
-    lags: int
+    lags: int | str
     alpha: float | str
     horizon: int | None = 1
+    sp: int | Iterable[int] | str = 1
+    form: Form | None = None
 
     # At most so many windows, evenly spaced, enter average matrices; None takes all.
     most_windows_in_average: ClassVar[int | None] = None
@@ -103,7 +112,15 @@ class Specification(TrainingSpecification):
 
     def __post_init__(self):
         super().__post_init__()
-        self._check_counts("lags", "d_model")
+        self._check_counts("d_model")
+        if isinstance(self.lags, str):
+            if self.lags != "auto":
+                raise ValueError(
+                    f"lags must be an integer or 'auto', not {self.lags!r}."
+                )
+        else:
+            self._check_counts("lags")
+        check_seasons(self.sp)
         self._check_counts("n_layers", least=0)
         self._check_counts("horizon", optional=True)
         if not isinstance(self.alpha, str):
@@ -126,6 +143,38 @@ class Specification(TrainingSpecification):
         """Steps ahead that the network learns; later ones come from feeding back."""
         return self.horizon
 
+    def with_lags(self, rows: Rows, seasons: tuple[int, ...]) -> "Specification":
+        """The same with lags that suit some rows and seasons, where lags are "auto"."""
+        if self.lags != "auto":
+            return self
+        form = None
+        if self.in_error_correction_form(rows):
+            most_rows = self._most_rows(rows.longest(), seasons)
+            form = choose_form(rows.segments, seasons, rows.observed, most_rows)
+        return replace(self, lags=self.automatic_lags(rows, seasons, form), form=form)
+
+    def like(self, fitted: "Specification") -> "Specification":
+        """The same with the lags that an earlier fit chose, where lags are "auto"."""
+        if self.lags != "auto":
+            return self
+        return replace(self, lags=fitted.lags, form=fitted.form)
+
+    def _most_rows(self, n_rows: int, seasons: tuple[int, ...]) -> int:
+        """Rows of a window that leave some windows, but hold a season if they can."""
+        wanted = max(int(0.8 * n_rows), max(seasons, default=1) + 12)
+        spare = n_rows - self.n_held_out(n_rows, self.steps_learned)
+        return max(_LEAST_WINDOW, min(wanted, spare - self.steps_learned))
+
+    def in_error_correction_form(self, rows: Rows) -> bool:
+        """Whether the closed form may be one in error-correction form."""
+        return self.alpha == "auto" and rows.n_inputs is None
+
+    def automatic_lags(
+        self, rows: Rows, seasons: tuple[int, ...], form: Form | None
+    ) -> int:
+        """Rows of a window, of which the closed form takes so many at least."""
+        raise NotImplementedError
+
     def n_held_out(self, n_rows: int, horizon: int) -> int:
         """Rows held out of so many."""
         if not self.holds_rows_out:
@@ -134,7 +183,8 @@ class Specification(TrainingSpecification):
 
     def suffices(self, n_rows: int, horizon: int) -> bool:
         """Whether so many rows hold a window to train on, and those held out."""
-        return n_rows >= self.window_rows + horizon + self.n_held_out(n_rows, horizon)
+        window = _LEAST_WINDOW if self.lags == "auto" else self.window_rows
+        return n_rows >= window + horizon + self.n_held_out(n_rows, horizon)
 
     def epochs(self, n_windows: int) -> int:
         """Passes over so many training windows, at most."""
@@ -149,6 +199,19 @@ class Specification(TrainingSpecification):
     def n_coefficients(self, n_series: int) -> int:
         """Coefficients for each series that least squares fits within the model."""
         return 0
+
+
+def check_seasons(sp) -> None:
+    """Raise unless ``sp`` is "auto", a positive integer or several of these."""
+    if isinstance(sp, str):
+        if sp != "auto":
+            raise ValueError(f"sp must be 'auto', an integer or a list, not {sp!r}.")
+        return
+    seasons = sp if isinstance(sp, Iterable) else [sp]
+    for season in seasons:
+        check_count(season, "sp")
+    if not len(list(seasons)):
+        raise ValueError("sp=[] names no season; pass 1 for none.")
 
 
 def check_count(value, name: str, *, least: int = 1, optional: bool = False) -> None:

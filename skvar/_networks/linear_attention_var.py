@@ -31,6 +31,9 @@ class LinearAttentionVAR(nn.Module):
         The order p.
     n_series : int
         Series in a window.
+    attention_lags : int, optional
+        The last lags, to which attention and learned corrections are confined; all by
+        default.
     tracking_rows : int
         Time steps before the lags from which `MatrixTracker` lets the matrices drift; a
         window has ``lags + tracking_rows`` of them.
@@ -53,6 +56,7 @@ class LinearAttentionVAR(nn.Module):
         *,
         lags: int,
         n_series: int,
+        attention_lags: int | None = None,
         tracking_rows: int = 0,
         n_targets: int | None = None,
         n_layers: int = 1,
@@ -63,19 +67,20 @@ class LinearAttentionVAR(nn.Module):
         super().__init__()
         self.order, self.lags, self.n_series = lags, lags + tracking_rows, n_series
         self.n_targets = n_targets or n_series
-        shape = (lags, self.n_targets, n_series)
-        self.register_buffer("matrices", torch.zeros(shape))
+        self.attention_lags = attention_lags or lags
+        shape = (self.attention_lags, self.n_targets, n_series)
+        self.register_buffer("matrices", torch.zeros(lags, *shape[1:]))
         self.register_buffer("intercept", torch.zeros(self.n_targets))
         if n_layers:
             self.matrices_correction = nn.Parameter(torch.zeros(shape))
             self.intercept_correction = nn.Parameter(torch.zeros(self.n_targets))
             self.embed = nn.Linear(n_series, d_model)
-            self.position = nn.Parameter(0.02 * torch.randn(lags, d_model))
+            self.position = nn.Parameter(0.02 * torch.randn(self.attention_lags, d_model))
             self.mlp = ResidualMLP(d_model, 4 * d_model, dropout)
         self.layers = nn.ModuleList(
             DynamicLayer(d_model, n_heads, n_series) for _ in range(n_layers)
         )
-        sizes = self.n_targets, lags * n_series
+        sizes = self.n_targets, self.attention_lags * n_series
         self.tracker = (
             MatrixTracker(tracking_rows, n_heads, *sizes) if tracking_rows else None
         )
@@ -89,14 +94,14 @@ class LinearAttentionVAR(nn.Module):
     def forward(self, window: Tensor) -> Tensor:
         """Forecast (B, 1, n_targets) from a window of so many rows and series."""
         recent = window[:, -self.order :]
-        forecast = self.apply_var(recent, self.weights(recent))
+        forecast = self.apply_var(recent, self.weights(window))
         if self.tracker is not None:
-            drift = self.drift(window)
+            drift, recent = self.drift(window), recent[:, -self.attention_lags :]
             forecast = forecast + torch.einsum("blij,blj->bi", drift.flip(1), recent)
         return forecast.unsqueeze(1)
 
     def drift(self, window: Tensor) -> Tensor:
-        """What tracking adds to the matrices, (B, p, n_targets, n_series)."""
+        """What tracking adds to the matrices, (B, attention_lags, targets, series)."""
         matrices, intercept = self.static_var()
         newest_first = window.unfold(1, self.order, 1).flip(-1).mT.flatten(-2)
         lagged, after = newest_first[:, :-1], window[:, self.order :]
@@ -104,8 +109,9 @@ class LinearAttentionVAR(nn.Module):
         errors = after[..., -self.n_targets :] - expected
         # Rows that repeat the first one stand for a past that was not observed.
         seen = (after != window[:, :1]).any(dim=-1).cumsum(dim=1) > 0
-        drift = self.tracker(errors, lagged, seen)
-        return drift.unflatten(2, (self.order, -1)).transpose(1, 2)
+        within = lagged[..., : self.attention_lags * self.n_series]
+        drift = self.tracker(errors, within, seen)
+        return drift.unflatten(2, (self.attention_lags, -1)).transpose(1, 2)
 
     def losses(
         self, window: Tensor, target: Tensor, observed: Tensor | None = None
@@ -117,22 +123,27 @@ class LinearAttentionVAR(nn.Module):
         """Matrices (p, n_targets, n_series), lag 1 first, and intercept."""
         if not self.layers:
             return self.matrices, self.intercept
-        return (
-            self.matrices + self.matrices_correction,
-            self.intercept + self.intercept_correction,
-        )
+        correction = self.within_order(self.matrices_correction)
+        return self.matrices + correction, self.intercept + self.intercept_correction
+
+    def within_order(self, matrices: Tensor) -> Tensor:
+        """Matrices (..., attention_lags, o, i), lag 1 first, with zeros up to lag p."""
+        missing = self.order - self.attention_lags
+        return F.pad(matrices, (0, 0, 0, 0, 0, missing)) if missing else matrices
 
     def weights(self, window: Tensor) -> list[tuple[Tensor, Tensor]]:
-        """Queries and values (B, p, n_heads, n_series) of every layer."""
+        """Queries and values (B, attention_lags, n_heads, n_series) of every layer."""
         if not self.layers:
             return []
-        tokens = self.mlp(self.embed(window) + self.position)
+        recent = window[:, -self.attention_lags :]
+        tokens = self.mlp(self.embed(recent) + self.position)
         return [layer(tokens) for layer in self.layers]
 
     def apply_var(self, keys: Tensor, weights: list[tuple[Tensor, Tensor]]) -> Tensor:
         """The VAR without drift, with given weights: affine in the keys (B, p, C)."""
         matrices, intercept = self.static_var()
         forecast = intercept + torch.einsum("lij,blj->bi", matrices.flip(0), keys)
+        keys = keys[:, -self.attention_lags :]
         for q, v in weights:
             per_head = keys.unsqueeze(2).expand(-1, -1, q.shape[2], -1)
             keys = linear_attention(q, per_head, v)[0].sum(dim=2)

@@ -80,11 +80,11 @@ def _first_step(network: nn.Module, window: Tensor) -> tuple[Tensor, Tensor]:
     if network.layers:
         n_targets, n_series = matrices.shape[2:]
         forecast = torch.eye(n_series).to(matrices)[-n_targets:]
-        weights = network.weights(window[:, -network.order :])
+        weights = network.weights(window)
         dynamic = stack_layers(weights, forecast.expand(1, -1, -1), shared_keys=True)
-        matrices = matrices + dynamic[:, :, 0].flip(1)
+        matrices = matrices + network.within_order(dynamic[:, :, 0].flip(1))
     if network.tracker is not None:
-        matrices = matrices + network.drift(window)
+        matrices = matrices + network.within_order(network.drift(window))
     return matrices, intercept.expand(len(window), -1)
 
 

@@ -14,8 +14,14 @@ class LinearAttentionVAR(Forecaster):
 
     Parameters
     ----------
-    lags : int, default=4
-        Order p of the VAR.
+    lags : int or "auto", default="auto"
+        Order p of the VAR. "auto" estimates the VAR in error-correction form, for
+        levels, trends and seasons, whose lags and penalties have the largest evidence;
+        see Notes. A number p gives the classical ridge VAR(p).
+    sp : int, list of int or "auto", default="auto"
+        Rows of a season, of each one that there is: 12 for months, [24, 168] for hours.
+        "auto" takes them from the time index; 1 is no season. Those of which the table
+        has less than two are left out.
     tracking_rows : int, default=0
         Rows before these from which the matrices are tracked: the errors of the
         classical VAR on them tell how the matrices have drifted or switched [2]_. A few
@@ -141,8 +147,9 @@ class LinearAttentionVAR(Forecaster):
 
     def __init__(
         self,
-        lags=4,
+        lags="auto",
         *,
+        sp="auto",
         tracking_rows=0,
         horizon=None,
         n_layers=1,
@@ -165,6 +172,7 @@ class LinearAttentionVAR(Forecaster):
         verbose=0,
     ):
         self.lags = lags
+        self.sp = sp
         self.tracking_rows = tracking_rows
         self.horizon = horizon
         self.n_layers = n_layers

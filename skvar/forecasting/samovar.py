@@ -17,8 +17,14 @@ class SAMoVARForecaster(Forecaster):
 
     Parameters
     ----------
-    lags : int, default=24
-        Rows of history that the model sees.
+    lags : int or "auto", default="auto"
+        Rows of history that a forecast sees. "auto" takes two seasons and the horizon
+        where there are enough rows and fewer otherwise, and what the static path needs;
+        its VAR is then one in error-correction form, for levels, trends and seasons.
+    sp : int, list of int or "auto", default="auto"
+        Rows of a season, of each one that there is: 12 for months, [24, 168] for hours.
+        "auto" takes them from the time index; 1 is no season. Those of which the table
+        has less than two are left out.
     horizon : int, optional
         Steps forecast in one pass and learned; the last step of ``fh`` in fit by
         default, else 1. Later steps come from feeding forecasts back.
@@ -153,8 +159,9 @@ class SAMoVARForecaster(Forecaster):
 
     def __init__(
         self,
-        lags=24,
+        lags="auto",
         *,
+        sp="auto",
         horizon=None,
         token_length=None,
         n_layers=1,
@@ -182,6 +189,7 @@ class SAMoVARForecaster(Forecaster):
         verbose=0,
     ):
         self.lags = lags
+        self.sp = sp
         self.horizon = horizon
         self.token_length = token_length
         self.n_layers = n_layers

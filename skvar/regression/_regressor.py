@@ -245,7 +245,7 @@ class Regressor(NetworkAttributes, MultiOutputMixin, RegressorMixin, BaseEstimat
         """VAR intercept (n_targets,) in original units, averaged like ``coef_``."""
         return self._known().average_matrices[1]
 
-    alpha_ = fitted_attribute("model.alpha", "Penalty of the closed form.")
+    alpha_ = fitted_attribute("model.closed_form.alpha", "Penalty of the closed form.")
     scaler_ = fitted_attribute("scaler", "Units of ``X``.")
     y_scaler_ = fitted_attribute("y_scaler", "Units of ``y``, if there was any.")
 

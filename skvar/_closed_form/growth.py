@@ -1,0 +1,93 @@
+"""Autoregressions that grow no faster than the rows that they were estimated on."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+# Impulse responses of a linear trend are 7 ** 0.5 times as large in the second half.
+_LINEAR = 3.0
+_LEAST_STEPS, _BISECTIONS = 100, 20
+
+
+def restrained(
+    matrices: np.ndarray, intercept: np.ndarray, segments: Sequence[np.ndarray]
+) -> tuple[np.ndarray, np.ndarray]:
+    """The same VAR, or one whose roots are shrunk until it does not explode.
+
+    Responses to impulses may grow like those of a trend, or exponentially as fast as
+    the changes of the rows do. Otherwise the matrix at lag l is multiplied by the l-th
+    power of the largest factor that suffices, by which this multiplies every root of
+    the VAR, and the intercept makes the mean error zero again.
+
+    Parameters
+    ----------
+    matrices : ndarray of shape (lags, n_series, n_series)
+        Lag 1 first.
+    intercept : ndarray of shape (n_series,)
+    segments : sequence of ndarray of shape (n_rows, n_series)
+        The rows of the estimation.
+    """
+    n_steps = max(_LEAST_STEPS, 2 * len(matrices))
+    allowed = _LINEAR * growth_of(segments) ** n_steps
+    if _growth(matrices, n_steps) <= allowed:
+        return matrices, intercept
+    powers = np.arange(1, len(matrices) + 1)[:, np.newaxis, np.newaxis]
+    low, high = 0.0, 1.0
+    for _ in range(_BISECTIONS):
+        factor = (low + high) / 2
+        if _growth(matrices * factor**powers, n_steps) <= allowed:
+            low = factor
+        else:
+            high = factor
+    matrices = matrices * low**powers
+    return matrices, _mean_error(matrices, segments)
+
+
+def growth_of(segments: Sequence[np.ndarray]) -> float:
+    """Factor by which changes grow at every row; 1 where they hardly do.
+
+    The root mean square of the changes in the second half over that in the first, of
+    the longest segment and the series where it is largest.
+    """
+    changes = np.diff(max(segments, key=len), axis=0)
+    half = len(changes) // 2
+    if half < 4:
+        return 1.0
+    first, second = (
+        np.sqrt(np.square(part).mean(axis=0)) for part in (changes[:half], changes[half:])
+    )
+    ratio = (second / np.where(first > 0, first, np.inf)).max()
+    return float(ratio ** (1 / half)) if ratio > 2 else 1.0
+
+
+def _growth(matrices: np.ndarray, n_steps: int) -> float:
+    """Size of the responses to impulses in a second stretch of steps over the first."""
+    n_lags, n_series, _ = matrices.shape
+    # Newest first, so that a row times the matrices is one product.
+    past = np.zeros((n_lags, n_series, n_series))
+    past[0] = np.eye(n_series)
+    flat = matrices.transpose(1, 0, 2).reshape(n_series, -1)
+    sizes = np.empty(2 * n_steps)
+    for step in range(2 * n_steps):
+        response = flat @ past.reshape(-1, n_series)
+        past = np.concatenate([response[np.newaxis], past[:-1]])
+        sizes[step] = np.square(response).sum()
+        if not sizes[step] < 1e100:
+            return np.inf
+    first, second = sizes[:n_steps].sum(), sizes[n_steps:].sum()
+    return float(np.sqrt(second / first)) if first > 0 else 0.0
+
+
+def _mean_error(matrices: np.ndarray, segments: Sequence[np.ndarray]) -> np.ndarray:
+    """Mean of rows less what the matrices make of the rows before them."""
+    n_lags, total, count = len(matrices), 0.0, 0
+    for values in segments:
+        n_rows = len(values) - n_lags
+        if n_rows > 0:
+            sums = np.vstack([np.zeros_like(values[:1]), values.cumsum(axis=0)])
+            windows = np.stack(
+                [sums[len(values) - lag] - sums[n_lags - lag] for lag in range(n_lags + 1)]
+            )
+            total = total + windows[0] - np.einsum("lij,lj->i", matrices, windows[1:])
+            count += n_rows
+    return total / max(count, 1)

@@ -1,0 +1,52 @@
+"""Seasons that the step of a time index suggests."""
+
+from collections.abc import Iterable
+
+import pandas as pd
+from pandas.tseries.offsets import BusinessDay
+
+_DAY = pd.Timedelta("1D")
+_BY_MONTHS = {1: 12, 2: 6, 3: 4, 4: 3, 6: 2}
+
+
+def seasons_of(sp: int | Iterable[int] | str, step: pd.DateOffset | int) -> tuple:
+    """Rows of each season, ascending.
+
+    Parameters
+    ----------
+    sp : int, iterable of int or "auto"
+        Rows of the seasons; "auto" takes those of the step.
+    step : DateOffset or int
+        From one row to the next.
+
+    Returns
+    -------
+    tuple of int
+        Without those of a single row.
+    """
+    if isinstance(sp, str):
+        seasons = _of_step(step)
+    else:
+        seasons = sp if isinstance(sp, Iterable) else [sp]
+    return tuple(sorted({int(season) for season in seasons} - {1}))
+
+
+def _of_step(step: pd.DateOffset | int) -> list[int]:
+    """Months, quarters ... of a year, days of a week, and rows of a day and a week."""
+    if not isinstance(step, pd.DateOffset):
+        return []
+    start = pd.Timestamp("2001-01-01") + step
+    if isinstance(step, BusinessDay):
+        return [5 // step.n] if 5 % step.n == 0 else []
+    # Long enough to be about the same whatever the start.
+    span = (start + 12 * step) - start
+    if span >= 300 * _DAY:
+        months = round(span / (12 * 30.4369 * _DAY))
+        return [_BY_MONTHS[months]] if months in _BY_MONTHS else []
+    length = span / 12
+    if length >= 7 * _DAY:
+        return [round(365.25 * _DAY / length)]
+    if length >= _DAY:
+        return [7] if length == _DAY else []
+    per_day = round(_DAY / length)
+    return [per_day, 7 * per_day]
