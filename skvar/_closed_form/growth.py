@@ -54,7 +54,8 @@ def growth_of(segments: Sequence[np.ndarray]) -> float:
     if half < 4:
         return 1.0
     first, second = (
-        np.sqrt(np.square(part).mean(axis=0)) for part in (changes[:half], changes[half:])
+        np.sqrt(np.square(part).mean(axis=0))
+        for part in (changes[:half], changes[half:])
     )
     ratio = (second / np.where(first > 0, first, np.inf)).max()
     return float(ratio ** (1 / half)) if ratio > 2 else 1.0
@@ -86,7 +87,10 @@ def _mean_error(matrices: np.ndarray, segments: Sequence[np.ndarray]) -> np.ndar
         if n_rows > 0:
             sums = np.vstack([np.zeros_like(values[:1]), values.cumsum(axis=0)])
             windows = np.stack(
-                [sums[len(values) - lag] - sums[n_lags - lag] for lag in range(n_lags + 1)]
+                [
+                    sums[len(values) - lag] - sums[n_lags - lag]
+                    for lag in range(n_lags + 1)
+                ]
             )
             total = total + windows[0] - np.einsum("lij,lj->i", matrices, windows[1:])
             count += n_rows

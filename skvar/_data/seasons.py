@@ -1,7 +1,8 @@
 """Seasons that the step of a time index suggests."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
+import numpy as np
 import pandas as pd
 from pandas.tseries.offsets import BusinessDay
 
@@ -29,6 +30,30 @@ def seasons_of(sp: int | Iterable[int] | str, step: pd.DateOffset | int) -> tupl
     else:
         seasons = sp if isinstance(sp, Iterable) else [sp]
     return tuple(sorted({int(season) for season in seasons} - {1}))
+
+
+def season_strength(segments: Sequence[np.ndarray], season: int) -> float:
+    """Part of the variance of changes that their mean at each place explains.
+
+    Corrected for the number of places, of the series where it is largest; 0 for tables
+    of less than three seasons.
+    """
+    left = total = np.zeros(segments[0].shape[1])
+    for values in segments:
+        n_rows = len(values)
+        if n_rows < 3 * season:
+            continue
+        changes = np.diff(values, axis=0)
+        changes = changes - changes.mean(axis=0)
+        place = np.arange(len(changes)) % season
+        sums = np.zeros((season, changes.shape[1]))
+        np.add.at(sums, place, changes)
+        means = sums / np.bincount(place)[:, np.newaxis]
+        correction = len(changes) / (len(changes) - season)
+        left = left + correction * np.square(changes - means[place]).sum(axis=0)
+        total = total + np.square(changes).sum(axis=0)
+    shares = 1 - np.divide(left, total, out=np.ones_like(total), where=total > 0)
+    return float(np.max(shares, initial=0.0))
 
 
 def _of_step(step: pd.DateOffset | int) -> list[int]:

@@ -1,6 +1,7 @@
 """The forecaster: tables in, forecasts, intervals and matrices out."""
 
 import numbers
+import warnings
 from dataclasses import replace
 
 import numpy as np
@@ -20,6 +21,7 @@ from .history import History, Schema, name_of
 from .intervals import Intervals, rolling_intervals
 from .sktime_forecaster import SktimeForecaster
 from .state import ForecasterState
+from .summary import missing_season, summary
 
 
 class Forecaster(NetworkAttributes, SktimeForecaster):
@@ -175,6 +177,10 @@ class Forecaster(NetworkAttributes, SktimeForecaster):
             start=None if before is None else before.model,
             pretrained=pretrained,
         )
+        message = missing_season(self._fitted, self.lags, self.sp)
+        if message is not None:
+            # At the call of fit.
+            warnings.warn(message, stacklevel=4)
         return self
 
     def _pretrain(self, y, X=None, fh=None):
@@ -216,10 +222,11 @@ class Forecaster(NetworkAttributes, SktimeForecaster):
         Parameters
         ----------
         fh : int, list, array, Index or ForecastingHorizon; or table or panel
-            A horizon relative to the cutoff or in absolute times: in-sample times get
-            one-step-ahead forecasts, times beyond the trained horizon come from
-            feeding forecasts back. A Series, a DataFrame or an array of two dimensions
-            is a history of at least ``lags`` rows instead. After a fit to a panel it
+            By default that of ``fit`` or of the last call, else all steps up to the
+            parameter ``horizon``. A horizon is relative to the cutoff or in absolute
+            times: in-sample times get one-step-ahead forecasts, times beyond the
+            trained horizon come from feeding forecasts back. A Series, a DataFrame or
+            an array of two dimensions is a history of at least ``lags`` rows instead. After a fit to a panel it
             may be a series that was not there, or a panel of such; it is taken in
             units of its own mean and standard deviations.
         X : table or panel, optional
@@ -242,6 +249,9 @@ class Forecaster(NetworkAttributes, SktimeForecaster):
         """
         if isinstance(fh, (pd.Series, pd.DataFrame)) or getattr(fh, "ndim", 0) == 2:
             return self._predict_after(fh, X)
+        unknown = fh is None and self._fh is None
+        if unknown and self.horizon is not None and self._fitted is not None:
+            fh = np.arange(1, self.horizon_ + 1)
         return reading(BaseForecaster.predict)(self, fh=fh, X=X)
 
     def _predict(self, fh, X=None):
@@ -357,6 +367,17 @@ class Forecaster(NetworkAttributes, SktimeForecaster):
         state = single_state(self)
         frame = state.frame(Y, "Y", X)
         yield from state.single.rolling(frame, _times_of(Y), X, ends, steps)
+
+    def summary(self) -> str:
+        """What was fitted and how, in a few lines.
+
+        Returns
+        -------
+        str
+            Rows and series, lags and seasons, the closed form and its penalties, the
+            weight of the network and how it trained.
+        """
+        return summary(state_of(self), type(self).__name__)
 
     def stream(self):
         """Forecast after one new observation at a time.
@@ -533,6 +554,13 @@ class Forecaster(NetworkAttributes, SktimeForecaster):
     # matrices
 
     @property
+    def sp_(self) -> int | list[int]:
+        """Rows of the season in the closed form; a list of several, 1 for none."""
+        form = state_of(self).model.specification.form
+        seasons = () if form is None else form.seasons
+        return [*seasons] if len(seasons) > 1 else (*seasons, 1)[0]
+
+    @property
     def coef_(self) -> np.ndarray:
         """VAR matrices (lags, n_targets, n_series) in original units, lag 1 first.
 
@@ -660,12 +688,21 @@ class Forecaster(NetworkAttributes, SktimeForecaster):
 
     scaler_ = fitted_attribute("history.scaler", "Units of the series, by instance.")
     horizon_ = fitted_attribute("model.horizon", "Steps returned for a table.")
+    lags_ = fitted_attribute("model.specification.lags", "Rows that a forecast sees.")
     alpha_ = fitted_attribute("model.closed_form.alpha", "Penalty of the closed form.")
     feature_names_in_ = fitted_attribute(
         "history.schema.names", "Names of the series, then of past covariates."
     )
     n_features_in_ = fitted_attribute(
         "history.schema.n_series", "Number of series with past covariates."
+    )
+    network_weight_ = fitted_attribute(
+        "model.network_weight",
+        "Weight of the network in the forecast; 0 is the closed form alone.",
+    )
+    evidence_ = fitted_attribute(
+        "model.closed_form.evidence",
+        "Penalties, log evidence and rows of a VAR in error-correction form, or None.",
     )
     n_parameters_ = fitted_attribute(
         "model.n_parameters", "Estimated numbers that the forecasts depend on."

@@ -148,7 +148,9 @@ def _fine_tuned(
         gain -= squared_errors(trained.network, windows)
         if significantly_better(gain, horizon):
             return _estimated(specification, rows, pretrained)
-    return FittedModel(specification, rows.sizes(), network, ClosedForm(), TrainingRecord())
+    return FittedModel(
+        specification, rows.sizes(), network, ClosedForm(), TrainingRecord()
+    )
 
 
 def significantly_better(gain: Tensor, horizon: int) -> bool:

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from .._closed_form.error_correction import Evidence, error_correction_var
+from .._closed_form.error_correction import error_correction_var
 from .._closed_form.growth import restrained
 from .._closed_form.ridge import (
     choose_direct_alpha,
@@ -36,6 +36,10 @@ from .specification import Specification
 # Standard errors by which training must gain on a closed form to be kept: a rule of
 # thumb, as gains of neighbouring windows may depend on each other.
 _REQUIRED_GAIN = 3.0
+
+# Windows below which networks hardly ever improve on a form chosen by evidence
+# (benchmarks/NOTES.md).
+_LEAST_WINDOWS = 500
 
 # Windows that go through a network at once.
 _BATCH = 256
@@ -72,9 +76,7 @@ def estimate(
             _load(network, weights)
         estimation = kind(specification, rows, device, generators, weights is None)
         closed_form, record = estimation.run(network)
-    return FittedModel(
-        specification, rows.sizes(), network.eval(), closed_form, record
-    )
+    return FittedModel(specification, rows.sizes(), network.eval(), closed_form, record)
 
 
 def with_weights(
@@ -111,6 +113,18 @@ class Estimation:
             specification.validation_fraction,
         )
 
+    def is_worth_training(self, network: nn.Module) -> bool:
+        """Whether a network beside a closed form may improve on it.
+
+        Not where nothing is held out to see that, nor where automatic lags leave few
+        windows.
+        """
+        specification, (training, validation) = self.specification, self.parts
+        if validation is None and specification.early_stopping:
+            return False
+        n_windows = len(training.windows(network.lags, network.horizon))
+        return n_windows >= (1 if specification.form is None else _LEAST_WINDOWS)
+
     def train(
         self,
         network: nn.Module,
@@ -128,7 +142,6 @@ class Estimation:
         max_epochs = max_epochs or self.specification.epochs(len(training))
         options = self.specification.options(self.device, max_epochs, required_gain)
         return train(network, training, validation, options, self.generators)
-
 
     def solve_var(
         self, var: LinearAttentionVAR, rows: Rows, alpha: float | None
@@ -168,12 +181,9 @@ class UnderVAR(Estimation):
         training, validation = self.parts
         alpha = self.var_alpha(training, specification.lags)
         solved = self.solve_var(var, training, alpha)
-        n_windows = len(training.windows(network.lags, network.horizon))
-        held_out = validation is not None or not specification.early_stopping
-        if not specification.n_layers or not held_out or not n_windows:
+        if not specification.n_layers or not self.is_worth_training(network):
             return solved, TrainingRecord()
-        gain = _REQUIRED_GAIN if self.fresh else 0.0
-        record = self.train(network, training, validation, required_gain=gain)
+        record = self.train(network, training, validation, required_gain=_REQUIRED_GAIN)
         if validation is not None:
             solved = self.solve_var(var, self.rows, alpha)
         return solved, record
@@ -192,8 +202,7 @@ class BesideStaticPath(Estimation):
         if not has_static:
             return ClosedForm(), self._train_again(network)
         alpha = self._choose_static(network)
-        untested = specification.early_stopping and self.parts[1] is None
-        if not specification.n_layers or untested:
+        if not specification.n_layers or not self.is_worth_training(network):
             network.static_weight.fill_(1.0)
             return self._solve_static(network, self.rows, alpha), TrainingRecord()
         self._solve_static(network, self.parts[0], alpha)
@@ -267,6 +276,9 @@ class BesideStaticPath(Estimation):
             alphas["var"] = self.var_alpha(unpadded, order)
         if len(alphas) == 2:
             errors["var"] = self.var_error(network.var, alphas["var"])
+            if specification.form is not None and math.isinf(errors["var"]):
+                # On so few rows, it is the form whose evidence is known.
+                errors["var"] = -math.inf
         kind = min(alphas, key=lambda kind: errors.get(kind, 0.0))
         network.is_var.fill_(kind == "var")
         return alphas[kind]
@@ -279,7 +291,9 @@ class BesideStaticPath(Estimation):
         specification, (rows, _) = self.specification, self.parts
         var, errors = copy.deepcopy(var).double(), []
         if specification.form is None:
-            self.solve_var(var, rows.without_padding(specification.lags, var.lags), alpha)
+            self.solve_var(
+                var, rows.without_padding(specification.lags, var.lags), alpha
+            )
             # Up to rounding, a unit root does not explode.
             if np.abs(roots(var.matrices.numpy())[-1]) <= 1 / (1 + 1e-6):
                 return math.inf

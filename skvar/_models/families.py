@@ -40,7 +40,9 @@ class LinearAttentionVARSpecification(Specification):
 
     def automatic_lags(self, rows, seasons, form):
         """Rows of a window, of which the closed form takes so many at least."""
-        return min(_VAR_LAGS, max(1, rows.longest() // 8)) if form is None else form.rows
+        return (
+            min(_VAR_LAGS, max(1, rows.longest() // 8)) if form is None else form.rows
+        )
 
     @property
     def window_rows(self):
@@ -54,6 +56,8 @@ class LinearAttentionVARSpecification(Specification):
 
     def n_coefficients(self, n_series):
         """Coefficients for each series that least squares fits within the model."""
+        if self.form is not None:
+            return self.form.n_coefficients(n_series)
         return self.lags * n_series + 1
 
     def build(self, n_series, n_targets=None):

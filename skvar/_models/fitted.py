@@ -13,6 +13,7 @@ from .._closed_form.error_correction import Evidence
 from .._closed_form.fill import fill
 from .._data.lazy import Recomputable, lazy
 from .._data.windows import Windows
+from .._networks.static_path import StaticPath
 from .._training.inference import RecurrentInference, WindowInference, like
 from .._training.loop import TrainingRecord
 from .._training.randomness import initialised_by
@@ -81,6 +82,14 @@ class FittedModel(Recomputable):
     def device(self) -> torch.device:
         """The device that holds the network."""
         return like(self.network).device
+
+    @property
+    def network_weight(self) -> float:
+        """Weight of what was trained in the forecast; 0 is the closed form alone."""
+        network = self.network
+        if isinstance(network, StaticPath):
+            return 0.0 if network.static_only else 1 - network.static_weight.item()
+        return float(not getattr(network, "is_static", False))
 
     @property
     def n_parameters(self) -> int:

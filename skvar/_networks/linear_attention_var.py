@@ -75,7 +75,9 @@ class LinearAttentionVAR(nn.Module):
             self.matrices_correction = nn.Parameter(torch.zeros(shape))
             self.intercept_correction = nn.Parameter(torch.zeros(self.n_targets))
             self.embed = nn.Linear(n_series, d_model)
-            self.position = nn.Parameter(0.02 * torch.randn(self.attention_lags, d_model))
+            self.position = nn.Parameter(
+                0.02 * torch.randn(self.attention_lags, d_model)
+            )
             self.mlp = ResidualMLP(d_model, 4 * d_model, dropout)
         self.layers = nn.ModuleList(
             DynamicLayer(d_model, n_heads, n_series) for _ in range(n_layers)
@@ -90,6 +92,16 @@ class LinearAttentionVAR(nn.Module):
         """Numbers estimated in closed form or trained."""
         closed = self.matrices.numel() + self.intercept.numel()
         return closed + sum(parameter.numel() for parameter in self.parameters())
+
+    @property
+    def is_static(self) -> bool:
+        """Whether nothing learned has a part in the forecast."""
+        learned = [p for layer in self.layers for p in layer.value.parameters()]
+        if self.layers:
+            learned += [self.matrices_correction, self.intercept_correction]
+        if self.tracker is not None:
+            learned += [self.tracker.gain, *self.tracker.mix.parameters()]
+        return not any(parameter.any() for parameter in learned)
 
     def forward(self, window: Tensor) -> Tensor:
         """Forecast (B, 1, n_targets) from a window of so many rows and series."""

@@ -21,6 +21,10 @@ from tqdm.auto import tqdm
 from .inference import squared_errors
 from .randomness import Generators, drawing_from
 
+# Epochs after which training ends where it began with a good forecast and none of them
+# improved on it.
+_LOOK = 3
+
 
 @dataclass(frozen=True)
 class TrainingOptions:
@@ -92,7 +96,11 @@ def train(
                 best.diverged(epoch)
                 break
             record.loss_curve.append(loss)
-            if best.see(epoch) - best.epoch >= options.n_iter_no_change:
+            patience = options.n_iter_no_change
+            if options.required_gain and not best.epoch:
+                # Where the start is a good forecast, a look tells if it can be beaten.
+                patience = min(patience, _LOOK)
+            if best.see(epoch) - best.epoch >= patience:
                 break
     record.best_epoch = best.restore(options.required_gain)
     network.eval()

@@ -272,8 +272,7 @@ def _is_one_var(network: nn.Module) -> bool:
         return network.static_only
     if isinstance(network, Readout):
         return _is_one_var(network.network)
-    is_var = isinstance(network, LinearAttentionVAR)
-    return is_var and not network.layers and network.tracker is None
+    return isinstance(network, LinearAttentionVAR) and network.is_static
 
 
 def matrices_of(

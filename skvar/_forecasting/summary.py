@@ -1,0 +1,107 @@
+"""What was fitted, as text."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from .._closed_form.error_correction import Evidence, Form
+from .._data.seasons import season_strength, seasons_of
+from .._models.fitted import FittedModel
+from .._networks.static_path import StaticPath
+from .state import ForecasterState
+
+# A pull to the mean below this is one of rounding and of estimation.
+_HARDLY = 0.01
+
+# Part of the variance of changes that a season that matters explains.
+_STRONG = 0.6
+
+
+def summary(state: ForecasterState, name: str) -> str:
+    """What a fitted forecaster of some name was fitted to and how, in a few lines."""
+    lines = {"rows": _rows(state), **dict(_lines(state.model))}
+    width = max(map(len, lines))
+    return "\n".join(
+        [name, *(f"  {label:<{width}}  {text}" for label, text in lines.items())]
+    )
+
+
+def missing_season(state: ForecasterState, lags: int | str, sp) -> str | None:
+    """What to tell a user whose model lacks a season that the rows have, or may have.
+
+    ``lags`` and ``sp`` are the parameters of the forecaster.
+    """
+    seasons = seasons_of(sp, state.history.schema.step)
+    if lags == "auto":
+        n_rows = max(state.n_train.values())
+        long = [season for season in seasons if n_rows < 2 * season]
+        # Of several that the time index suggests, some are enough.
+        if not long or (sp == "auto" and long != [*seasons]):
+            return None
+        return (
+            f"{n_rows} rows are less than two seasons of {long[0]}: forecasts leave "
+            "this season out. Pass more rows, or sp=1 if there is none."
+        )
+    segments = [member.residual.values for member in state.members.values()]
+    for season in seasons:
+        strength = season_strength(segments, season)
+        if lags < season and strength > _STRONG:
+            return (
+                f"lags={lags} is less than a season of {season} rows, whose pattern "
+                f"explains {strength:.0%} of the changes: forecasts miss it. Pass "
+                f"lags='auto', lags of at least {season + 1}, or sp=1 to say that "
+                "there is no season."
+            )
+    return None
+
+
+def _rows(state: ForecasterState) -> str:
+    n_rows, series = sum(state.n_train.values()), len(state.history.schema.names)
+    instances = f" in {len(state.n_train)} instances" if len(state.n_train) > 1 else ""
+    return f"{n_rows}{instances} of {series} series"
+
+
+def _lines(model: FittedModel) -> Iterator[tuple[str, str]]:
+    specification, solved = model.specification, model.closed_form
+    form, evidence = specification.form, solved.evidence
+    yield "lags", str(specification.lags)
+    if form is not None:
+        seasons = zip(form.seasons, form.n_seasons, strict=True)
+        found = [f"{season} rows, mean of {n}" for season, n in seasons]
+        yield "season", "; ".join(found) or "none"
+    if evidence is not None:
+        yield "closed form", _form(form)
+        yield "levels", _pull(model)
+        penalties = [f"{kind} {x:.3g}" for kind, x in evidence.penalties.items()]
+        yield "penalties", ", ".join(penalties)
+        yield "log evidence", _evidence(evidence)
+    elif solved.alpha is not None:
+        yield "closed form", f"ridge regression, alpha {solved.alpha:.3g}"
+    yield "network", _network(model)
+
+
+def _form(form: Form) -> str:
+    others = "without other series"
+    if form.cross_lags is not None:
+        others = f"with other series to lag {form.cross_lags + 1}"
+    return f"VAR in error-correction form, {form.own_lags} lagged changes, {others}"
+
+
+def _pull(model: FittedModel) -> str:
+    """How strongly levels are drawn back, by the part of a distance in each row."""
+    network = model.network
+    var = network.var if isinstance(network, StaticPath) else network
+    pull = 1 - np.diagonal(var.matrices.sum(dim=0).cpu().numpy())
+    kind = "differences" if np.abs(pull).max() < _HARDLY else "levels"
+    return f"{kind}: drawn to the mean by {pull.min():.1%} to {pull.max():.1%} a row"
+
+
+def _evidence(evidence: Evidence) -> str:
+    return f"{evidence.log_evidence:.1f} on {evidence.n_rows} rows"
+
+
+def _network(model: FittedModel) -> str:
+    record, weight = model.record, model.network_weight
+    if not record.n_epochs:
+        return f"weight {weight:.2f}, not trained"
+    return f"weight {weight:.2f}, best of {record.n_epochs} epochs: {record.best_epoch}"
