@@ -221,7 +221,7 @@ def choose_form(
     """
     n_rows, n_series = max(map(len, segments)), segments[0].shape[1]
     form = _best(segments, _forms(n_rows, seasons, most_rows), observed)
-    if not 1 < n_series <= _MOST_CROSS:
+    if not 1 < n_series <= _MOST_CROSS or n_rows <= form.first:
         return form
     crossed = replace(form, cross_lags=min(_CROSS_LAGS, form.own_lags))
     return _best(segments, [form, crossed], observed)

@@ -226,9 +226,9 @@ class Forecaster(NetworkAttributes, SktimeForecaster):
             parameter ``horizon``. A horizon is relative to the cutoff or in absolute
             times: in-sample times get one-step-ahead forecasts, times beyond the
             trained horizon come from feeding forecasts back. A Series, a DataFrame or
-            an array of two dimensions is a history of at least ``lags`` rows instead. After a fit to a panel it
-            may be a series that was not there, or a panel of such; it is taken in
-            units of its own mean and standard deviations.
+            an array of two dimensions is a history of at least ``lags_`` rows instead.
+            After a fit to a panel it may be a series that was not there, or a panel of
+            such; it is taken in units of its own mean and standard deviations.
         X : table or panel, optional
             Known covariates, if any were fitted: every row after the last one of the
             history, up to the last one forecast. For a history passed here also those

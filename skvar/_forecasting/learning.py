@@ -167,6 +167,11 @@ def check_enough(specification: Specification, rows: Rows) -> None:
     n_rows, horizon = rows.longest(), specification.steps_learned
     if specification.suffices(n_rows, horizon):
         return
+    if specification.form is not None:
+        raise ValueError(
+            f"{n_rows} rows are too few: at least {specification.window_rows + 1} are "
+            "needed. Pass more rows."
+        )
     remedy = "Pass more rows or lower lags or horizon"
     seen = f"lags={specification.lags}"
     if specification.window_rows > specification.lags:

@@ -113,6 +113,13 @@ class Estimation:
             specification.validation_fraction,
         )
 
+    @property
+    def has_windows(self) -> bool:
+        """Whether training rows hold a window and the horizon."""
+        specification = self.specification
+        width = specification.lags + specification.steps_learned
+        return self.parts[0].longest() >= width
+
     def is_worth_training(self, network: nn.Module) -> bool:
         """Whether a network beside a closed form may improve on it.
 
@@ -197,7 +204,7 @@ class BesideStaticPath(Estimation):
         specification = self.specification
         has_static = specification.static_path is not None
         learned = network.network if has_static else network
-        if isinstance(learned, SAMoVAR):
+        if isinstance(learned, SAMoVAR) and self.has_windows:
             self._centre(learned)
         if not has_static:
             return ClosedForm(), self._train_again(network)
@@ -263,7 +270,7 @@ class BesideStaticPath(Estimation):
             network.is_var.fill_(False)
             return specification.alpha
         alphas, errors = {}, {}
-        if specification.static_path != "var":
+        if specification.static_path != "var" and self.has_windows:
             given = None if specification.alpha == "auto" else [specification.alpha]
             alphas["ridge"], errors["ridge"] = choose_direct_alpha(
                 rows.segments, specification.lags, specification.horizon, given

@@ -92,6 +92,8 @@ class StaticPathSpecification(Specification):
     retrain: bool
 
     most_windows_in_average: ClassVar[int | None] = 1024
+    # Rows of the shortest window that the network takes.
+    least_lags: ClassVar[int] = 1
 
     def __post_init__(self):
         super().__post_init__()
@@ -114,18 +116,22 @@ class StaticPathSpecification(Specification):
                 "least squares."
             )
 
-    def in_error_correction_form(self, rows):
+    @property
+    def may_have_form(self):
         """Whether the closed form may be one in error-correction form."""
+        return super().may_have_form and self.static_path in ("auto", "var")
+
+    def allows_form(self, rows):
+        """Whether some rows can have such a form."""
         few = rows.segments[0].shape[1] <= VAR_INPUTS // VAR_LAGS
-        may_be = super().in_error_correction_form(rows) and few
-        return may_be and self.static_path in ("auto", "var")
+        return super().allows_form(rows) and few
 
     def automatic_lags(self, rows, seasons, form):
         """Rows of a window, of which the closed form takes so many at least."""
         wanted = max(_LEAST_ROWS, 2 * max(seasons, default=1), self.horizon)
         n_rows = rows.longest()
         spare = n_rows - self.n_held_out(n_rows, self.horizon) - self.horizon
-        fitting = max(1, min(wanted, _MOST_ROWS, spare // 3))
+        fitting = max(self.least_lags, min(wanted, _MOST_ROWS, spare // 3))
         return fitting if form is None else max(fitting, form.rows)
 
     def build(self, n_series, n_targets=None):
@@ -276,6 +282,8 @@ class InformerSpecification(StaticPathSpecification):
     label_len: int | None
     factor: int
     d_ff: int | None
+
+    least_lags: ClassVar[int] = 2
 
     def __post_init__(self):
         super().__post_init__()

@@ -148,7 +148,7 @@ class Specification(TrainingSpecification):
         if self.lags != "auto":
             return self
         form = None
-        if self.in_error_correction_form(rows):
+        if self.may_have_form and self.allows_form(rows):
             most_rows = self._most_rows(rows.longest(), seasons)
             form = choose_form(rows.segments, seasons, rows.observed, most_rows)
         return replace(self, lags=self.automatic_lags(rows, seasons, form), form=form)
@@ -162,12 +162,16 @@ class Specification(TrainingSpecification):
     def _most_rows(self, n_rows: int, seasons: tuple[int, ...]) -> int:
         """Rows of a window that leave some windows, but hold a season if they can."""
         wanted = max(int(0.8 * n_rows), max(seasons, default=1) + 12)
-        spare = n_rows - self.n_held_out(n_rows, self.steps_learned)
-        return max(_LEAST_WINDOW, min(wanted, spare - self.steps_learned))
+        return max(_LEAST_WINDOW, min(wanted, n_rows - 1))
 
-    def in_error_correction_form(self, rows: Rows) -> bool:
+    @property
+    def may_have_form(self) -> bool:
         """Whether the closed form may be one in error-correction form."""
-        return self.alpha == "auto" and rows.n_inputs is None
+        return self.alpha == "auto"
+
+    def allows_form(self, rows: Rows) -> bool:
+        """Whether some rows can have such a form."""
+        return rows.n_inputs is None
 
     def automatic_lags(
         self, rows: Rows, seasons: tuple[int, ...], form: Form | None
@@ -182,8 +186,13 @@ class Specification(TrainingSpecification):
         return validation_rows(n_rows, horizon, self.validation_fraction)
 
     def suffices(self, n_rows: int, horizon: int) -> bool:
-        """Whether so many rows hold a window to train on, and those held out."""
+        """Whether so many rows hold a window to train on, and those held out.
+
+        A form that evidence chooses needs no more than itself and a row to regress.
+        """
         window = _LEAST_WINDOW if self.lags == "auto" else self.window_rows
+        if self.form is not None or (self.lags == "auto" and self.may_have_form):
+            return n_rows > window
         return n_rows >= window + horizon + self.n_held_out(n_rows, horizon)
 
     def epochs(self, n_windows: int) -> int:
