@@ -318,11 +318,14 @@ class _Problem:
 
     def _units(self) -> tuple[np.ndarray, np.ndarray]:
         """Mean of the levels and root mean square of the changes of each series."""
-        rows = np.concatenate(self.segments)
+        rows, seen = np.concatenate(self.segments), np.concatenate(self.masks)
         changes = np.concatenate([np.diff(values, axis=0) for values in self.segments])
-        scale = np.sqrt(np.square(changes).mean(axis=0))
+        both = np.concatenate([mask[1:] & mask[:-1] for mask in self.masks])
+        squares = (np.square(changes) * both).sum(axis=0)
+        scale = np.sqrt(squares / np.maximum(both.sum(axis=0), 1))
+        mean = (rows * seen).sum(axis=0) / np.maximum(seen.sum(axis=0), 1)
         size = np.abs(rows).max(axis=0)
-        return rows.mean(axis=0), np.where(scale > 1e-12 * size, scale, 1.0)
+        return mean, np.where(scale > 1e-12 * size, scale, 1.0)
 
     def solution(self) -> _Solution:
         """Choose penalties and solve, weighing rows anew by their errors."""

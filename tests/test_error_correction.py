@@ -1,0 +1,444 @@
+"""The closed form for levels and seasons: against statsmodels, integrals and itself."""
+
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.integrate import dblquad
+from statsmodels.tsa.api import VAR
+
+from skvar import (
+    AarenForecaster,
+    LinearAttentionVAR,
+    SAMoVARForecaster,
+    datasets,
+)
+from skvar._closed_form import error_correction
+from skvar._closed_form.error_correction import (
+    Form,
+    choose_form,
+    error_correction_var,
+)
+from skvar._closed_form.growth import restrained
+from skvar._data.seasons import season_strength, seasons_of
+
+
+def random_walks(n_rows, n_series, seed=0):
+    return np.random.default_rng(seed).normal(size=(n_rows, n_series)).cumsum(axis=0)
+
+
+def with_season(n_rows, season, n_series=1, seed=0, noise=0.2):
+    rng = np.random.default_rng(seed)
+    pattern = rng.normal(size=(season, n_series))
+    repeated = np.tile(pattern, (n_rows // season + 1, 1))[:n_rows]
+    walk = 0.1 * rng.normal(size=(n_rows, n_series)).cumsum(axis=0)
+    return repeated + walk + noise * rng.normal(size=(n_rows, n_series))
+
+
+@pytest.fixture
+def fixed(monkeypatch):
+    """Set penalties, of rows that all count the same."""
+
+    def fix(**penalties):
+        starts = {kind.replace("_", " "): x for kind, x in penalties.items()}
+        monkeypatch.setattr(error_correction, "_STARTS", starts)
+        monkeypatch.setattr(error_correction, "_PER_ROW", ())
+        monkeypatch.setattr(error_correction, "_SPREAD", 1e-9)
+        monkeypatch.setattr(error_correction, "_PASSES", 0)
+
+    return fix
+
+
+@st.composite
+def forms(draw):
+    n_seasons = draw(st.integers(0, 2))
+    seasons = sorted(draw(st.sets(st.integers(2, 7), min_size=n_seasons, max_size=2)))
+    return Form(
+        draw(st.integers(1, 4)),
+        None,
+        tuple(draw(st.sets(st.integers(2, 6), max_size=2))),
+        tuple(seasons),
+        tuple(draw(st.integers(1, 3)) for _ in seasons),
+        bool(seasons) and draw(st.booleans()),
+    )
+
+
+@settings(max_examples=60, deadline=None)
+@given(form=forms(), extra=st.integers(0, 9))
+def test_weights_of_a_window_are_its_functions(form, extra):
+    values = random_walks(form.rows + extra, 2)
+    expected = np.einsum("fr,rs->sf", form.weights, values[-form.rows :])
+    # Early rows average fewer seasons; whole windows do not depend on what is before.
+    np.testing.assert_allclose(form.functions(values)[-1], expected, atol=1e-10)
+
+
+@pytest.mark.parametrize("n_series", [1, 3])
+def test_without_penalties_it_is_least_squares_on_levels(n_series, fixed):
+    fixed(level=1e-9, lag=1e-9, cross_level=1e-9, cross_lag=1e-9)
+    values = random_walks(200, n_series)
+    form = Form(2, 2 if n_series > 1 else None)
+    matrices, intercept, _ = error_correction_var([values], form)
+    exog = np.column_stack(
+        [np.ones(197), *(values[3 - lag : 200 - lag] for lag in (1, 2, 3))]
+    )
+    if n_series > 1:
+        params = VAR(values).fit(3, trend="c").params
+    else:
+        params = np.linalg.lstsq(exog, values[3:], rcond=None)[0]
+    np.testing.assert_allclose(intercept, params[0], atol=1e-6)
+    found = matrices.transpose(0, 2, 1).reshape(-1, n_series)
+    np.testing.assert_allclose(found, params[1:], atol=1e-6)
+
+
+def test_penalised_levels_leave_a_var_in_differences(fixed):
+    fixed(level=1e12, lag=1e-9, cross_level=1e12, cross_lag=1e-9)
+    values = random_walks(150, 2) + 0.3 * np.arange(150)[:, np.newaxis]
+    matrices, intercept, _ = error_correction_var([values], Form(1, 1))
+    expected = VAR(np.diff(values, axis=0)).fit(1, trend="c")
+    # Row 1 has no change before it: statsmodels begins at the same row.
+    np.testing.assert_allclose(intercept, expected.intercept, atol=1e-6)
+    np.testing.assert_allclose(matrices[1], -expected.coefs[0], atol=1e-6)
+    np.testing.assert_allclose(matrices.sum(axis=0), np.eye(2), atol=1e-9)
+
+
+def test_penalised_changes_of_others_leave_series_by_themselves(fixed):
+    fixed(level=1e-9, lag=1e-9, cross_level=1e14, cross_lag=1e14)
+    values = random_walks(150, 2)
+    together, _, _ = error_correction_var([values], Form(1, 1))
+    for i in range(2):
+        alone, _, _ = error_correction_var([values[:, [i]]], Form(1))
+        np.testing.assert_allclose(together[:, i, i], alone[:, 0, 0], atol=1e-6)
+        np.testing.assert_allclose(together[:, i, 1 - i], 0, atol=1e-6)
+
+
+def test_penalised_seasons_leave_the_change_of_a_year_ago(fixed):
+    fixed(level=1e12, lag=1e12, season=1e12)
+    values = with_season(96, 12)
+    form = Form(1, seasons=(12,), n_seasons=(1,))
+    matrices, intercept, _ = error_correction_var([values], form)
+    expected = np.zeros(form.rows)
+    # The level, and the change twelve rows before.
+    expected[[0, 11, 12]] = 1, 1, -1
+    np.testing.assert_allclose(matrices[:, 0, 0], expected, atol=1e-9)
+    changes = np.diff(values[:, 0])
+    assert intercept[0] == pytest.approx(np.mean(changes[12:] - changes[:-12]))
+
+
+def test_evidence_is_the_integral_over_what_is_estimated(fixed):
+    penalty = 3.0
+    fixed(level=penalty, lag=penalty)
+
+    def parts(seed):
+        values = random_walks(9, 1, seed)
+        evidence = error_correction_var([values], Form(1))[2]
+        scale = np.sqrt(np.square(np.diff(values[:, 0])).mean())
+        x = (values[:, 0] - values[:, 0].mean()) / scale
+        changes = np.diff(x)
+        inputs = np.column_stack([x[1:-1], changes[:-1]])
+        inputs, target = inputs - inputs.mean(axis=0), changes[1:] - changes[1:].mean()
+        n = len(target)
+
+        def density(level, lag):
+            # Over the variance, with the prior v^-1.5 and a flat one of the intercept:
+            # a gamma integral, whose constants no data change. Those of the prior of
+            # the coefficients raise its power by one.
+            errors = target - inputs @ [level, lag]
+            squares = errors @ errors + penalty * (level**2 + lag**2)
+            return (squares + 0.0) ** (-(n + 2) / 2)
+
+        total, _ = dblquad(density, -6, 6, -6, 6, epsabs=0, epsrel=1e-7)
+        return evidence.log_evidence, np.log(total)
+
+    found, integrals = np.transpose([parts(seed) for seed in range(4)])
+    np.testing.assert_allclose(np.diff(found), np.diff(integrals), atol=1e-4)
+
+
+@pytest.mark.parametrize("slope", [-1e-3, 1.0, 1e6])
+def test_units_do_not_matter(slope):
+    values = with_season(120, 12, n_series=2)
+    units = np.array([slope, 2.0])
+    forms = [choose_form([table], [12]) for table in (values, values * units + 5)]
+    assert forms[0] == forms[1]
+    plain, _, evidence = error_correction_var([values], forms[0])
+    scaled, intercept, same = error_correction_var([values * units + 5], forms[0])
+    assert same.log_evidence == pytest.approx(evidence.log_evidence, abs=1e-4)
+    expected = plain * units[:, np.newaxis] / units
+    np.testing.assert_allclose(scaled, expected, rtol=1e-3, atol=1e-4 * abs(slope))
+    assert np.isfinite(intercept).all()
+
+
+@pytest.mark.parametrize("season", [4, 7, 12, 24])
+def test_seasons_are_found_where_they_are(season):
+    for seed in range(3):
+        values = with_season(8 * season + 20, season, seed=seed)
+        assert choose_form([values], [season]).seasons == (season,)
+        walk = random_walks(20 * season + 20, 1, seed)
+        assert choose_form([walk], [season]).seasons == ()
+
+
+def test_two_seasons_of_an_hourly_table():
+    hours = np.arange(24 * 7 * 6)
+    rng = np.random.default_rng(0)
+    day, week = rng.normal(size=24), 2 * rng.normal(size=7)
+    values = (day[hours % 24] + week[hours // 24 % 7])[:, np.newaxis]
+    values = values + 0.1 * rng.normal(size=values.shape)
+    form = choose_form([values], [24, 168])
+    assert form.seasons == (24, 168)
+    forecaster = LinearAttentionVAR(sp=[24, 168], n_layers=0)
+    forecasts = forecaster.fit(values[:-48]).predict(np.arange(1, 49))
+    # Means of a few weeks add to the noise of the rows themselves.
+    assert np.sqrt(np.square(forecasts - values[-48:]).mean()) < 0.2
+    assert forecaster.sp_ == [24, 168]
+
+
+def test_what_repeats_is_repeated():
+    pattern = np.random.default_rng(0).normal(size=12)
+    values = np.tile(pattern, 8) + 0.25 * np.arange(96)
+    forecaster = LinearAttentionVAR(sp=12, n_layers=0).fit(values[:84])
+    found = forecaster.predict(np.arange(1, 13)).ravel()
+    np.testing.assert_allclose(found, values[84:], atol=0.05)
+
+
+def test_outliers_count_less(fixed):
+    fixed(level=1e12, lag=1e12)
+    changes = 0.5 + np.random.default_rng(0).normal(size=(200, 1))
+    changes[100] = 60
+    drifts = []
+    for passes in (0, 3):
+        error_correction._PASSES = passes
+        drifts.append(error_correction_var([changes.cumsum(axis=0)], Form(1))[1][0])
+    used = np.delete(changes, [0, 1, 100])
+    assert drifts[0] == pytest.approx(changes[2:].mean())
+    # A weighted mean of the others, and next to nothing of the outlier.
+    assert drifts[1] == pytest.approx(used.mean(), abs=0.1)
+    assert drifts[0] - used.mean() > 0.25
+
+
+def test_rows_that_are_filled_do_not_respond():
+    values = random_walks(120, 2)
+    wrong = np.vstack([values, [[1e3, -1e3]]])
+    observed = np.ones_like(wrong, dtype=bool)
+    observed[-1] = False
+    form = Form(1, 1)
+    found = error_correction_var([wrong], form, [observed])
+    expected = error_correction_var([values], form)
+    np.testing.assert_allclose(found[0], expected[0], atol=1e-9)
+    np.testing.assert_allclose(found[1], expected[1], atol=1e-9)
+
+
+def test_segments_are_regressed_by_themselves():
+    values = random_walks(160, 2)
+    far = values[80:] + 1e4
+    form = Form(2, 1)
+    matrices, _, evidence = error_correction_var([values[:80], far], form)
+    assert evidence.n_rows == 160 - 2 * form.first
+    # A jump of 1e4 in one table would leave nothing of the lags.
+    assert np.abs(matrices[0] - np.eye(2)).max() < 0.5
+
+
+def test_many_rows_come_in_chunks(monkeypatch):
+    values = with_season(300, 12, n_series=2)
+    form = Form(3, 1, (4,), (12,), (3,), True)
+    whole = error_correction_var([values], form)
+    monkeypatch.setattr(error_correction, "_CHUNK", 37)
+    parts = error_correction_var([values], form)
+    np.testing.assert_allclose(parts[0], whole[0], atol=1e-6)
+    np.testing.assert_allclose(parts[1], whole[1], atol=1e-6)
+
+
+# What grows.
+
+
+def impulse(matrices, n_steps):
+    past = np.zeros((len(matrices), *matrices.shape[1:]))
+    past[0] = np.eye(matrices.shape[1])
+    for _ in range(n_steps):
+        new = np.einsum("lij,ljk->ik", matrices, past)
+        past = np.concatenate([new[np.newaxis], past[:-1]])
+    return np.abs(past[0]).max()
+
+
+def test_an_explosive_var_is_restrained():
+    rows = random_walks(200, 2)
+    matrices = np.array([[[1.05, 0.0], [0.1, 0.9]]])
+    found, intercept = restrained(matrices, np.zeros(2), [rows])
+    assert impulse(found, 200) < 10 < impulse(matrices, 200)
+    # One factor for all roots, and a mean error of zero.
+    ratio = found[0][matrices[0] != 0] / matrices[0][matrices[0] != 0]
+    np.testing.assert_allclose(ratio, ratio[0])
+    errors = rows[1:] - rows[:-1] @ found[0].T - intercept
+    np.testing.assert_allclose(errors.mean(axis=0), 0, atol=1e-12)
+
+
+def test_trends_and_growth_of_the_rows_are_kept():
+    rows = random_walks(200, 1)
+    trend = np.array([[[2.0]], [[-1.0]]])
+    assert restrained(trend, np.zeros(1), [rows])[0] is trend
+    grown = 1.05 ** np.arange(200.0)[:, np.newaxis]
+    growth = np.array([[[1.05]]])
+    assert restrained(growth, np.zeros(1), [grown])[0] is growth
+    faster = np.array([[[1.2]]])
+    assert restrained(faster, np.zeros(1), [grown])[0][0, 0, 0] < 1.07
+
+
+def test_exponential_growth_is_forecast():
+    values = 1.05 ** np.arange(120.0)
+    found = LinearAttentionVAR(n_layers=0).fit(values[:100]).predict(np.arange(1, 21))
+    np.testing.assert_allclose(found.ravel(), values[100:], rtol=0.05)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_forecasts_far_ahead_stay_plausible(seed):
+    values = random_walks(150, 3, seed)
+    forecaster = LinearAttentionVAR(n_layers=0).fit(values)
+    far = forecaster.predict(np.arange(1, 301))
+    assert np.abs(far).max() < 20 * np.abs(values).max()
+    fixed_lags = LinearAttentionVAR(lags=8, n_layers=0).fit(values[:40])
+    assert (
+        np.abs(fixed_lags.predict(np.arange(1, 301))).max() < 100 * np.abs(values).max()
+    )
+
+
+# The estimators.
+
+
+@pytest.mark.parametrize(
+    ("freq", "seasons"),
+    [
+        ("MS", (12,)),
+        ("ME", (12,)),
+        ("QS", (4,)),
+        ("YS", ()),
+        ("W", (52,)),
+        ("D", (7,)),
+        ("B", (5,)),
+        ("h", (24, 168)),
+        ("30min", (48, 336)),
+        ("2MS", (6,)),
+    ],
+)
+def test_seasons_of_a_frequency(freq, seasons):
+    step = pd.tseries.frequencies.to_offset(freq)
+    assert seasons_of("auto", step) == seasons
+    assert seasons_of([168, 24, 1], step) == (24, 168)
+    assert seasons_of(1, step) == ()
+    assert seasons_of("auto", 1) == ()
+
+
+def test_strength_of_a_season():
+    assert season_strength([with_season(240, 12, noise=0.0)], 12) > 0.9
+    assert season_strength([random_walks(240, 2)], 12) < 0.3
+    assert season_strength([with_season(20, 12)], 12) == 0
+
+
+def monthly(values, **names):
+    index = pd.period_range("2000-01", periods=len(values), freq="M")
+    return pd.DataFrame(values, index, **names)
+
+
+@pytest.mark.parametrize(
+    "forecaster",
+    [
+        LinearAttentionVAR(random_state=0),
+        SAMoVARForecaster(random_state=0),
+        AarenForecaster(random_state=0),
+    ],
+    ids=lambda forecaster: type(forecaster).__name__,
+)
+def test_defaults_say_what_they_did(forecaster):
+    table = monthly(with_season(150, 12, n_series=2), columns=["sales", "visits"])
+    forecaster = forecaster.clone().fit(table, fh=np.arange(1, 13))
+    assert forecaster.sp_ == 12
+    assert 12 < forecaster.lags_ < 150
+    assert forecaster.network_weight_ == 0
+    assert forecaster.evidence_.n_rows > 100
+    assert set(forecaster.evidence_.penalties) >= {"level", "lag", "season"}
+    text = forecaster.summary()
+    assert text.splitlines()[0] == type(forecaster).__name__
+    for part in ("150 of 2 series", "12 rows", f"{forecaster.lags_}\n", "not trained"):
+        assert part in text
+    history = table.iloc[-forecaster.lags_ :]
+    if type(forecaster) is LinearAttentionVAR:
+        matrices, intercept = forecaster.coef_, forecaster.intercept_
+        newest_first = history.to_numpy()[::-1]
+        expected = intercept + np.einsum("lij,lj->i", matrices, newest_first)
+        np.testing.assert_allclose(forecaster.predict([1]), [expected], rtol=1e-5)
+        assert len(matrices) == forecaster.lags_
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    n_rows=st.integers(3, 40),
+    n_series=st.integers(1, 3),
+    season=st.sampled_from([1, 4, 12]),
+    horizon=st.integers(1, 8),
+)
+def test_few_rows_are_enough(n_rows, n_series, season, horizon):
+    values = random_walks(n_rows, n_series)
+    for forecaster in (
+        LinearAttentionVAR(sp=season, horizon=horizon),
+        SAMoVARForecaster(sp=season, horizon=horizon),
+    ):
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", ".* less than two seasons")
+            forecasts = forecaster.fit(values).predict()
+        assert forecasts.shape == (horizon, n_series)
+        assert np.isfinite(forecasts).all()
+
+
+def test_a_season_that_is_left_out_is_told():
+    table = monthly(with_season(120, 12, noise=0.05))
+    with pytest.warns(UserWarning, match="lags=4 is less than a season of 12 rows"):
+        LinearAttentionVAR(lags=4, n_layers=0).fit(table)
+    with pytest.warns(UserWarning, match="20 rows are less than two seasons of 12"):
+        LinearAttentionVAR(n_layers=0).fit(table[:20])
+    for forecaster in (
+        LinearAttentionVAR(lags=13, n_layers=0),
+        LinearAttentionVAR(lags=4, sp=1, n_layers=0),
+        LinearAttentionVAR(n_layers=0),
+    ):
+        forecaster.fit(table)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"lags": "many"}, "lags must be an integer or 'auto', not 'many'"),
+        ({"sp": "yearly"}, "sp must be 'auto', an integer or a list, not 'yearly'"),
+        ({"sp": 0}, "sp"),
+        ({"sp": [12, 2.5]}, "sp"),
+        ({"sp": []}, "sp=\\[\\] names no season"),
+    ],
+)
+def test_wrong_lags_and_seasons(parameters, message):
+    with pytest.raises((ValueError, TypeError), match=message):
+        LinearAttentionVAR(**parameters).fit(random_walks(50, 1))
+
+
+def test_predict_takes_the_horizon_where_none_was_given():
+    values = random_walks(60, 2)
+    forecaster = LinearAttentionVAR(horizon=5, n_layers=0).fit(values)
+    assert forecaster.predict().shape == (5, 2)
+    with pytest.raises(ValueError, match="fh"):
+        LinearAttentionVAR(n_layers=0).fit(values).predict()
+
+
+@pytest.mark.slow
+def test_updates_on_static_data_do_not_spoil_the_model():
+    """Twelve updates of a row each, against a fit to all rows."""
+    ratios = []
+    for seed in range(10):
+        made = datasets.make_var(812, 3, random_state=seed).series
+        updated = LinearAttentionVAR(random_state=seed).fit(made[:300])
+        for i in range(300, 312):
+            updated.update(made[i : i + 1])
+        fresh = LinearAttentionVAR(random_state=seed).fit(made[:312])
+        errors = []
+        for forecaster in (updated, fresh):
+            forecasts = forecaster.rolling_forecast(made[280:-1])[:, 0]
+            errors.append(np.square(forecasts - made[-len(forecasts) :]).mean())
+        ratios.append(errors[0] / errors[1])
+    assert np.mean(ratios) < 1.02
