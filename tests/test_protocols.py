@@ -29,6 +29,9 @@ from sktime.transformations.series.detrend import Detrender
 import skvar
 from skvar import AarenForecaster, LinearAttentionVAR, SAMoVARForecaster
 
+# Forecasters warn that the scaler leaves forecasts in its own units.
+scaled_before = pytest.mark.filterwarnings("ignore:Every series has mean 0")
+
 # sktime's own composites warn of a coming default that ours already have.
 pytestmark = pytest.mark.filterwarnings(
     "ignore:The default of config ``remember_data``:FutureWarning"
@@ -52,6 +55,7 @@ def forecaster(request):
     return FORECASTERS[request.param].clone()
 
 
+@scaled_before
 def test_sklearn_pipeline(forecaster, us_change):
     pipeline = make_pipeline(StandardScaler(), forecaster).fit(us_change)
     scaled = pipeline.predict(us_change.iloc[-20:])
@@ -66,6 +70,7 @@ def test_sklearn_pipeline(forecaster, us_change):
     assert list(frames.fit(us_change).predict(us_change).columns) == list(us_change)
 
 
+@scaled_before
 def test_sklearn_grid_search_over_lags_and_depth(us_change):
     pipeline = make_pipeline(
         StandardScaler(),
@@ -93,6 +98,7 @@ def test_sklearn_grid_search_over_lags_and_depth(us_change):
     assert np.isfinite(search.cv_results_["mean_test_score"]).all()
 
 
+@scaled_before
 def test_rolling_score_of_pipelines(us_change):
     plain = LinearAttentionVAR(2, horizon=4, n_layers=0, alpha=1e-8).fit(us_change)
     expected = skvar.rolling_score(plain, us_change)

@@ -17,11 +17,12 @@ from .._protocols.sharing import copy_of, reading, replacement
 from .._training.randomness import draw_seed
 from .._var.results import VARCoefficients
 from . import matrices
+from .advice import advice
 from .history import History, Schema, name_of
 from .intervals import Intervals, rolling_intervals
 from .sktime_forecaster import SktimeForecaster
 from .state import ForecasterState
-from .summary import missing_season, summary
+from .summary import summary
 
 
 class Forecaster(NetworkAttributes, SktimeForecaster):
@@ -177,8 +178,7 @@ class Forecaster(NetworkAttributes, SktimeForecaster):
             start=None if before is None else before.model,
             pretrained=pretrained,
         )
-        message = missing_season(self._fitted, self.lags, self.sp)
-        if message is not None:
+        for message in advice(self._fitted, self.lags, self.sp):
             # At the call of fit.
             warnings.warn(message, stacklevel=4)
         return self
@@ -486,6 +486,36 @@ class Forecaster(NetworkAttributes, SktimeForecaster):
         forecasts, state = view.rolling_forecast(Y, X), view._fitted
         rows = pd.DataFrame(Y).to_numpy(dtype=float)[:, state.history.schema.shown]
         return rolling_intervals(state, forecasts, rows, coverage)
+
+    def score(self, y, X=None, fh=None):
+        """Loss of forecasts, symmetric mean absolute percentage error: sktime's score.
+
+        Parameters
+        ----------
+        y : table
+            The truth at the times of ``fh``.
+        X : table, optional
+            Known covariates, if any were fitted, as for ``predict``.
+        fh : int, list, array, Index or ForecastingHorizon
+            Horizon, as for ``predict``.
+
+        Returns
+        -------
+        float
+            Lower is better.
+
+        Raises
+        ------
+        ValueError
+            Without a horizon, as when scikit-learn's searches call it.
+        """
+        if fh is None:
+            raise ValueError(
+                "score is sktime's, a loss at a horizon: pass fh. Searches of "
+                "scikit-learn want a score, higher for the better: pass them "
+                "scoring=skvar.rolling_score."
+            )
+        return super().score(y, X=X, fh=fh)
 
     def predict_residuals(self, y=None, X=None):
         """Truth minus forecast.

@@ -5,16 +5,12 @@ from collections.abc import Iterator
 import numpy as np
 
 from .._closed_form.error_correction import Evidence, Form
-from .._data.seasons import season_strength, seasons_of
 from .._models.fitted import FittedModel
 from .._networks.static_path import StaticPath
 from .state import ForecasterState
 
 # A pull to the mean below this is one of rounding and of estimation.
 _HARDLY = 0.01
-
-# Part of the variance of changes that a season that matters explains.
-_STRONG = 0.6
 
 
 def summary(state: ForecasterState, name: str) -> str:
@@ -24,35 +20,6 @@ def summary(state: ForecasterState, name: str) -> str:
     return "\n".join(
         [name, *(f"  {label:<{width}}  {text}" for label, text in lines.items())]
     )
-
-
-def missing_season(state: ForecasterState, lags: int | str, sp) -> str | None:
-    """What to tell a user whose model lacks a season that the rows have, or may have.
-
-    ``lags`` and ``sp`` are the parameters of the forecaster.
-    """
-    seasons = seasons_of(sp, state.history.schema.step)
-    if lags == "auto":
-        n_rows = max(state.n_train.values())
-        long = [season for season in seasons if n_rows < 2 * season]
-        # Of several that the time index suggests, some are enough.
-        if not long or (sp == "auto" and long != [*seasons]):
-            return None
-        return (
-            f"{n_rows} rows are less than two seasons of {long[0]}: forecasts leave "
-            "this season out. Pass more rows, or sp=1 if there is none."
-        )
-    segments = [member.residual.values for member in state.members.values()]
-    for season in seasons:
-        strength = season_strength(segments, season)
-        if lags < season and strength > _STRONG:
-            return (
-                f"lags={lags} is less than a season of {season} rows, whose pattern "
-                f"explains {strength:.0%} of the changes: forecasts miss it. Pass "
-                f"lags='auto', lags of at least {season + 1}, or sp=1 to say that "
-                "there is no season."
-            )
-    return None
 
 
 def _rows(state: ForecasterState) -> str:

@@ -187,9 +187,9 @@ class UnderVAR(Estimation):
         var = network.static if isinstance(network, Readout) else network
         training, validation = self.parts
         alpha = self.var_alpha(training, specification.lags)
-        solved = self.solve_var(var, training, alpha)
         if not specification.n_layers or not self.is_worth_training(network):
-            return solved, TrainingRecord()
+            return self.solve_var(var, self.rows, alpha), TrainingRecord()
+        solved = self.solve_var(var, training, alpha)
         record = self.train(network, training, validation, required_gain=_REQUIRED_GAIN)
         if validation is not None:
             solved = self.solve_var(var, self.rows, alpha)
