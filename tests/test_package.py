@@ -296,7 +296,7 @@ def test_tables_of_benchmarks_are_those_of_the_files(name):
 
 
 EXAMPLES = {
-    "plot_01_forecast.py": (["LinearAttentionVAR", "Consumption"], 1),
+    "plot_01_forecast.py": (["season        12 rows", "tbilrate"], 2),
     "plot_02_matrices.py": (["OLS VAR(1)", "realcons"], 2),
     "plot_03_events.py": (["of the way from Poisson to the truth"], 1),
     "plot_04_policy.py": (["Requested and obtained"], 1),

@@ -39,7 +39,7 @@ _REQUIRED_GAIN = 3.0
 
 # Windows below which networks hardly ever improve on a form chosen by evidence
 # (benchmarks/NOTES.md).
-_LEAST_WINDOWS = 500
+_LEAST_WINDOWS = 1000
 
 # Windows that go through a network at once.
 _BATCH = 256
