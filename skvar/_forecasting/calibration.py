@@ -57,6 +57,11 @@ class Calibration:
             self.specification, self.history, self.n_train, self.pretrained
         )
 
+    def n_independent(self, n_steps: int) -> float:
+        """Errors so many steps ahead that do not overlap; 0 with too few rows."""
+        blocks = self._last_rows(self.specification, n_steps)
+        return sum(blocks.values()) / n_steps
+
     def errors(self, n_steps: int) -> CalibrationErrors:
         """Standardised errors of at least so many steps, of all instances.
 

@@ -174,6 +174,20 @@ class FittedSeries(Recomputable):
         return self.errors(self.windows())
 
     @property
+    def shocks(self) -> np.ndarray:
+        """Standardised one-step errors on the rows learned from, as of new rows.
+
+        Errors of the fit are too small by what the coefficients take, and those of
+        forecasts larger by as much.
+        """
+        n_before = self.model.window_rows
+        errors = self.history_errors[: max(self.n_train - n_before, 1)]
+        errors = errors[np.isfinite(errors).all(axis=1)] / self.series.scaler.scale_
+        n_rows, form = self.model.closed_form.evidence.n_rows, self.model.form
+        n_used = min(form.n_coefficients(len(self.schema.names)), n_rows // 2)
+        return errors * np.sqrt((n_rows + n_used) / (n_rows - n_used))
+
+    @property
     def n_coefficients(self) -> int:
         """Coefficients for each series that least squares fits within the model."""
         return self.model.specification.n_coefficients(len(self.schema.names))

@@ -586,7 +586,7 @@ class Forecaster(NetworkAttributes, SktimeForecaster):
     @property
     def sp_(self) -> int | list[int]:
         """Rows of the season in the closed form; a list of several, 1 for none."""
-        form = state_of(self).model.specification.form
+        form = state_of(self).model.form
         seasons = () if form is None else form.seasons
         return [*seasons] if len(seasons) > 1 else (*seasons, 1)[0]
 

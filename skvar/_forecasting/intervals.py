@@ -7,6 +7,7 @@ import numpy as np
 from sklearn.utils import check_random_state
 
 from .._closed_form.conformal import CalibrationErrors, track
+from .._closed_form.simulation import error_paths
 from .calibration import rows_after, too_short
 from .history import History
 from .state import ForecasterState
@@ -14,6 +15,10 @@ from .state import ForecasterState
 # The most that a quantile moves after an error, in root mean square errors. On ETTh1
 # coverage is within 5 points of the nominal one from 0.01 to 0.05.
 _RATE = 0.02
+
+# Errors that are independent of each other below which those of the model's own shocks
+# stand in for them, and from which on none do; paths that these make.
+_FEW, _MANY, _N_PATHS = 10, 30, 500
 
 
 class Intervals:
@@ -32,7 +37,7 @@ class Intervals:
     def __init__(self, state: ForecasterState, farthest: int):
         self.state = state
         self.n_steps = _n_steps(state, farthest)
-        self.calibration = state.calibration.errors(self.n_steps)
+        self.calibration = errors_of(state, self.n_steps)
 
     def quantiles(
         self, key: Hashable, rows: np.ndarray, levels: np.ndarray
@@ -74,6 +79,32 @@ class Intervals:
         steps = self._steps(key, rows)
         parts = self.calibration.errors, self._online(key, steps)
         return np.concatenate([part[:, steps - 1] for part in parts])
+
+
+def errors_of(state: ForecasterState, n_steps: int) -> CalibrationErrors:
+    """Standardised errors of forecasts of at least so many steps.
+
+    Those that calibration makes. Where they are few, and the forecasts are those of a
+    VAR in closed form alone, errors that follow from its one-step errors join them or
+    stand in for them.
+    """
+    matrices = state.model.form_matrices
+    n_independent = state.calibration.n_independent(n_steps)
+    if matrices is None or n_independent >= _MANY:
+        return state.calibration.errors(n_steps)
+    known = state.densities.get(n_steps)
+    if known is None:
+        shocks = [member.shocks for member in state.members.values() if member.n_train]
+        paths = error_paths(matrices, np.concatenate(shocks), n_steps, _N_PATHS)
+        errors = paths[..., state.history.schema.shown]
+        if n_independent >= _FEW:
+            # As many times as make their share that of what they tell.
+            made = state.calibration.errors(n_steps).errors[:, :n_steps]
+            share = n_independent / _MANY
+            times = round(share / (1 - share) * len(errors) / len(made))
+            errors = np.concatenate([errors, *[made] * max(times, 1)])
+        known = state.densities[n_steps] = CalibrationErrors(errors)
+    return known
 
 
 def _n_steps(state: ForecasterState, farthest: int) -> int:

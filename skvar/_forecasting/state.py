@@ -127,6 +127,11 @@ class ForecasterState(Recomputable):
             for key, series in self.history.series.items()
         }
 
+    @lazy
+    def densities(self) -> dict:
+        """Errors of forecasts by number of steps, where the model's own shocks tell."""
+        return {}
+
     @property
     def single(self) -> FittedSeries:
         """The model on the only table."""

@@ -37,6 +37,10 @@ from .specification import Specification
 # thumb, as gains of neighbouring windows may depend on each other.
 _REQUIRED_GAIN = 3.0
 
+# Steps from which a direct map from window to horizon may be better than a form in
+# error-correction shape, whose forecasts are fed back.
+_LONG_HORIZON = 24
+
 # Windows below which networks hardly ever improve on a form chosen by evidence
 # (benchmarks/NOTES.md).
 _LEAST_WINDOWS = 1000
@@ -270,7 +274,9 @@ class BesideStaticPath(Estimation):
             network.is_var.fill_(False)
             return specification.alpha
         alphas, errors = {}, {}
-        if specification.static_path != "var" and self.has_windows:
+        is_short = specification.horizon < _LONG_HORIZON
+        given_up = specification.form is not None and is_short
+        if specification.static_path != "var" and self.has_windows and not given_up:
             given = None if specification.alpha == "auto" else [specification.alpha]
             alphas["ridge"], errors["ridge"] = choose_direct_alpha(
                 rows.segments, specification.lags, specification.horizon, given

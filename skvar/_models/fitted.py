@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from .._closed_form.covariates import CovariateEffect
-from .._closed_form.error_correction import Evidence
+from .._closed_form.error_correction import Evidence, Form
 from .._closed_form.fill import fill
 from .._data.lazy import Recomputable, lazy
 from .._data.windows import Windows
@@ -90,6 +90,24 @@ class FittedModel(Recomputable):
         if isinstance(network, StaticPath):
             return 0.0 if network.static_only else 1 - network.static_weight.item()
         return float(not getattr(network, "is_static", False))
+
+    @property
+    def form(self) -> Form | None:
+        """Form in error-correction shape of the closed form, if evidence chose one."""
+        return self.specification.form
+
+    @property
+    def form_matrices(self) -> np.ndarray | None:
+        """Matrices (lags, n_series, n_series) of a form that forecasts alone, or None.
+
+        In float64 and standardised units, lag 1 first.
+        """
+        network = self.network
+        if isinstance(network, StaticPath):
+            network = network.var if network.static_only and network.is_var else None
+        if self.closed_form.evidence is None or network is None or self.network_weight:
+            return None
+        return network.matrices.cpu().double().numpy()
 
     @property
     def n_parameters(self) -> int:

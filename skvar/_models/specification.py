@@ -19,8 +19,9 @@ from .rows import Rows
 # Steps of training by default, and epochs that make them of few rows.
 _STEPS, _MOST_EPOCHS = 300, 20
 
-# Rows of the shortest window that automatic lags may come to.
-_LEAST_WINDOW = 2
+# Rows of the shortest window that automatic lags may come to, and of the longest one
+# of a form in error-correction shape, but for long seasons.
+_LEAST_WINDOW, _MOST_ROWS = 2, 256
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -161,8 +162,10 @@ class Specification(TrainingSpecification):
 
     def _most_rows(self, n_rows: int, seasons: tuple[int, ...]) -> int:
         """Rows of a window that leave some windows, but hold a season if they can."""
-        wanted = max(int(0.8 * n_rows), max(seasons, default=1) + 12)
-        return max(_LEAST_WINDOW, min(wanted, n_rows - 1))
+        longest = max(seasons, default=1)
+        wanted = max(int(0.8 * n_rows), longest + 12)
+        most = max(_MOST_ROWS, 3 * longest + 32)
+        return max(_LEAST_WINDOW, min(wanted, most, n_rows - 1))
 
     @property
     def may_have_form(self) -> bool:
