@@ -23,6 +23,7 @@ from skvar._closed_form.error_correction import (
     error_correction_var,
 )
 from skvar._closed_form.growth import restrained
+from skvar._closed_form.simulation import error_paths
 from skvar._data.seasons import season_strength, seasons_of
 
 
@@ -418,10 +419,11 @@ def test_wrong_lags_and_seasons(parameters, message):
         LinearAttentionVAR(**parameters).fit(random_walks(50, 1))
 
 
-def test_predict_takes_the_horizon_where_none_was_given():
+@pytest.mark.parametrize("method", ["predict", "predict_var", "predict_interval"])
+def test_the_horizon_is_that_of_the_parameter_where_none_was_given(method):
     values = random_walks(60, 2)
     forecaster = LinearAttentionVAR(horizon=5, n_layers=0).fit(values)
-    assert forecaster.predict().shape == (5, 2)
+    assert len(getattr(forecaster, method)()) == 5
     with pytest.raises(ValueError, match="fh"):
         LinearAttentionVAR(n_layers=0).fit(values).predict()
 
@@ -442,3 +444,54 @@ def test_updates_on_static_data_do_not_spoil_the_model():
             errors.append(np.square(forecasts - made[-len(forecasts) :]).mean())
         ratios.append(errors[0] / errors[1])
     assert np.mean(ratios) < 1.02
+
+
+# Intervals on few rows.
+
+
+def test_error_paths_have_the_variances_of_the_var():
+    matrices = np.array([[[0.7, 0.2], [0.0, 0.5]], [[-0.2, 0.0], [0.3, 0.1]]])
+    rng = np.random.default_rng(0)
+    covariance = np.array([[1.0, 0.5], [0.5, 2.0]])
+    shocks = rng.multivariate_normal(np.zeros(2), covariance, size=4000)
+    paths = error_paths(matrices, shocks, 6, 40_000)
+    responses, sums = [np.eye(2)], []
+    for _ in range(6):
+        newest = responses[::-1]
+        sums.append(sum(x @ (shocks.T @ shocks / 4000) @ x.T for x in responses))
+        responses.append(sum(a @ x for a, x in zip(matrices, newest, strict=False)))
+    # Standard errors of variances of 40,000 paths are below one percent.
+    np.testing.assert_allclose(
+        np.einsum("phi,phj->hij", paths, paths) / len(paths), sums, rtol=0.05, atol=0.05
+    )
+    np.testing.assert_allclose(paths.mean(axis=0), 0, atol=1e-12)
+
+
+@pytest.mark.parametrize("forecaster", [LinearAttentionVAR, SAMoVARForecaster])
+def test_intervals_of_few_rows_hold_the_next_rows(forecaster):
+    """Against paths of the true process: 90 % intervals of 80 rows, 4 steps ahead."""
+    made = datasets.make_var(
+        80 * 40, 2, random_state=0, spectral_radius=0.7
+    ).series.to_numpy()
+    held = []
+    for table in made.reshape(40, 80, 2):
+        fitted = forecaster(horizon=4, random_state=0).fit(table[:76])
+        ends = fitted.predict_interval(coverage=0.9).to_numpy().reshape(4, 2, 2)
+        held.append((ends[..., 0] <= table[76:]) & (table[76:] <= ends[..., 1]))
+    # 320 of them, about 160 of which are independent: two standard errors are 5 %.
+    assert np.mean(held) == pytest.approx(0.9, abs=0.05)
+
+
+def test_intervals_are_around_the_forecast_and_follow_new_rows():
+    values = random_walks(90, 2)
+    forecaster = LinearAttentionVAR(horizon=6).fit(values[:80])
+    middle = forecaster.predict_quantiles(alpha=[0.5]).to_numpy()
+    np.testing.assert_allclose(middle, forecaster.predict(), atol=0.05)
+    before = forecaster.predict_interval(coverage=0.8)
+    again = forecaster.predict_interval(coverage=0.8)
+    pd.testing.assert_frame_equal(before, again)
+    shocked = values[80:] + np.linspace(0, 60, 10)[:, np.newaxis]
+    forecaster.update(shocked, update_params=False)
+    after = forecaster.predict_interval(coverage=0.8)
+    widths = [np.diff(x.to_numpy().reshape(6, 2, 2))[0].mean() for x in (before, after)]
+    assert widths[1] > widths[0]

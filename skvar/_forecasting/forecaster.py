@@ -249,9 +249,6 @@ class Forecaster(NetworkAttributes, SktimeForecaster):
         """
         if isinstance(fh, (pd.Series, pd.DataFrame)) or getattr(fh, "ndim", 0) == 2:
             return self._predict_after(fh, X)
-        unknown = fh is None and self._fh is None
-        if unknown and self.horizon is not None and self._fitted is not None:
-            fh = np.arange(1, self.horizon_ + 1)
         return reading(BaseForecaster.predict)(self, fh=fh, X=X)
 
     def _predict(self, fh, X=None):

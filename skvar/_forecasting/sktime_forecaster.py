@@ -69,6 +69,13 @@ class SktimeForecaster(SktimeEstimator, BaseForecaster):
     def _check_fitted(self) -> None:
         self.check_is_fitted()
 
+    def _check_fh(self, fh, **kwargs):
+        # sktime knows no horizon but those of fit and of earlier calls.
+        known = fh is not None or self._fh is not None
+        if not known and self.is_fitted and self.horizon is not None:
+            fh = np.arange(1, self.horizon_ + 1)
+        return super()._check_fh(fh, **kwargs)
+
     def _check_X_y(self, X=None, y=None, **kwargs):
         # sktime lets inf, duplicate columns and gaps through.
         if is_table(y):
