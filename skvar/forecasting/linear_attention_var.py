@@ -16,8 +16,8 @@ class LinearAttentionVAR(Forecaster):
     ----------
     lags : int or "auto", default="auto"
         Order p of the VAR. "auto" estimates the VAR in error-correction form, for
-        levels, trends and seasons, whose lags and penalties have the largest evidence;
-        see Notes. A number p gives the classical ridge VAR(p).
+        levels, trends and seasons, whose form and penalties have the largest evidence.
+        A number p gives the classical ridge VAR(p).
     sp : int, list of int or "auto", default="auto"
         Rows of a season, of each one that there is: 12 for months, [24, 168] for hours.
         "auto" takes them from the time index; 1 is no season. Those of which the table
@@ -40,9 +40,10 @@ class LinearAttentionVAR(Forecaster):
     dropout : float, default=0.0
         Share of activations dropped in training.
     alpha : float or "auto", default="auto"
-        Ridge penalty of the classical VAR on standardised series, per row, times the
-        square of the lag; 0 is ordinary least squares. "auto" takes the one with the
-        least information criterion of Schwarz.
+        Ridge penalty of the classical VAR with a fixed number of lags on standardised
+        series, per row, times the square of the lag; 0 is ordinary least squares.
+        "auto" takes the one with the least information criterion of Schwarz. With
+        automatic lags, "auto" leaves the penalties to the evidence.
     learning_rate : float, default=0.01
         Peak of the one-cycle schedule of AdamW.
     max_epochs : int, default=20
@@ -53,9 +54,10 @@ class LinearAttentionVAR(Forecaster):
         Of AdamW; draws the matrices towards the classical VAR.
     early_stopping : bool, default=True
         Whether to hold out the last rows, keep the epoch that forecasts them best and
-        stop when nothing improves. The classical VAR alone is kept unless that epoch
-        gains three standard errors on it (``best_epoch_`` is then 0). It is then
-        solved anew on all rows.
+        stop when nothing improves, after three epochs where none did. With automatic
+        lags and fewer than 1000 windows nothing is trained. The classical VAR alone is
+        kept unless that epoch gains three standard errors on it (``best_epoch_`` is
+        then 0). It is then solved anew on all rows.
     validation_fraction : float, default=0.15
         Share of the rows held out, the last ones.
     n_iter_no_change : int, default=6
@@ -86,10 +88,18 @@ class LinearAttentionVAR(Forecaster):
         Averaged like ``coef_``.
     sigma_u_ : ndarray of shape (n_series, n_series)
         Covariance of the one-step errors on the history, in original units.
+    lags_ : int
+        Rows of history that a forecast sees.
+    sp_ : int or list of int
+        Rows of the season in the closed form; a list of several, 1 for none.
+    evidence_ : Evidence or None
+        Penalties, log evidence and rows of a VAR in error-correction form.
+    network_weight_ : float
+        Weight of the network in the forecast; 0 is the closed form alone.
     horizon_ : int
         Steps returned for a table of history.
-    alpha_ : float
-        The penalty used.
+    alpha_ : float or None
+        The ridge penalty used; None for a VAR in error-correction form.
     loss_curve_ : list of float
         Mean training loss of each epoch, in standardised units.
     validation_scores_ : list of float

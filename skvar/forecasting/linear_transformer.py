@@ -37,15 +37,18 @@ class LinearTransformerForecaster(Forecaster):
         Share of activations dropped in training.
     static_path : {"auto", "ridge", "var", None}, default=None
         Closed form beside the network: None, as published; a direct ridge from window
-        to horizon, one for all series on windows minus their last row; a ridge VAR of
-        at most 4 lags; or the one of them with the least error on fifths of the rows
-        left out in turn. The forecast is a weighted mean of both. The network's weight
-        is the one with the least error on the held-out rows, shrunk according to its
-        standard error (one half with ``early_stopping=False``).
+        to horizon, one for all series on windows minus their last row; a VAR, with
+        automatic lags in error-correction form and else a ridge VAR of at most 4 lags;
+        or the one of them with the least error on fifths of the rows left out in turn
+        (with automatic lags and fewer than 24 steps, the VAR). The forecast is a
+        weighted mean of both. The network's weight is the one with the least error on
+        the held-out rows, shrunk according to its standard error (one half with
+        ``early_stopping=False``).
     alpha : float or "auto", default="auto"
         Ridge penalty of the static path on standardised series, per window; that of a
         VAR is multiplied by the square of the lag. "auto" chooses it: for a VAR by the
         information criterion of Schwarz, else on fifths of the rows left out in turn.
+        In error-correction form the evidence chooses the penalties.
     learning_rate : float, default=3e-3
         Peak of the one-cycle schedule of AdamW.
     max_epochs : int, optional
@@ -58,6 +61,8 @@ class LinearTransformerForecaster(Forecaster):
     early_stopping : bool, default=True
         Whether to hold out the last rows, keep the epoch that forecasts them best and
         stop when nothing improves. The static path is then solved anew on all rows.
+        With automatic lags and fewer than 1000 windows nothing is trained beside the
+        VAR.
     retrain : bool, default=True
         Whether to train the network anew on all rows for ``best_epoch_`` epochs, after
         the held-out rows have done their service.
@@ -93,10 +98,19 @@ class LinearTransformerForecaster(Forecaster):
         The remainder of the first step, averaged like ``coef_``.
     sigma_u_ : ndarray of shape (n_series, n_series)
         Covariance of the one-step errors on these windows, in original units.
+    lags_ : int
+        Rows of history that a forecast sees.
+    sp_ : int or list of int
+        Rows of the season in the closed form; a list of several, 1 for none.
+    evidence_ : Evidence or None
+        Penalties, log evidence and rows of a VAR in error-correction form.
+    network_weight_ : float
+        Weight of the network in the forecast; 0 is the closed form alone.
     horizon_ : int
         Steps forecast in one pass.
     alpha_ : float or None
-        The penalty used; None without a static path.
+        The ridge penalty used; None without a static path, or where it is a VAR in
+        error-correction form.
     loss_curve_ : list of float
         Mean training loss of each epoch: next-token plus forecast error.
     validation_scores_ : list of float
