@@ -8,25 +8,30 @@ from ._data.tables import as_frame
 from ._forecasting.forecaster import Forecaster, single_state
 
 
-def rolling_score(estimator, Y, y=None) -> float:
+def rolling_score(estimator, Y, y=None, *, by_scale: bool = False) -> float:
     """Score a forecaster on every window of a table, for scikit-learn's searches.
 
     Parameters
     ----------
     estimator : forecaster of skvar, or Pipeline that ends in one
-        Fitted. In a pipeline whose transformers can be inverted the errors are in the
-        units of ``Y``, else in those of the transformed table, which compare only
-        candidates that share their transformers.
+        Fitted. Errors are in the units of ``Y``: forecasts are transformed back. Where
+        the transformers of a pipeline cannot be inverted, errors are relative to the
+        variance of what the forecaster sees, times that of ``Y``, so that a transformer
+        that shrinks the table gains nothing by it.
     Y : Series, DataFrame or array of shape (n_rows, n_series)
         At least ``lags + horizon`` rows.
     y : Series, DataFrame or array, optional
         Covariates of these rows, for a forecaster that was fitted with some: searches
         pass on those of ``fit(Y, X)``.
+    by_scale : bool, default=False
+        Whether each series' errors are divided by its variance in ``Y``, so that one in
+        large units does not decide alone. In a search pass
+        ``functools.partial(rolling_score, by_scale=True)``.
 
     Returns
     -------
     float
-        Minus the mean squared error over every window of ``Y`` that holds ``lags``
+        Minus the mean squared error over every window of ``Y`` that holds ``lags_``
         rows of context and ``horizon`` rows of truth, all series, all steps.
 
     Raises
@@ -59,8 +64,9 @@ def rolling_score(estimator, Y, y=None) -> float:
     # Checks all rows, also those without a window.
     state.frame(table, "Y", y)
     invertible = _can_invert(transformers, Y, transformed)
-    truth = as_frame(Y if invertible else transformed, "Y", missing=True)
-    truth = truth.to_numpy()[:, state.history.schema.shown]
+    truth = as_frame(Y if invertible else transformed, "Y", missing=True).to_numpy()
+    if truth.shape[1] == state.history.schema.n_series:
+        truth = truth[:, state.history.schema.shown]
     lags, horizon = state.model.window_rows, state.model.horizon
     if len(truth) < lags + horizon:
         raise ValueError(
@@ -72,15 +78,26 @@ def rolling_score(estimator, Y, y=None) -> float:
     targets = targets.swapaxes(1, 2)
     if not np.isfinite(targets).any():
         raise ValueError("Y has no value after its first window to score against.")
+    weight, unit = np.ones(truth.shape[1]), 1.0
+    if by_scale or not invertible:
+        weight = 1 / _variances(truth)
+    if not by_scale and not invertible:
+        unit = _variances(as_frame(Y, "Y", missing=True).to_numpy()).mean()
     total, done = 0.0, 0
     for forecasts in forecaster.rolling_batches(table[:-horizon], y):
         part = targets[done : done + len(forecasts)]
         rows = forecasts.reshape(-1, forecasts.shape[-1])
         if invertible:
             rows = np.asarray(transformers.inverse_transform(rows))
-        total += np.nansum(np.square(rows.reshape(part.shape) - part))
+        total += np.nansum(weight * np.square(rows.reshape(part.shape) - part))
         done += len(forecasts)
-    return -float(total / np.isfinite(targets).sum())
+    return -float(unit * total / np.isfinite(targets).sum())
+
+
+def _variances(rows: np.ndarray) -> np.ndarray:
+    """Variance of each series; 1 where it is zero."""
+    variances = np.nanvar(rows, axis=0)
+    return np.where(variances > 0, variances, 1.0)
 
 
 def _split_pipeline(estimator) -> tuple[Pipeline, Forecaster]:

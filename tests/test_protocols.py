@@ -121,8 +121,43 @@ def test_rolling_score_of_what_cannot_be_inverted(transformer, us_change):
     plain = LinearAttentionVAR(2, horizon=4, n_layers=0)
     pipeline = make_pipeline(transformer, plain.clone()).fit(us_change)
     seen = sklearn.clone(transformer).fit_transform(us_change)
-    expected = skvar.rolling_score(plain.clone().fit(seen), seen)
+    fitted = plain.clone().fit(seen)
+    relative = skvar.rolling_score(fitted, seen, by_scale=True)
+    expected = relative * us_change.to_numpy().var(axis=0).mean()
     assert skvar.rolling_score(pipeline, us_change) == pytest.approx(expected)
+
+
+def test_rolling_score_gives_no_prize_for_shrinking(us_change):
+    plain, scores = LinearAttentionVAR(2, horizon=2, n_layers=0), []
+    for function in (None, lambda table: np.tanh(table / 1e3)):
+        pipeline = make_pipeline(FunctionTransformer(function), plain.clone())
+        scores.append(skvar.rolling_score(pipeline.fit(us_change), us_change))
+    assert scores[1] == pytest.approx(scores[0], rel=0.5)
+
+
+def test_rolling_score_of_fewer_components(us_change):
+    pipeline = make_pipeline(PCA(2), LinearAttentionVAR(2, horizon=3, n_layers=0))
+    table = us_change.to_numpy()
+    pipeline.fit(table)
+    forecaster, components = pipeline[-1], pipeline[:-1].transform(table)
+    lags = forecaster.lags_
+    squares = []
+    for end in range(lags, len(table) - 2):
+        forecast = forecaster.predict(components[end - lags : end])
+        restored = pipeline[:-1].inverse_transform(forecast)
+        squares.append(np.square(restored - table[end : end + 3]))
+    found = skvar.rolling_score(pipeline, table)
+    assert found == pytest.approx(-np.mean(squares), rel=1e-6)
+
+
+def test_rolling_score_by_scale_ignores_units(us_change):
+    plain = LinearAttentionVAR(2, horizon=2, n_layers=0)
+    units = us_change * [1, 1e3, 1, 1e-3, 1]
+    scores = [
+        skvar.rolling_score(plain.clone().fit(table), table, by_scale=True)
+        for table in (us_change, units)
+    ]
+    assert scores[0] == pytest.approx(scores[1], rel=1e-3)
 
 
 @pytest.mark.parametrize(

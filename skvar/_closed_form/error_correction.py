@@ -402,7 +402,11 @@ class _Problem:
         used = np.linspace(0, self.n_series - 1, n_used).round().astype(int)
 
         def loss(log_penalties):
-            evidence = self._regress(log_penalties, products[used], counts[used])[2]
+            try:
+                evidence = self._regress(log_penalties, products[used], counts[used])[2]
+            except np.linalg.LinAlgError:
+                # Penalties of next to nothing, where rows repeat each other exactly.
+                return np.inf
             far = np.square((log_penalties - starts) / _SPREAD).sum()
             return far / 2 - evidence.sum()
 

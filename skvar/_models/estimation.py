@@ -80,7 +80,12 @@ def estimate(
             _load(network, weights)
         estimation = kind(specification, rows, device, generators, weights is None)
         closed_form, record = estimation.run(network)
-    return FittedModel(specification, rows.sizes(), network.eval(), closed_form, record)
+    sizes = rows.sizes()
+    model = FittedModel(specification, sizes, network.eval(), closed_form, record)
+    if specification.form is not None and not model.network_weight:
+        # What is fed back for many steps is not rounded on the way.
+        network.cpu().double()
+    return model
 
 
 def with_weights(

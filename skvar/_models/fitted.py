@@ -174,7 +174,8 @@ class FittedModel(Recomputable):
     def __setstate__(self, state: dict) -> None:
         weights = {name: torch.tensor(x) for name, x in state["network"].items()}
         network = built(state["specification"], state["sizes"], torch.Generator())
-        network.load_state_dict(weights)
+        [dtype, *_] = {x.dtype for x in weights.values() if x.is_floating_point()}
+        network.to(dtype).load_state_dict(weights)
         vars(self).update({**state, "network": network.eval()})
 
 
