@@ -234,7 +234,6 @@ class AarenForecaster(Forecaster):
             {
                 **small,
                 "max_epochs": 1,
-                "horizon": 3,
                 "token_length": 3,
                 "static_path": None,
                 "early_stopping": False,

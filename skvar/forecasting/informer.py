@@ -245,7 +245,6 @@ class InformerForecaster(Forecaster):
                 **small,
                 "n_layers": 2,
                 "max_epochs": 1,
-                "horizon": 3,
                 "label_len": 1,
                 "factor": 1,
                 "early_stopping": False,

@@ -229,7 +229,6 @@ class ITransformerForecaster(Forecaster):
                 **small,
                 "n_layers": 2,
                 "max_epochs": 1,
-                "horizon": 3,
                 "d_ff": 6,
                 "early_stopping": False,
             },

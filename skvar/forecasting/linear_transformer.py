@@ -233,7 +233,6 @@ class LinearTransformerForecaster(Forecaster):
                 **small,
                 "n_layers": 2,
                 "max_epochs": 1,
-                "horizon": 3,
                 "token_length": 2,
                 "early_stopping": False,
             },

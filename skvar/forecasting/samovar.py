@@ -322,7 +322,6 @@ class SAMoVARForecaster(Forecaster):
                 **small,
                 "n_layers": 2,
                 "max_epochs": 1,
-                "horizon": 3,
                 "token_length": 2,
                 "static_path": None,
                 "early_stopping": False,
