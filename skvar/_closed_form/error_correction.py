@@ -17,7 +17,6 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
-import scipy.linalg
 import scipy.optimize
 
 Segments = Sequence[np.ndarray]

@@ -40,7 +40,7 @@ def restrained(
         else:
             high = factor
     matrices = matrices * low**powers
-    return matrices, _mean_error(matrices, segments)
+    return matrices, _mean_error(matrices, segments, otherwise=intercept)
 
 
 def growth_of(segments: Sequence[np.ndarray]) -> float:
@@ -79,8 +79,13 @@ def _growth(matrices: np.ndarray, n_steps: int) -> float:
     return float(np.sqrt(second / first)) if first > 0 else 0.0
 
 
-def _mean_error(matrices: np.ndarray, segments: Sequence[np.ndarray]) -> np.ndarray:
-    """Mean of rows less what the matrices make of the rows before them."""
+def _mean_error(
+    matrices: np.ndarray, segments: Sequence[np.ndarray], otherwise: np.ndarray
+) -> np.ndarray:
+    """Mean of rows less what the matrices make of the rows before them.
+
+    Where no row has enough of these before it, something else.
+    """
     n_lags, total, count = len(matrices), 0.0, 0
     for values in segments:
         n_rows = len(values) - n_lags
@@ -94,4 +99,4 @@ def _mean_error(matrices: np.ndarray, segments: Sequence[np.ndarray]) -> np.ndar
             )
             total = total + windows[0] - np.einsum("lij,lj->i", matrices, windows[1:])
             count += n_rows
-    return total / max(count, 1)
+    return total / count if count else otherwise

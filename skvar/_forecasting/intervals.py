@@ -95,7 +95,10 @@ def errors_of(state: ForecasterState, n_steps: int) -> CalibrationErrors:
     known = state.densities.get(n_steps)
     if known is None:
         shocks = [member.shocks for member in state.members.values() if member.n_train]
-        paths = error_paths(matrices, np.concatenate(shocks), n_steps, _N_PATHS)
+        shocks = np.concatenate(shocks)
+        if not len(shocks):
+            raise ValueError(too_short(n_steps))
+        paths = error_paths(matrices, shocks, n_steps, _N_PATHS)
         errors = paths[..., state.history.schema.shown]
         if n_independent >= _FEW:
             # As many times as make their share that of what they tell.

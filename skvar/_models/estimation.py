@@ -319,6 +319,9 @@ class BesideStaticPath(Estimation):
             rows.segments, specification.lags, specification.horizon, order=var.lags
         )
         for training, held_out in blocks:
+            form = specification.form
+            if form is not None and max(map(len, training)) <= form.first:
+                return math.inf
             self.solve_var(var, Rows(training), alpha)
             recent = [values[specification.lags - var.lags :] for values in held_out]
             windows = Windows(recent, var.lags, specification.horizon)
