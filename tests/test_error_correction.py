@@ -396,9 +396,12 @@ def test_a_season_that_is_left_out_is_told():
         LinearAttentionVAR(lags=4, n_layers=0).fit(table)
     with pytest.warns(UserWarning, match="20 rows are less than two seasons of 12"):
         LinearAttentionVAR(n_layers=0).fit(table[:20])
+    with pytest.warns(UserWarning, match="120 rows are less than two seasons of 168"):
+        LinearAttentionVAR(sp=np.array([12, 168]), n_layers=0).fit(table)
     for forecaster in (
         LinearAttentionVAR(lags=13, n_layers=0),
         LinearAttentionVAR(lags=4, sp=1, n_layers=0),
+        LinearAttentionVAR(sp=[12], n_layers=0),
         LinearAttentionVAR(n_layers=0),
     ):
         forecaster.fit(table)

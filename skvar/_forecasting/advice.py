@@ -49,7 +49,7 @@ def missing_season(state: ForecasterState, lags: int | str, sp) -> str | None:
         n_rows = max(state.n_train.values())
         long = [season for season in seasons if n_rows < 2 * season]
         # Of several that the time index suggests, some are enough.
-        if not long or (sp == "auto" and long != [*seasons]):
+        if not long or (isinstance(sp, str) and long != [*seasons]):
             return None
         return (
             f"{n_rows} rows are less than two seasons of {long[0]}: forecasts leave "
