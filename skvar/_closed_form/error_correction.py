@@ -328,11 +328,9 @@ class _Problem:
 
     def solution(self) -> _Solution:
         """Choose penalties and solve, weighing rows anew by their errors."""
-        solution, moments = None, self._moments(None)
-        for _ in range(_PASSES + 1):
-            if solution is not None:
-                moments = self._moments(solution)
-            solution = self._solve(moments, solution)
+        solution = self._solve(self._moments(None), None)
+        for _ in range(_PASSES):
+            solution = self._solve(self._moments(solution), solution)
         return solution
 
     def evidence(self, solution: _Solution) -> Evidence:
@@ -346,13 +344,12 @@ class _Problem:
 
     def _chunks(self) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
         """Functions (n, n_series, n_functions), changes and where these are seen."""
-        before = max(self.form.rows, self.form.first)
         for values, mask in zip(self.segments, self.masks, strict=True):
             values = (values - self.mean) / self.scale
             for start in range(self.first, len(values), _CHUNK):
                 stop = min(start + _CHUNK, len(values))
                 # Rows that a whole window needs, or all that there are.
-                begin = max(0, start - before)
+                begin = max(0, start - self.form.rows)
                 functions = self.form.functions(values[begin:stop])[:-1]
                 changes = np.diff(values[start - 1 : stop], axis=0)
                 seen = mask[start:stop] & mask[start - 1 : stop - 1]

@@ -56,9 +56,9 @@ def missing_season(state: ForecasterState, lags: int | str, sp) -> str | None:
             "this season out. Pass more rows, or sp=1 if there is none."
         )
     segments = [member.residual.values for member in state.members.values()]
-    for season in seasons:
+    for season in (season for season in seasons if lags < season):
         strength = season_strength(segments, season)
-        if lags < season and strength > _STRONG:
+        if strength > _STRONG:
             return (
                 f"lags={lags} is less than a season of {season} rows, whose pattern "
                 f"explains {strength:.0%} of the changes: forecasts miss it. Pass "
