@@ -22,7 +22,6 @@ import time
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -289,23 +288,22 @@ def _quantiles(forecaster, forecast: np.ndarray) -> np.ndarray:
         try:
             frame = forecaster.predict_quantiles(alpha=[*LEVELS])
             return frame.to_numpy().reshape(*forecast.shape, len(LEVELS))
-        except (NotImplementedError, ValueError, TypeError, AttributeError):
-            pass
+        except (NotImplementedError, ValueError, TypeError, AttributeError) as error:
+            print(f"no quantiles of {type(forecaster).__name__}: {error}"[:200])
     return np.repeat(forecast[..., np.newaxis], len(LEVELS), axis=-1)
 
 
-@cache
-def table_of(name: str) -> Table | None:
-    return TABLES[name]()
+def named(names: list[str]) -> dict[str, Table]:
+    tables = {name: TABLES[name]() for name in names}
+    missing = [name for name, table in tables.items() if table is None]
+    if missing:
+        print(f"Not there: {missing}; set SKVAR_REFERENCE_DIR", flush=True)
+    return {name: table for name, table in tables.items() if table is not None}
 
 
-def run(names: list[str], only: list[str] | None) -> pd.DataFrame:
+def run(tables: dict[str, Table], only: list[str] | None) -> pd.DataFrame:
     rows = []
-    for name in names:
-        table = table_of(name)
-        if table is None:
-            print(f"{name}: not there; set SKVAR_REFERENCE_DIR", flush=True)
-            continue
+    for name, table in tables.items():
         for kind, forecasters in (("peer", peers(table)), ("skvar", ours(table))):
             for label, forecaster in forecasters.items():
                 if only and label not in only:
@@ -346,4 +344,4 @@ if __name__ == "__main__":
     parser.add_argument("--only", nargs="+", help="labels of forecasters")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    report(run(arguments.tables, arguments.only))
+    report(run(named(arguments.tables), arguments.only))

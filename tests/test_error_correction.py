@@ -17,11 +17,8 @@ from skvar import (
     datasets,
 )
 from skvar._closed_form import error_correction
-from skvar._closed_form.error_correction import (
-    Form,
-    choose_form,
-    error_correction_var,
-)
+from skvar._closed_form.error_correction import choose_form, error_correction_var
+from skvar._closed_form.form import Form
 from skvar._closed_form.growth import restrained
 from skvar._closed_form.simulation import error_paths
 from skvar._data.seasons import season_strength, seasons_of
@@ -44,8 +41,9 @@ def fixed(monkeypatch):
     """Set penalties, of rows that all count the same."""
 
     def fix(**penalties):
-        starts = {kind.replace("_", " "): x for kind, x in penalties.items()}
-        monkeypatch.setattr(error_correction, "_STARTS", starts)
+        expected = {kind.replace("_", " "): x for kind, x in penalties.items()}
+        monkeypatch.setattr(error_correction, "_EXPECTED", expected)
+        monkeypatch.setattr(error_correction, "_BEGIN", 1.0)
         monkeypatch.setattr(error_correction, "_PER_ROW", ())
         monkeypatch.setattr(error_correction, "_SPREAD", 1e-9)
         monkeypatch.setattr(error_correction, "_PASSES", 0)

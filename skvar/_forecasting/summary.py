@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from .._closed_form.error_correction import Evidence, Form
+from .._closed_form.error_correction import Evidence
+from .._closed_form.form import Form
 from .._models.fitted import FittedModel
 from .._networks.static_path import StaticPath
 from .state import ForecasterState
@@ -51,7 +52,10 @@ def _form(form: Form) -> str:
     others = "without other series"
     if form.cross_lags is not None:
         others = f"with other series to lag {form.cross_lags + 1}"
-    return f"VAR in error-correction form, {form.own_lags} lagged changes, {others}"
+    found = f"VAR in error-correction form, {form.own_lags} lagged changes, {others}"
+    if form.smoothed_rows:
+        found += "; mean with exponential smoothing of each series"
+    return found
 
 
 def _pull(model: FittedModel) -> str:

@@ -9,8 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from .._closed_form.covariates import CovariateEffect
-from .._closed_form.error_correction import Evidence, Form
+from .._closed_form.error_correction import Evidence
 from .._closed_form.fill import fill
+from .._closed_form.form import Form
 from .._data.lazy import Recomputable, lazy
 from .._data.windows import Windows
 from .._networks.static_path import StaticPath

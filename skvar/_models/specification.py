@@ -11,7 +11,8 @@ import torch
 from sklearn.utils import check_scalar
 from torch import nn
 
-from .._closed_form.error_correction import Form, choose_form
+from .._closed_form.error_correction import choose_form
+from .._closed_form.form import Form
 from .._data.windows import validation_rows
 from .._training.loop import TrainingOptions, epochs_of
 from .rows import Rows
