@@ -21,6 +21,12 @@ def us_change() -> pd.DataFrame:
     return table
 
 
+@pytest.fixture
+def calibration_alone(monkeypatch):
+    """Intervals from errors of calibration, however few these are."""
+    monkeypatch.setattr("skvar._forecasting.intervals._MANY", 0)
+
+
 @pytest.fixture(scope="session")
 def reference_dir() -> Path:
     """Folder of reference data; a missing folder or file fails where it is set."""

@@ -10,6 +10,7 @@ import pytest
 from sktime.exceptions import NotFittedError
 from statsmodels.stats.diagnostic import acorr_ljungbox
 from statsmodels.tsa.api import VAR
+from statsmodels.tsa.vector_ar.var_model import VARProcess
 
 from skvar import LinearAttentionVAR, SAMoVARForecaster, VARCoefficients
 from skvar._var.estimation import least_squares, one_step_errors
@@ -134,7 +135,7 @@ def test_frames_and_text_bear_the_names(var):
 
 
 def test_bands_hold_whatever_the_number_of_jobs(var):
-    options = {"bands": 0.9, "n_boot": 20, "random_state": 3}
+    options = {"bands": 0.9, "n_draws": 20, "random_state": 3}
     alone = var.irf(4, **options)
     together = var.irf(4, **options, n_jobs=2)
     pd.testing.assert_frame_equal(alone, together)
@@ -170,7 +171,7 @@ def test_simulated_series_have_shocks_in_blocks(ols, us_change, block_length):
         refit=recorder,
         n_rows=101,
     )
-    var.irf(1, bands=0.9, n_boot=5, block_length=block_length, random_state=0)
+    var.irf(1, bands=0.9, n_draws=5, block_length=block_length, random_state=0)
     errors = ols.resid.to_numpy() * np.sqrt(184 / (184 - 16))
     blocks = np.lib.stride_tricks.sliding_window_view(errors, block_length, axis=0)
     blocks = (blocks - blocks.mean(axis=0)).swapaxes(1, 2)
@@ -195,7 +196,7 @@ def test_refits_have_the_covariance_of_the_model():
         history=made.series,
         refit=recorder,
     )
-    bands = var.irf(0, orth=True, bands=0.9, n_boot=200, random_state=0)
+    bands = var.irf(0, orth=True, bands=0.9, n_draws=200, random_state=0)
     ratios = [np.trace(one[2]) / np.trace(theirs.sigma_u) for one in recorder.estimates]
     # Without corrections for 13 coefficients this is 0.79.
     standard_error = np.std(ratios) / np.sqrt(200)
@@ -207,7 +208,7 @@ def test_refits_have_the_covariance_of_the_model():
 
 
 def test_bands_say_that_the_forecaster_is_biased(us_change):
-    bands = {"bands": 0.9, "n_boot": 40, "random_state": 0}
+    bands = {"bands": 0.9, "n_draws": 40, "random_state": 0, "method": "bootstrap"}
     free = LinearAttentionVAR(2, n_layers=0, alpha=0).fit(us_change)
     free.var_coefficients().irf(4, **bands)
     shrunk = LinearAttentionVAR(2, n_layers=0, alpha=3).fit(us_change)
@@ -223,8 +224,8 @@ def test_residuals_of_known_matrices_have_all_degrees_of_freedom(ols, us_change)
     assert tests.loc["whiteness", "df"] == 25 * 8
     statistic = ols.test_whiteness(8).test_statistic
     assert tests.loc["whiteness", "statistic"] == pytest.approx(statistic)
-    known = LinearAttentionVAR(3, n_layers=0).fit(us_change[:120])
-    assert known.var_coefficients().df_model == 16
+    known = LinearAttentionVAR(3, n_layers=0, alpha=0).fit(us_change[:120])
+    assert known.var_coefficients().df_model == pytest.approx(16)
     assert known.var_coefficients(us_change[120:]).df_model == 0
     assert known.var_coefficients(us_change[120:]).n_rows == 120
 
@@ -254,7 +255,108 @@ def test_single_series_can_be_analysed():
         tests.loc["whiteness", ["statistic", "p_value"]],
         box[["bp_stat", "bp_pvalue"]].iloc[0],
     )
-    assert len(var.irf(3, bands=0.9, n_boot=5, random_state=0)) == 4
+    assert len(var.irf(3, bands=0.9, n_draws=5, random_state=0)) == 4
+
+
+@pytest.fixture(scope="module")
+def shrunk(us_change):
+    return LinearAttentionVAR(2, n_layers=0).fit(us_change).var_coefficients()
+
+
+def test_bands_are_percentiles_of_the_posterior(shrunk):
+    table = shrunk.irf(6, orth=True, bands=0.8, n_draws=500, random_state=1)
+    matrices, intercepts, covariances = shrunk.draws(500, random_state=1)
+    found = [
+        VARProcess(a, c, s).orth_ma_rep(6)
+        for a, c, s in zip(matrices, intercepts, covariances, strict=True)
+    ]
+    ends = np.quantile(found, [0.1, 0.9], axis=0)
+    for side, expected in zip(("lower", "upper"), ends, strict=True):
+        np.testing.assert_allclose(table[side], expected.ravel(), atol=1e-10)
+    assert table.attrs["coverage"] == 0.8
+
+
+def test_draws_are_around_the_estimate_in_its_units(us_change):
+    units = np.array([1.0, 1000.0, 0.01, 1.0, 10.0])
+    forecaster = LinearAttentionVAR(2, n_layers=0)
+    var, other = (
+        forecaster.fit(table).var_coefficients()
+        for table in (us_change, us_change * units)
+    )
+    draws, others = (x.draws(4000, random_state=0) for x in (var, other))
+    error = draws[0].std(axis=0)
+    mean = draws[0].mean(axis=0)
+    assert (np.abs(mean - var.matrices) < 5 * error / np.sqrt(4000)).all()
+    relative = units / units[:, np.newaxis]
+    np.testing.assert_allclose(others[0] * relative, draws[0], rtol=1e-6, atol=1e-8)
+    np.testing.assert_allclose(others[1] / units, draws[1], rtol=1e-6, atol=1e-8)
+    np.testing.assert_allclose(
+        others[2] / np.outer(units, units), draws[2], rtol=1e-6, atol=1e-8
+    )
+    # Jeffreys' prior: 187 - 2 - 1 degrees of freedom, the mean of an inverse Wishart.
+    ratio = np.diag(draws[2].mean(axis=0)) / np.diag(var.sigma_u)
+    np.testing.assert_allclose(ratio, 1, atol=0.1)
+
+
+def test_shares_and_long_run_effects_have_bands(shrunk, var):
+    shares = shrunk.fevd(4, bands=0.9, n_draws=300, random_state=0)
+    found = []
+    for draw in zip(*shrunk.draws(300, random_state=0), strict=True):
+        by_shock = np.square(VARProcess(*draw).orth_ma_rep(3)).cumsum(axis=0)
+        found.append(by_shock / by_shock.sum(axis=2, keepdims=True))
+    ends = np.quantile(found, [0.05, 0.95], axis=0)
+    for side, expected in zip(("lower", "upper"), ends, strict=True):
+        np.testing.assert_allclose(shares[side], expected.ravel(), atol=1e-10)
+    effects = shrunk.long_run_effects(bands=0.9, n_draws=300, random_state=0)
+    expected = shrunk.long_run_effects().to_numpy().ravel()
+    np.testing.assert_allclose(effects["value"], expected)
+    matrices = shrunk.draws(300, random_state=0)[0]
+    found = np.array([np.linalg.inv(np.eye(5) - a.sum(axis=0)) for a in matrices])
+    stable = [VARProcess(a, np.zeros(5), np.eye(5)).is_stable() for a in matrices]
+    lower = np.quantile(found[stable], 0.05, axis=0).ravel()
+    np.testing.assert_allclose(effects["lower"], lower)
+    simulated = var.fevd(2, bands=0.9, n_draws=3, random_state=0)
+    assert (simulated["lower"] <= simulated["upper"]).all()
+
+
+def test_intervals_of_a_posterior_are_those_of_simulated_futures(shrunk, us_change):
+    interval = shrunk.forecast_interval(3, 0.8, n_draws=4000, random_state=0)
+    rng = np.random.default_rng(5)
+    paths = []
+    for a, c, s in zip(*shrunk.draws(4000, random_state=0), strict=True):
+        rows = [*us_change.to_numpy()[-2:]]
+        for shock in rng.multivariate_normal(np.zeros(5), s, size=3):
+            rows.append(c + a[0] @ rows[-1] + a[1] @ rows[-2] + shock)
+        paths.append(rows[2:])
+    ends = np.quantile(paths, [0.1, 0.9], axis=0)
+    found = interval.to_numpy().reshape(3, 5, 2)
+    width = ends[1] - ends[0]
+    # Standard errors of a quantile of 4000 paths, in widths of the interval: 0.011.
+    np.testing.assert_allclose(found[..., 0] / width, ends[0] / width, atol=0.05)
+    np.testing.assert_allclose(found[..., 1] / width, ends[1] / width, atol=0.05)
+    known = shrunk.forecast_interval(3, 0.8, method="known").to_numpy()
+    known = known.reshape(3, 5, 2)
+    assert (np.diff(found) > np.diff(known)).mean() > 0.8
+
+
+def test_what_has_no_posterior_says_so(var):
+    with pytest.raises(ValueError, match="no posterior.*bootstrap.*n_layers=0"):
+        var.irf(2, bands=0.9, method="posterior")
+    with pytest.raises(ValueError, match="no posterior"):
+        var.draws(10)
+    with pytest.raises(ValueError, match="method must be one of"):
+        var.irf(2, bands=0.9, method="gibbs")
+    with pytest.raises(ValueError, match="method must be one of.*known"):
+        var.forecast_interval(2, method="gibbs")
+
+
+def test_error_variance_does_not_jump_with_the_rows(us_change):
+    errors = [
+        np.trace(LinearAttentionVAR(4, n_layers=0).fit(us_change[:n]).sigma_u_)
+        for n in range(22, 34)
+    ]
+    assert max(np.divide(errors[1:], errors[:-1])) < 2
+    assert min(np.divide(errors[1:], errors[:-1])) > 0.5
 
 
 def test_bands_are_as_wide_as_the_sampling_error():
@@ -274,7 +376,7 @@ def test_bands_are_as_wide_as_the_sampling_error():
     var = VARCoefficients(
         first.coefs, first.intercept, first.sigma_u, history=made.series
     )
-    bands = var.irf(2, bands=0.9, n_boot=300, random_state=0)
+    bands = var.irf(2, bands=0.9, n_draws=300, random_state=0)
     widths = (bands["upper"] - bands["lower"]).to_numpy().reshape(3, 2, 2)[1:]
     # Each width is 10 % off, from quantiles of 300 draws, and so is the truth; errors
     # of the eight entries go together.
@@ -488,7 +590,7 @@ def test_bad_input_is_named(var, us_change):
     with pytest.raises(ValueError, match="not stable"):
         explosive.long_run_effects()
     with pytest.raises(ValueError, match="unstable"):
-        explosive.irf(2, bands=0.9, n_boot=2)
+        explosive.irf(2, bands=0.9, n_draws=2)
     singular = VARCoefficients(matrices, intercept, np.ones((5, 5)))
     with pytest.raises(ValueError, match="positive definite"):
         singular.irf(2, orth=True)

@@ -758,7 +758,7 @@ def test_bootstraps_simulate_the_rest(pretrained):
         )
         forecaster = forecaster.pretrain(panel, X=covariates)
     estimate = forecaster.fit(Y, X=X).var_coefficients()
-    bands = estimate.irf(2, bands=0.9, n_boot=4, random_state=0)
+    bands = estimate.irf(2, bands=0.9, n_draws=4, random_state=0)
     assert bands.notna().all(axis=None)
     assert set(bands["response"]) == {"a", "b", "p"}
 

@@ -253,7 +253,7 @@ def test_sigma_u_is_over_pairs_of_observed_errors(name):
     for i, j in np.ndindex(3, 3):
         products = errors.iloc[:, i] * errors.iloc[:, j]
         expected[i, j] = products.dropna().mean()
-    n_coef = 2 * 3 + 1 if name == "classical" else 0
+    n_coef = forecaster.evidence_.n_coefficients if name == "classical" else 0
     expected *= len(errors) / (len(errors) - n_coef)
     np.testing.assert_allclose(forecaster.sigma_u_, expected, rtol=1e-3)
     estimate = forecaster.var_coefficients()

@@ -137,6 +137,7 @@ def test_an_instance_is_the_forecaster_of_its_table(keys):
         FORECASTERS["samovar"].clone().fit(tables[keys[0]]).instance(keys[0])
 
 
+@pytest.mark.usefixtures("calibration_alone")
 def test_forecasts_refer_to_the_cutoff_that_all_share():
     tables = tables_of([60, 50, 55])
     fitted = CLASSICAL.clone().fit(joined(tables))
@@ -163,6 +164,7 @@ def test_forecasts_refer_to_the_cutoff_that_all_share():
     np.testing.assert_allclose(widths["a"], widths["b"])
 
 
+@pytest.mark.usefixtures("calibration_alone")
 def test_an_instance_that_ended_long_ago_takes_no_rows_from_the_others():
     times = pd.RangeIndex(300)
     tables = tables_of([60, 60, 60])

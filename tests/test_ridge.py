@@ -10,13 +10,12 @@ from statsmodels.tsa.api import VAR
 from skvar._closed_form.ridge import (
     _ALPHAS,
     choose_direct_alpha,
-    choose_var_alpha,
     direct_errors,
     leave_blocks_out,
     ridge_direct,
-    ridge_var,
     window_moments,
 )
+from skvar._closed_form.ridge_var import choose_var_alpha, ridge_var, ridge_var_draws
 
 
 def window_table(values, width):
@@ -47,7 +46,7 @@ def test_ridge_var_without_penalty_is_ols(order):
     values = np.random.default_rng(1).normal(size=(300, 4)).cumsum(axis=0) * 0.1
     values = values - 0.5 * np.roll(values, 1, axis=0)
     ols = VAR(values).fit(order, trend="c")
-    matrices, intercept = ridge_var([values], order, alpha=1e-12)
+    matrices, intercept, _ = ridge_var([values], order, alpha=1e-12)
     np.testing.assert_allclose(matrices, ols.coefs, atol=1e-6)
     np.testing.assert_allclose(intercept, ols.intercept, atol=1e-6)
 
@@ -89,7 +88,7 @@ def sklearns_direct(segments, lags, horizon, alpha):
 def test_ridge_var_penalty_is_sklearns_per_row():
     values = np.random.default_rng(2).normal(size=(200, 3))
     for ours, theirs in zip(
-        ridge_var([values], 2, alpha=0.3),
+        ridge_var([values], 2, alpha=0.3)[:2],
         sklearns_var([values], 2, alpha=0.3),
         strict=True,
     ):
@@ -152,27 +151,101 @@ def test_chosen_alphas_are_those_of_explicit_windows():
     assert error == pytest.approx(means.min())
 
 
-def test_chosen_penalty_of_a_var_has_the_least_schwarz_criterion():
-    rng = np.random.default_rng(0)
-    values = rng.normal(size=(80, 3))
-    values[1:] += 0.4 * values[:-1]
+def autoregressive(n_rows, n_series, seed=0):
+    rng = np.random.default_rng(seed)
+    values = rng.normal(size=(n_rows, n_series))
+    for row in range(1, n_rows):
+        values[row] += 0.4 * values[row - 1]
+    return values
+
+
+def equation(values, series):
+    """Windows of two lags less their mean, by the root penalty, and what follows."""
     lagged = np.hstack([values[1:-1], values[:-2] / 2])
-    lagged -= lagged.mean(axis=0)
+    target = values[2:, series]
+    return lagged - lagged.mean(axis=0), target - target.mean()
 
-    def criterion(alpha):
-        matrices, intercept = sklearns_var([values], 2, alpha)
-        rows = np.stack([values[1:-1], values[:-2]])
-        forecast = np.einsum("loi,lti->to", matrices, rows) + intercept
-        errors = np.square(values[2:] - forecast).mean(axis=0)
-        hat = lagged @ np.linalg.solve(
-            lagged.T @ lagged + 78 * alpha * np.eye(6), lagged.T
-        )
-        return 78 * np.log(errors).sum() + np.log(78) * 3 * (np.trace(hat) + 1)
 
+def test_evidence_is_the_density_of_the_rows():
+    # Integrated over coefficients it is a multivariate t, all but for the intercept.
+    values = autoregressive(14, 2)
+    n = len(values) - 2
+
+    def expected(alpha):
+        total = 0.0
+        for series in range(2):
+            inputs, target = equation(values, series)
+            contrasts = np.linalg.svd(np.ones((1, n)))[2][1:]
+            inputs, target = contrasts @ inputs, contrasts @ target
+            covariance = np.eye(n - 1) + inputs @ inputs.T / (n * alpha)
+            fit = target @ np.linalg.solve(covariance, target)
+            determinant = np.linalg.slogdet(covariance)[1]
+            total -= determinant / 2 + (n - 1) / 2 * np.log(fit)
+        return total
+
+    found = [
+        ridge_var([values], 2, alpha)[2].log_evidence for alpha in (0.01, 0.3, 10.0)
+    ]
+    expected = [expected(alpha) for alpha in (0.01, 0.3, 10.0)]
+    np.testing.assert_allclose(np.diff(found), np.diff(expected))
+
+
+def test_chosen_penalty_of_a_var_has_the_largest_evidence():
+    values = autoregressive(80, 3)
     chosen = choose_var_alpha([values], 2)
     assert 1e-5 < chosen < 100
-    for alpha in (chosen / 10, chosen / 1.26, chosen * 1.26, chosen * 10):
-        assert criterion(chosen) < criterion(alpha)
+    best = ridge_var([values], 2, chosen)[2].log_evidence
+    for factor in (0.1, 1 / 1.26, 1.26, 10):
+        assert ridge_var([values], 2, factor * chosen)[2].log_evidence < best
+
+
+@pytest.mark.parametrize("alpha", [0.0, 0.3])
+def test_coefficients_count_by_the_trace_of_the_hat(alpha):
+    values = autoregressive(80, 2)
+    lagged, _ = equation(values, 0)
+    penalty = 78 * alpha * np.eye(4)
+    hat = lagged @ np.linalg.solve(lagged.T @ lagged + penalty, lagged.T)
+    evidence = ridge_var([values], 2, alpha)[2]
+    assert evidence.n_coefficients == pytest.approx(1 + np.trace(hat))
+    assert evidence.n_rows == 78
+    assert np.isnan(evidence.log_evidence) == (alpha == 0)
+
+
+def test_draws_have_the_moments_of_the_posterior():
+    values, alpha, n_draws = autoregressive(60, 2), 0.2, 40_000
+    rng = np.random.default_rng(0)
+    matrices, intercepts, covariances = ridge_var_draws(
+        [values], 2, alpha, n_draws, rng
+    )
+    mean, intercept, _ = ridge_var([values], 2, alpha)
+    n = 58
+    by_equation = matrices.transpose(0, 2, 1, 3).reshape(n_draws, 2, 4)
+    gram = np.linalg.inv(
+        np.cov(np.hstack([values[1:-1], values[:-2]]).T, bias=True) * n
+        + n * alpha * np.diag([1, 1, 4, 4])
+    )
+    inputs = [equation(values, series) for series in range(2)]
+    lagged, targets = inputs[0][0], np.column_stack([x[1] for x in inputs])
+    hat = lagged @ np.linalg.solve(lagged.T @ lagged + n * alpha * np.eye(4), lagged.T)
+    # The mean of an inverse Wishart distribution with n - 1 degrees of freedom.
+    expected = targets.T @ (targets - hat @ targets) / (n - 1 - 2 - 1)
+    error = 5 / np.sqrt(n_draws)
+    scale = np.sqrt(np.diag(expected))
+    np.testing.assert_allclose(
+        covariances.mean(axis=0) / np.outer(scale, scale),
+        expected / np.outer(scale, scale),
+        atol=error,
+    )
+    np.testing.assert_allclose(matrices.mean(axis=0), mean, atol=0.2 * error)
+    np.testing.assert_allclose(intercepts.mean(axis=0), intercept, atol=error)
+    for i in range(2):
+        for j in range(2):
+            product = (by_equation[:, i] - by_equation[:, i].mean(axis=0)).T @ (
+                by_equation[:, j] - by_equation[:, j].mean(axis=0)
+            )
+            np.testing.assert_allclose(
+                product / n_draws, gram * expected[i, j], atol=0.1 * error
+            )
 
 
 def test_penalty_vanishes_with_more_rows():
@@ -184,7 +257,7 @@ def test_penalty_vanishes_with_more_rows():
         for row in range(1, n_rows):
             values[row] += matrix @ values[row - 1]
         alphas.append(choose_var_alpha([values], 1))
-    # As log(n) / n.
+    # As one over the rows.
     assert alphas[2] < 0.05 * alphas[0]
 
 
@@ -209,7 +282,7 @@ def test_ridge_pools_segments_and_separates_targets():
     rng = np.random.default_rng(4)
     segments = [rng.normal(size=(n, 5)) for n in (30, 2, 50)]
     for ours, theirs in zip(
-        ridge_var(segments, 2, alpha=0.2, n_inputs=3),
+        ridge_var(segments, 2, alpha=0.2, n_inputs=3)[:2],
         sklearns_var(segments, 2, alpha=0.2, n_inputs=3),
         strict=True,
     ):
@@ -222,7 +295,7 @@ def test_filled_targets_have_no_say(alpha):
     rng = np.random.default_rng(12)
     segments = [rng.normal(size=(n, 3)).cumsum(axis=0) * 0.3 for n in (120, 80, 2)]
     observed = [rng.random(values.shape) < 0.7 for values in segments]
-    matrices, intercept = ridge_var(segments, 2, alpha, observed=observed)
+    matrices, intercept, _ = ridge_var(segments, 2, alpha, observed=observed)
     design = np.concatenate(
         [np.hstack([np.ones((len(v) - 2, 1)), v[1:-1], v[:-2]]) for v in segments]
     )

@@ -22,6 +22,8 @@ from skvar._closed_form.conformal import error_quantiles, track
 from skvar._forecasting.forecaster import state_of
 from skvar._training import inference
 
+pytestmark = pytest.mark.usefixtures("calibration_alone")
+
 CLASSICAL = LinearAttentionVAR(2, horizon=3, n_layers=0)
 TINY = {"n_layers": 1, "d_model": 4, "n_heads": 2, "max_epochs": 2, "random_state": 0}
 FORECASTERS = {

@@ -19,7 +19,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import scipy.optimize
+import scipy.stats
 
+from .evidence import Evidence
 from .form import Form
 from .smoothing import Smoothing, exponential_smoothing
 
@@ -58,25 +60,6 @@ _SMOOTHED_ROWS, _SMOOTHED_SEASONS, _SMOOTHED_SHARE = 24, 4, 0.5
 _STRONG, _SURELY, _WEIGHT = 10.0, 3.0, 0.4
 # Logarithm of a penalty that leaves nothing.
 _NOTHING = 30.0
-
-
-@dataclass(frozen=True)
-class Evidence:
-    """What the rows say about a form.
-
-    Parameters
-    ----------
-    penalties : dict of float
-        By kind of function, in squared units of the changes of each series.
-    log_evidence : float
-        Logarithm of the marginal likelihood, up to what is common to all forms.
-    n_rows : int
-        Rows regressed.
-    """
-
-    penalties: dict[str, float]
-    log_evidence: float
-    n_rows: int
 
 
 def choose_form(
@@ -170,13 +153,55 @@ def error_correction_var(
     """
     problem = _Problem(segments, form, observed, form.first)
     solution = problem.solution()
-    matrices, intercept = problem.in_levels(solution)
+    estimate = problem.in_levels(solution)
     if form.smoothed_rows:
-        weights = problem.smoothing().weights(form.rows)
-        smoothed = weights[:, np.newaxis] * np.eye(len(intercept))
-        matrices = matrices + _WEIGHT * (smoothed - matrices)
-        intercept = (1 - _WEIGHT) * intercept
-    return matrices, intercept, problem.evidence(solution)
+        estimate = _with_smoothing(*estimate, problem.smoothing().weights(form.rows))
+    return *estimate, problem.evidence(solution)
+
+
+def error_correction_draws(
+    segments: Segments,
+    form: Form,
+    observed: Segments | None,
+    n_draws: int,
+    rng: np.random.Generator,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Draw from the posterior of `error_correction_var`, given its penalties.
+
+    Coefficients of an equation are normal given the variance of its errors, and those
+    of two equations as correlated as their errors; smoothing has the parameters of one
+    element of its grid in each draw.
+
+    Returns
+    -------
+    matrices : ndarray of shape (n_draws, form.rows, n_series, n_series)
+    intercepts : ndarray of shape (n_draws, n_series)
+    covariances : ndarray of shape (n_draws, n_series, n_series)
+
+    Raises
+    ------
+    ValueError
+        If there are not more rows than series.
+    """
+    problem = _Problem(segments, form, observed, form.first)
+    solutions, covariances = problem.draws(n_draws, rng)
+    estimates = map(problem.in_levels, solutions)
+    if form.smoothed_rows:
+        weights = problem.smoothing().draws(form.rows, n_draws, rng)
+        estimates = (
+            _with_smoothing(*estimate, some)
+            for estimate, some in zip(estimates, weights, strict=True)
+        )
+    matrices, intercepts = map(np.array, zip(*estimates, strict=True))
+    return matrices, intercepts, covariances
+
+
+def _with_smoothing(
+    matrices: np.ndarray, intercept: np.ndarray, weights: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """The mean with autoregressions of each series by itself, (rows, n_series)."""
+    smoothed = weights[:, np.newaxis] * np.eye(len(intercept))
+    return matrices + _WEIGHT * (smoothed - matrices), (1 - _WEIGHT) * intercept
 
 
 @dataclass(frozen=True)
@@ -244,11 +269,64 @@ class _Problem:
     def evidence(self, solution: _Solution) -> Evidence:
         """What the rows say."""
         penalties = np.exp(solution.log_penalties).tolist()
+        gram = self._gram(self._moments(solution), solution)
+        added = np.diag(self._penalties(solution))
+        lost = np.trace(np.linalg.solve(gram, added), axis1=1, axis2=2).mean()
         return Evidence(
             dict(zip(self.names, penalties, strict=True)),
             solution.log_evidence,
             sum(len(values) - self.first for values in self.segments),
+            1 + len(self.kind) - float(lost),
         )
+
+    def draws(
+        self, n_draws: int, rng: np.random.Generator
+    ) -> tuple[Iterator[_Solution], np.ndarray]:
+        """Coefficients, and error covariances (n_draws, n_series, n_series) in levels.
+
+        Errors of rows that count less are in the covariances in full.
+        """
+        solution, n = self.solution(), self.n_series
+        moments = self._moments(solution)
+        counts, means = _counts_and_means(moments)
+        inputs, n_inputs = means[:, :-1], len(self.kind)
+        errors = np.concatenate([*self._errors(solution)]) * np.concatenate(
+            self._seen()
+        )
+        if len(errors) <= n:
+            raise ValueError(
+                f"{len(errors)} rows are too few for the posterior of a VAR of {n} "
+                "series; pass more rows."
+            )
+        # Less what the coefficients took from them.
+        free = np.maximum(counts - self.evidence(solution).n_coefficients, counts / 2)
+        errors = errors * np.sqrt(len(errors) / free)
+        covariances = scipy.stats.invwishart(len(errors) - 1, errors.T @ errors).rvs(
+            n_draws, random_state=rng
+        )
+        roots = np.linalg.cholesky(covariances.reshape(n_draws, n, n))
+        # Rows that count less tell the coefficients more than their errors say.
+        weighted = np.sqrt(solution.variance / np.square(errors).mean(axis=0))
+        factors = np.linalg.cholesky(self._gram(moments, solution))
+        spread = np.linalg.inv(factors).swapaxes(1, 2) * weighted[:, None, None]
+        noise = roots @ rng.standard_normal((n_draws, n, n_inputs))
+        coef = solution.coef + np.einsum("ckj,dcj->dck", spread, noise, optimize=True)
+        noise = (roots @ rng.standard_normal((n_draws, n, 1)))[..., 0]
+        intercepts = means[:, -1] - np.einsum("dci,ci->dc", coef, inputs)
+        intercepts += noise * weighted / np.sqrt(counts)
+        drawn = (
+            replace(solution, coef=some, intercept=intercept)
+            for some, intercept in zip(coef, intercepts, strict=True)
+        )
+        return drawn, roots @ roots.swapaxes(1, 2) * np.outer(self.scale, self.scale)
+
+    def _penalties(self, solution: _Solution) -> np.ndarray:
+        return np.exp(solution.log_penalties)[self.kind] * self.relative
+
+    def _gram(self, moments: np.ndarray, solution: _Solution) -> np.ndarray:
+        """Precisions (n_series, n_inputs, n_inputs) of the coefficients, in errors."""
+        products = _centred(moments)[:, :-1, :-1]
+        return products + np.diag(self._penalties(solution))
 
     def smoothing(self) -> Smoothing:
         """Exponential smoothing of each series by itself."""
@@ -280,17 +358,25 @@ class _Problem:
 
     def _left_out(self, solution: _Solution) -> Iterator[np.ndarray]:
         """Errors (n, n_series) of coefficients without the row, chunk by chunk."""
-        penalties = np.exp(solution.log_penalties)[self.kind] * self.relative
-        gram = self._moments(solution)[:, :-1, :-1] + np.diag([0.0, *penalties])
-        for functions, changes, _ in self._chunks():
-            errors = np.empty_like(changes)
+        added = np.diag([0.0, *self._penalties(solution)])
+        gram = self._moments(solution)[:, :-1, :-1] + added
+        parts = zip(self._chunks(), self._errors(solution), strict=True)
+        for (functions, *_), errors in parts:
             for i in range(self.n_series):
                 inputs = self._inputs(functions, i)
                 columns = np.column_stack([np.ones(len(inputs)), inputs])
                 leverage = columns * np.linalg.solve(gram[i], columns.T).T
-                target = changes[:, i] - inputs @ self.expected
-                error = target - solution.intercept[i] - inputs @ solution.coef[i]
-                errors[:, i] = error / np.maximum(1 - leverage.sum(axis=1), 0.05)
+                errors[:, i] /= np.maximum(1 - leverage.sum(axis=1), 0.05)
+            yield errors
+
+    def _errors(self, solution: _Solution) -> Iterator[np.ndarray]:
+        """Errors (n, n_series) of a solution, chunk by chunk."""
+        for functions, changes, _ in self._chunks():
+            errors = np.empty_like(changes)
+            for i in range(self.n_series):
+                inputs = self._inputs(functions, i)
+                coef = solution.coef[i] + self.expected
+                errors[:, i] = changes[:, i] - solution.intercept[i] - inputs @ coef
             yield errors
 
     def _chunks(self) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
@@ -337,11 +423,8 @@ class _Problem:
         )
 
     def _solve(self, moments: np.ndarray, before: _Solution | None) -> _Solution:
-        counts = np.maximum(moments[:, 0, 0], 1.0)
-        means = moments[:, 0, 1:] / counts[:, np.newaxis]
-        products = moments[:, 1:, 1:] - np.einsum(
-            "c,ci,cj->cij", moments[:, 0, 0], means, means
-        )
+        counts, means = _counts_and_means(moments)
+        products = _centred(moments)
         expected = np.log([_EXPECTED[name] for name in self.names])
         of_levels = np.isin(self.names, _PER_ROW)
         expected += np.where(of_levels, np.log(counts.max()), 0.0)
@@ -411,3 +494,15 @@ class _Problem:
         matrices *= self.scale[:, np.newaxis] / self.scale
         intercept = self.scale * solution.intercept + self.mean
         return matrices, intercept - matrices.sum(axis=0) @ self.mean
+
+
+def _counts_and_means(moments: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Of weighted products (n_series, n + 1, n + 1) of 1 and variables."""
+    counts = np.maximum(moments[:, 0, 0], 1.0)
+    return counts, moments[:, 0, 1:] / counts[:, np.newaxis]
+
+
+def _centred(moments: np.ndarray) -> np.ndarray:
+    """Products of the variables less their means."""
+    counts, means = _counts_and_means(moments)
+    return moments[:, 1:, 1:] - np.einsum("c,ci,cj->cij", counts, means, means)

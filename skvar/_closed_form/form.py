@@ -109,10 +109,6 @@ class Form:
         pattern = _seasonal_means(values, season, most, first=0)[:-1] - overall
         return np.where(whole[:, np.newaxis] > 0, values - pattern, values)
 
-    def n_coefficients(self, n_series: int) -> int:
-        """Coefficients of an equation, with the intercept."""
-        return 1 + len(self.kinds) + len(self.cross_kinds) * (n_series - 1)
-
     @cached_property
     def weights(self) -> np.ndarray:
         """The functions as weights (n_functions, rows) of rows, the oldest first."""

@@ -6,7 +6,6 @@ plus ``alpha`` times the penalised squares, whatever the number of rows.
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from functools import partial
 from itertools import pairwise
 
 import numpy as np
@@ -16,72 +15,8 @@ Segments = Sequence[np.ndarray]
 
 _CHUNK = 8_192
 _N_BLOCKS = 5
-# Each leaves about as large a share of the error that fills make as there are missing
-# values.
-_PASSES = 10
-_VAR_ALPHAS = np.logspace(-6, 3, 91)
 # In mean squares of the inputs.
 _ALPHAS = 10.0 ** np.arange(-4, 2.5, 0.5)
-
-
-def ridge_var(
-    segments: Segments,
-    order: int,
-    alpha: float,
-    n_inputs: int | None = None,
-    observed: Segments | None = None,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Vector autoregression with an unpenalised intercept.
-
-    The penalty grows with the square of the lag, as in the prior of Litterman (1986),
-    "Forecasting with Bayesian vector autoregressions".
-
-    Parameters
-    ----------
-    segments : sequence of ndarray of shape (n_rows, n_columns)
-        Tables without gaps.
-    order : int
-        Number of lags p.
-    alpha : float
-        Penalty at lag 1; towards 0 the solution is that of ordinary least squares.
-    n_inputs : int, optional
-        The first columns cause, the others respond; by default all do both.
-    observed : sequence of bool ndarray of shape (n_rows, n_columns), optional
-        Where segments are not filled; filled values cause, but do not respond.
-
-    Returns
-    -------
-    matrices : ndarray of shape (p, n_targets, n_inputs)
-        ``matrices[l - 1]`` is the matrix at lag l; rows respond, columns cause.
-    intercept : ndarray of shape (n_targets,)
-    """
-    problem = _VARProblem(segments, order, n_inputs)
-    if observed is None:
-        return problem.solve(alpha)
-    excess = 0.0
-    for _ in range(_PASSES):
-        estimate = problem.solve(alpha, excess)
-        excess = sum(map(partial(_excess, estimate), segments, observed))
-    return estimate
-
-
-def _excess(
-    estimate: tuple[np.ndarray, np.ndarray], values: np.ndarray, observed: np.ndarray
-) -> np.ndarray:
-    """Products (1 + order * n_series, n_series) of windows and errors of fills.
-
-    Without them, fills are forecasts of the estimate and have no say in the next one.
-    """
-    matrices, intercept = estimate
-    order, n_series = len(matrices), values.shape[1]
-    if len(values) <= order:
-        return np.zeros((1 + order * n_series, n_series))
-    past = [values[i : len(values) - order + i] for i in range(order)]
-    forecasts = intercept + sum(
-        rows @ matrix.T for rows, matrix in zip(past, matrices[::-1], strict=True)
-    )
-    errors = np.where(observed[order:], 0.0, values[order:] - forecasts)
-    return np.vstack([errors.sum(axis=0), *(rows.T @ errors for rows in past)])
 
 
 def ridge_direct(
@@ -106,14 +41,6 @@ def ridge_direct(
         Maps a window, oldest row first, to the forecast; rows sum to one.
     """
     return _DirectProblem(segments, lags, horizon).weight(alpha)
-
-
-def choose_var_alpha(
-    segments: Segments, order: int, n_inputs: int | None = None
-) -> float:
-    """Penalty of `ridge_var` with the least information criterion of Schwarz (1978)."""
-    criteria = _VARProblem(segments, order, n_inputs).schwarz(_VAR_ALPHAS)
-    return float(_VAR_ALPHAS[criteria.argmin()])
 
 
 def choose_direct_alpha(
@@ -176,73 +103,6 @@ def leave_blocks_out(
         width = order + horizon if order == lags else order + 1
         if _n_windows(training, width) and _n_windows(held_out, lags + horizon):
             yield training, held_out
-
-
-class _VARProblem:
-    """Moments of a VAR's windows: the solution for any penalty, and how good it is."""
-
-    def __init__(self, segments: Segments, order: int, n_inputs: int | None):
-        n_columns = segments[0].shape[1]
-        n_inputs = n_inputs or n_columns
-        tables = [values[:, np.newaxis] for values in segments]
-        second, first, count = pooled_moments(tables, order + 1)
-        rows = n_columns * np.arange(order)[:, np.newaxis]
-        inputs = (rows + np.arange(n_inputs)).ravel()
-        last = n_inputs if n_inputs < n_columns else 0
-        outputs = n_columns * order + np.arange(last, n_columns)
-        used = np.concatenate([inputs, outputs])
-        self.mean = first[used] / count
-        second = second[np.ix_(used, used)] / count
-        self.covariance = second - np.outer(self.mean, self.mean)
-        self.order, self.n_inputs, self.count = order, len(inputs), count
-        self.penalty = np.repeat(np.arange(order, 0, -1.0) ** 2, n_inputs)
-
-    def solve(
-        self, alpha: float, excess: np.ndarray | float = 0.0
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Matrices, lag 1 first, and intercept.
-
-        ``excess`` is taken off the sums (1 + n_inputs, n_targets) of the products of
-        windows, 1 first, with targets.
-        """
-        n, means = self.n_inputs, self.mean
-        excess = np.broadcast_to(excess / self.count, (1 + n, len(means) - n))
-        cross = self.covariance[:n, n:] - excess[1:] + np.outer(means[:n], excess[0])
-        coef = solve_ridge(self.covariance[:n, :n], cross, alpha, self.penalty)
-        blocks = coef.reshape(len(coef), self.order, -1)
-        intercept = means[n:] - excess[0] - coef @ means[:n]
-        return blocks[:, ::-1].transpose(1, 0, 2).copy(), intercept
-
-    def schwarz(self, alphas: np.ndarray) -> np.ndarray:
-        """Schwarz criterion of each penalty, the sum of those of the equations.
-
-        No more than half as many coefficients as windows are allowed: where they are
-        as many, errors vanish. If no penalty is enough, the largest is best.
-        """
-        errors, n_coef = self._along(alphas)
-        fit = self.count * np.log(errors).sum(axis=1)
-        criterion = fit + np.log(self.count) * n_coef * errors.shape[1]
-        allowed = n_coef <= self.count / 2
-        return np.where(allowed, criterion, np.inf) if allowed.any() else -alphas
-
-    def _along(self, alphas: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Errors (n_alphas, n_targets) and numbers of coefficients (n_alphas,).
-
-        Coefficients count as ``tr(S (S + alpha P)^-1)``, S the moments and P the
-        penalty, and one for the intercept.
-        """
-        n, variance = self.n_inputs, np.diag(self.covariance)[self.n_inputs :]
-        weight = 1 / np.sqrt(self.penalty)
-        values, vectors = scipy.linalg.eigh(
-            weight * self.covariance[:n, :n] * weight[:, np.newaxis]
-        )
-        values = values.clip(0)
-        weighted = weight[:, np.newaxis] * self.covariance[:n, n:]
-        kept = 1 / (values + alphas[:, np.newaxis])
-        explained = (2 * kept - values * kept**2) @ np.square(vectors.T @ weighted)
-        # Not less than rounding: its logarithm would mean nothing.
-        least = np.finfo(float).eps * variance.clip(1e-100)
-        return np.maximum(variance - explained, least), (values * kept).sum(axis=1) + 1
 
 
 class _DirectProblem:

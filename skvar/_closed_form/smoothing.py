@@ -53,14 +53,25 @@ class Smoothing:
 
         They sum to one: series are extrapolated from any level alike.
         """
-        found = 0.0
+        return np.einsum("cr,cs->rs", self._weights_of_each(rows), self.shares)
+
+    def draws(
+        self, rows: int, n_draws: int, rng: np.random.Generator
+    ) -> Iterator[np.ndarray]:
+        """Weights (rows, n_series) of parameters drawn for each series."""
+        weights = self._weights_of_each(rows)
+        drawn = [rng.choice(len(share), n_draws, p=share) for share in self.shares.T]
+        for elements in zip(*drawn, strict=True):
+            yield weights[list(elements)].T
+
+    def _weights_of_each(self, rows: int) -> np.ndarray:
+        """Of each element of the grid, (n_parameters, rows); zero where none has it."""
+        found = np.zeros((len(self.shares), rows))
         for part in self._parts(rows, rows):
             regression = _Regression(np.eye(rows), self.season, part)
-            found = found + np.einsum(
-                "cr,cs->rs", regression.forecasts(), self.shares[part]
-            )
-        found[0] += 1 - found.sum(axis=0)
-        return found[::-1]
+            found[part] = regression.forecasts()
+            found[part, 0] += 1 - found[part].sum(axis=1)
+        return found[:, ::-1]
 
     def errors(self, values: np.ndarray) -> np.ndarray:
         """Errors on rows (n_rows, n_series), each left out of the first states."""

@@ -183,14 +183,22 @@ class FittedSeries(Recomputable):
         n_before = self.model.window_rows
         errors = self.history_errors[: max(self.n_train - n_before, 1)]
         errors = errors[np.isfinite(errors).all(axis=1)] / self.series.scaler.scale_
-        n_rows, form = self.model.closed_form.evidence.n_rows, self.model.form
-        n_used = min(form.n_coefficients(len(self.schema.names)), n_rows // 2)
+        evidence = self.model.closed_form.evidence
+        n_rows = evidence.n_rows
+        n_used = min(evidence.n_coefficients, n_rows / 2)
         return errors * np.sqrt((n_rows + n_used) / (n_rows - n_used))
 
     @property
-    def n_coefficients(self) -> int:
-        """Coefficients for each series that least squares fits within the model."""
-        return self.model.specification.n_coefficients(len(self.schema.names))
+    def n_coefficients(self) -> float:
+        """Coefficients of a closed form in the model that shrank the history's errors.
+
+        In each equation, each counted by the part of it that rows determine.
+        """
+        evidence = self.model.closed_form.evidence
+        if evidence is None:
+            return 0.0
+        share = min(len(self.history_errors) / evidence.n_rows, 1.0)
+        return share * evidence.n_coefficients
 
     @lazy
     def sigma_u(self) -> np.ndarray:

@@ -729,7 +729,10 @@ class Forecaster(NetworkAttributes, SktimeForecaster):
     )
     evidence_ = fitted_attribute(
         "model.closed_form.evidence",
-        "Penalties, log evidence and rows of a VAR in error-correction form, or None.",
+        "What the rows say about a VAR in closed form, or None.",
+    )
+    log_evidence_ = fitted_attribute(
+        "model.closed_form.log_evidence", "Log marginal likelihood of that VAR."
     )
     n_parameters_ = fitted_attribute(
         "model.n_parameters", "Estimated numbers that the forecasts depend on."

@@ -88,16 +88,16 @@ def errors_of(state: ForecasterState, n_steps: int) -> CalibrationErrors:
     VAR in closed form alone, errors that follow from its one-step errors join them or
     stand in for them.
     """
-    matrices = state.model.form_matrices
+    var = state.model.var_alone
     n_independent = state.calibration.n_independent(n_steps)
-    if matrices is None or n_independent >= _MANY:
+    if var is None or n_independent >= _MANY:
         return state.calibration.errors(n_steps)
     known = state.densities.get(n_steps)
     if known is None:
-        shocks = [member.shocks for member in state.members.values() if member.n_train]
-        shocks = np.concatenate(shocks)
+        shocks = np.concatenate([member.shocks for member in state.learned_from()])
         if not len(shocks):
             raise ValueError(too_short(n_steps))
+        matrices = var.matrices.cpu().double().numpy()
         paths = error_paths(matrices, shocks, n_steps, _N_PATHS)
         errors = paths[..., state.history.schema.shown]
         if n_independent >= _FEW:

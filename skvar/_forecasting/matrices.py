@@ -1,7 +1,7 @@
 """Matrices of the vector autoregression in a fitted forecaster, and their analysis."""
 
 import numbers
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -10,17 +10,19 @@ from sklearn.utils import check_scalar
 
 from .._data.tables import as_frame
 from .._data.windows import Windows
+from .._models.fitted import FittedModel
 from .._models.specification import Specification
 from .._networks.samovar import SAMoVAR
 from .._networks.static_path import StaticPath
 from .._training.inference import like
 from .._training.randomness import draw_seed
 from .._var.estimation import covariance, least_squares, one_step_errors
-from .._var.extraction import collect_matrices
+from .._var.extraction import collect_matrices, to_original_units
 from .._var.results import VARCoefficients
 from .._var.tokens import path_sizes, token_var
 from .fitted_series import FittedSeries
 from .history import History, Schema
+from .learning import rows_of
 from .state import ForecasterState
 
 _PATH_COLUMNS = ["time", "series", "depth", "path", "strength", "contribution"]
@@ -63,8 +65,17 @@ def var_coefficients(state: ForecasterState, Y, at) -> VARCoefficients:
         n_rows=len(member.series.index),
         scale=member.series.scaler.scale_,
         refit=Refit(member.model.specification),
-        alpha=member.model.closed_form.alpha or 0.0,
+        alpha=_penalty(member.model),
+        posterior=Posterior(state) if member.model.var_alone is not None else None,
     )
+
+
+def _penalty(model: FittedModel) -> float:
+    """Per row, at lag 1, of a closed form."""
+    if model.form is None:
+        return model.closed_form.alpha or 0.0
+    evidence = model.closed_form.evidence
+    return evidence.penalties["lag"] / evidence.n_rows
 
 
 def _matrices_of(member: FittedSeries, windows: Windows, index: pd.Index, at):
@@ -105,6 +116,32 @@ def compare_with_ols(state: ForecasterState, name: str, Y) -> pd.DataFrame:
         },
         orient="index",
     )
+
+
+@dataclass(frozen=True)
+class Posterior:
+    """Draws of the matrices that forecast alone, in original units.
+
+    Given the rows that they were estimated on, those of all instances of a panel.
+    """
+
+    state: ForecasterState
+
+    def __call__(self, n_draws: int, rng: np.random.Generator):
+        state, member = self.state, self.state.single
+        known, model = state.calibration, state.model
+        rows = rows_of(known.history, known.n_train, model.effect, state.filler)
+        drawn = model.draws(rows.segments, rows.observed, n_draws, rng)
+        matrices, intercepts, covariances = drawn
+        scaler = member.series.scaler
+        matrices, intercepts = to_original_units(matrices, intercepts, scaler, scaler)
+        missing = model.specification.lags - matrices.shape[1]
+        matrices = np.pad(matrices, [(0, 0), (0, missing), (0, 0), (0, 0)])
+        return (
+            matrices,
+            intercepts,
+            covariances * np.outer(scaler.scale_, scaler.scale_),
+        )
 
 
 class Refit:

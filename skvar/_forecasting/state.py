@@ -1,6 +1,6 @@
 """All that a fitted forecaster knows, as one value that is replaced as a whole."""
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -126,6 +126,15 @@ class ForecasterState(Recomputable):
             )
             for key, series in self.history.series.items()
         }
+
+    def learned_from(self) -> Iterator[FittedSeries]:
+        """The model on the tables that it was estimated on, in an order of its own."""
+        history, n_train = self.calibration.history, self.calibration.n_train
+        for key in history.in_order(n_train):
+            series, n_rows = history.series[key], n_train[key]
+            yield FittedSeries(
+                self.model, series.first(n_rows), self.filler, n_rows - 1, n_rows
+            )
 
     @lazy
     def densities(self) -> dict:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from .._closed_form.error_correction import Evidence
+from .._closed_form.evidence import Evidence
 from .._closed_form.form import Form
 from .._models.fitted import FittedModel
 from .._networks.static_path import StaticPath
@@ -37,14 +37,17 @@ def _lines(model: FittedModel) -> Iterator[tuple[str, str]]:
         seasons = zip(form.seasons, form.n_seasons, strict=True)
         found = [f"{season} rows, mean of {n}" for season, n in seasons]
         yield "season", "; ".join(found) or "none"
-    if evidence is not None:
+    if form is not None and evidence is not None:
         yield "closed form", _form(form)
         yield "levels", _pull(model)
         penalties = [f"{kind} {x:.3g}" for kind, x in evidence.penalties.items()]
         yield "penalties", ", ".join(penalties)
-        yield "log evidence", _evidence(evidence)
     elif solved.alpha is not None:
-        yield "closed form", f"ridge regression, alpha {solved.alpha:.3g}"
+        kind = "regression" if evidence is None else "VAR"
+        yield "closed form", f"ridge {kind}, alpha {solved.alpha:.3g}"
+    if evidence is not None:
+        yield "coefficients", f"{evidence.n_coefficients:.1f} an equation"
+        yield "log evidence", _evidence(evidence)
     yield "network", _network(model)
 
 

@@ -12,12 +12,11 @@ from .._closed_form.error_correction import error_correction_var
 from .._closed_form.growth import restrained
 from .._closed_form.ridge import (
     choose_direct_alpha,
-    choose_var_alpha,
     direct_errors,
     leave_blocks_out,
     ridge_direct,
-    ridge_var,
 )
+from .._closed_form.ridge_var import choose_var_alpha, ridge_var
 from .._data.lazy import lazy
 from .._data.windows import Windows
 from .._networks.linear_attention_var import LinearAttentionVAR
@@ -163,13 +162,13 @@ class Estimation:
         self, var: LinearAttentionVAR, rows: Rows, alpha: float | None
     ) -> ClosedForm:
         """Solve a VAR in closed form, in place; ``alpha`` is that of a ridge VAR."""
-        specification, evidence = self.specification, None
+        specification = self.specification
         if specification.form is not None:
             matrices, intercept, evidence = error_correction_var(
                 rows.segments, specification.form, rows.observed
             )
         else:
-            matrices, intercept = ridge_var(
+            matrices, intercept, evidence = ridge_var(
                 rows.segments, var.order, alpha, rows.n_inputs, rows.observed
             )
         if specification.alpha == "auto" and rows.n_inputs is None:

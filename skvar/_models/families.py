@@ -54,12 +54,6 @@ class LinearAttentionVARSpecification(Specification):
         """Steps ahead that the network learns; later ones come from feeding back."""
         return 1
 
-    def n_coefficients(self, n_series):
-        """Coefficients for each series that least squares fits within the model."""
-        if self.form is not None:
-            return self.form.n_coefficients(n_series)
-        return self.lags * n_series + 1
-
     def build(self, n_series, n_targets=None):
         """Build the network, untrained; without targets it forecasts the series."""
         sizes = {"lags": self.lags, "n_series": n_series, "n_layers": self.n_layers}

@@ -1,7 +1,7 @@
 """A fitted model: all that forecasts and matrices are made of, but the rows."""
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -9,11 +9,14 @@ import torch
 from torch import Tensor, nn
 
 from .._closed_form.covariates import CovariateEffect
-from .._closed_form.error_correction import Evidence
+from .._closed_form.error_correction import error_correction_draws
+from .._closed_form.evidence import Evidence
 from .._closed_form.fill import fill
 from .._closed_form.form import Form
+from .._closed_form.ridge_var import ridge_var_draws
 from .._data.lazy import Recomputable, lazy
 from .._data.windows import Windows
+from .._networks.linear_attention_var import LinearAttentionVAR
 from .._networks.static_path import StaticPath
 from .._training.inference import RecurrentInference, WindowInference, like
 from .._training.loop import TrainingRecord
@@ -31,11 +34,16 @@ class ClosedForm:
     alpha : float, optional
         Penalty of a ridge regression.
     evidence : Evidence, optional
-        What chose the penalties of a form in error-correction shape.
+        What the rows say about a VAR and its penalties.
     """
 
     alpha: float | None = None
     evidence: Evidence | None = None
+
+    @property
+    def log_evidence(self) -> float | None:
+        """That of the evidence, if there is some."""
+        return None if self.evidence is None else self.evidence.log_evidence
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,17 +106,30 @@ class FittedModel(Recomputable):
         return self.specification.form
 
     @property
-    def form_matrices(self) -> np.ndarray | None:
-        """Matrices (lags, n_series, n_series) of a form that forecasts alone, or None.
-
-        In float64 and standardised units, lag 1 first.
-        """
+    def var_alone(self) -> LinearAttentionVAR | None:
+        """The VAR in closed form that forecasts alone, if one does."""
         network = self.network
         if isinstance(network, StaticPath):
             network = network.var if network.static_only and network.is_var else None
-        if self.closed_form.evidence is None or network is None or self.network_weight:
-            return None
-        return network.matrices.cpu().double().numpy()
+        known = self.closed_form.evidence is not None and not self.network_weight
+        return network if known else None
+
+    def draws(
+        self,
+        segments: Sequence[np.ndarray],
+        observed: Sequence[np.ndarray] | None,
+        n_draws: int,
+        rng: np.random.Generator,
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Matrices, intercepts and covariances of a closed form given its rows.
+
+        In standardised units; ``segments`` and ``observed`` are those of `Rows`.
+        """
+        if self.form is not None:
+            return error_correction_draws(segments, self.form, observed, n_draws, rng)
+        return ridge_var_draws(
+            segments, self.var_alone.lags, self.closed_form.alpha, n_draws, rng
+        )
 
     @property
     def n_parameters(self) -> int:

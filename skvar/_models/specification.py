@@ -209,10 +209,6 @@ class Specification(TrainingSpecification):
         """Build the network, untrained; without targets it forecasts the series."""
         raise NotImplementedError
 
-    def n_coefficients(self, n_series: int) -> int:
-        """Coefficients for each series that least squares fits within the model."""
-        return 0
-
 
 def check_seasons(sp) -> None:
     """Raise unless ``sp`` is "auto", a positive integer or several of these."""

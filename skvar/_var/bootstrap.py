@@ -1,18 +1,22 @@
-"""The bootstrap of vector autoregressions, and bands from its replicates."""
+"""Draws of vector autoregressions, from a posterior or a bootstrap, and their bands."""
 
 import math
 import numbers
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import joblib
 import numpy as np
+from scipy.special import ndtr
 from sklearn.utils import check_random_state, check_scalar
 from tqdm.auto import tqdm
 
 from .process import Estimate, run
 
 _EXPLODED = 1e6
+# Numbers in the matrices that are drawn at once.
+_MOST_NUMBERS = 20_000_000
+_BISECTIONS = 40
 
 # Beyond these, moved bands cover too little of simulated VARs, by irf_bands.py in
 # benchmarks: standard errors of a bias, and a penalty per row.
@@ -27,13 +31,13 @@ def bootstrap(
     errors: np.ndarray,
     *,
     n_rows: int,
-    n_boot: int,
+    n_draws: int,
     block_length: int,
     random_state,
     n_jobs: int | None,
     verbose: int,
 ) -> np.ndarray:
-    """A statistic of estimates on simulated tables, of shape (n_boot, ...).
+    """A statistic of estimates on simulated tables, of shape (n_draws, ...).
 
     Each table of ``n_rows`` starts with a stretch of the history and goes on with
     blocks of the errors, drawn with replacement and centred position by position [1]_.
@@ -43,7 +47,6 @@ def bootstrap(
     .. [1] Brüggemann, R., Jentsch, C. and Trenkler, C. (2016). Inference in VARs with
        conditional heteroskedasticity of unknown form. Journal of Econometrics 191.
     """
-    check_scalar(n_boot, "n_boot", numbers.Integral, min_val=2)
     check_scalar(block_length, "block_length", numbers.Integral, min_val=1)
     blocks = _centred_blocks(errors, block_length)
 
@@ -51,12 +54,44 @@ def bootstrap(
         table = _simulated(estimate, history, blocks, n_rows, seed)
         return statistic(refit(table, seed))
 
-    seeds = check_random_state(random_state).randint(2**31, size=n_boot)
+    seeds = check_random_state(random_state).randint(2**31, size=n_draws)
     replicates = joblib.Parallel(n_jobs=n_jobs, return_as="generator")(
         joblib.delayed(replicate)(seed) for seed in seeds
     )
-    bar = tqdm(replicates, total=n_boot, desc="bootstrap", disable=not verbose)
+    bar = tqdm(replicates, total=n_draws, desc="bootstrap", disable=not verbose)
     return np.stack(list(bar))
+
+
+def of_posterior(
+    statistic: Callable[[Estimate], np.ndarray],
+    posterior: Callable[[int, np.random.Generator], Estimate],
+    size: int,
+    *,
+    n_draws: int,
+    random_state,
+) -> np.ndarray:
+    """A statistic of draws, of shape (n_draws, ...); ``size`` is that of matrices."""
+    rng = np.random.default_rng(check_random_state(random_state).randint(2**31))
+    step = max(1, _MOST_NUMBERS // size)
+    sizes = [min(step, n_draws - begin) for begin in range(0, n_draws, step)]
+    return np.concatenate([statistic(posterior(n, rng)) for n in sizes])
+
+
+def quantiles_of_mixture(
+    paths: np.ndarray, deviations: np.ndarray, levels: Sequence[float]
+) -> np.ndarray:
+    """Quantiles (n_levels, ...) of equally likely normal distributions (n, ...)."""
+    levels = np.reshape(levels, (-1, *[1] * (paths.ndim - 1)))
+    low = (paths - 10 * deviations).min(axis=0) + 0 * levels
+    high = (paths + 10 * deviations).max(axis=0) + 0 * levels
+    for _ in range(_BISECTIONS):
+        middle = (low + high) / 2
+        shares = np.stack([ndtr((x - paths) / deviations).mean(axis=0) for x in middle])
+        low, high = (
+            np.where(shares < levels, middle, low),
+            np.where(shares < levels, high, middle),
+        )
+    return (low + high) / 2
 
 
 def _centred_blocks(errors: np.ndarray, block_length: int) -> np.ndarray:
@@ -95,34 +130,40 @@ def _simulated(
     return np.concatenate([start, rows])
 
 
-def bands(
-    value: np.ndarray, replicates: np.ndarray, coverage: float, alpha: float
-) -> tuple[np.ndarray, np.ndarray]:
-    """Lower and upper ends of percentile bands of a statistic.
+def finite(draws: np.ndarray) -> np.ndarray:
+    """Draws of which a statistic is finite; there must be some."""
+    found = draws[np.isfinite(draws).reshape(len(draws), -1).all(axis=1)]
+    if not len(found):
+        raise ValueError(
+            "No draw is stable: long-run effects have no bands. Look at irf() over "
+            "finite horizons, or fit to changes of the series."
+        )
+    return found
 
-    They are moved by twice the mean error of the replicates, once for their bias and
-    once for that of the value itself. Whoever calls the caller is warned where they
-    need not cover: ``alpha`` is the penalty of the estimate.
+
+def without_bias(value: np.ndarray, replicates: np.ndarray, alpha: float) -> np.ndarray:
+    """Replicates moved by twice their mean error, of which percentiles are bands.
+
+    Once for their bias and once for that of the value itself. Whoever calls the caller
+    is warned where bands need not cover: ``alpha`` is the penalty of the estimate.
     """
     bias = replicates.mean(axis=0) - value
     _warn_of_bias(bias, replicates.std(axis=0), len(replicates), alpha)
-    edges = 0.5 - coverage / 2, 0.5 + coverage / 2
-    lower, upper = np.quantile(replicates, edges, axis=0) - 2 * bias
-    return lower, upper
+    return replicates - 2 * bias
 
 
 def _warn_of_bias(
-    bias: np.ndarray, error: np.ndarray, n_boot: int, alpha: float
+    bias: np.ndarray, error: np.ndarray, n_draws: int, alpha: float
 ) -> None:
     """Warn where bands need not cover; replicates tell biases up to their own noise."""
     estimated = error > 1e-8 * error.max()
     share = np.abs(bias[estimated] / error[estimated]).mean() if estimated.any() else 0
     if alpha > _NOTABLE_PENALTY:
         reason = (
-            f"the penalty alpha={alpha:.2g} biases the matrices. For inference fit "
-            "with alpha=0"
+            f"the penalty alpha={alpha:.2g} biases the matrices. Take "
+            "method='posterior', or fit with alpha=0"
         )
-    elif share > _LARGE_BIAS + 1 / np.sqrt(n_boot):
+    elif share > _LARGE_BIAS + 1 / np.sqrt(n_draws):
         reason = (
             "estimates on simulated series are off by "
             f"{share:.1f} of their standard errors on average, as with a unit root or "
@@ -131,4 +172,4 @@ def _warn_of_bias(
     else:
         return
     message = f"Bands need not cover the true response: {reason}."
-    warnings.warn(message, UserWarning, stacklevel=4)
+    warnings.warn(message, UserWarning, stacklevel=5)

@@ -1,6 +1,7 @@
 """Checks of what `VARCoefficients` is given."""
 
 import numbers
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -90,3 +91,10 @@ def check_share(name: str, value: float) -> None:
     check_scalar(value, name, numbers.Real)
     if not 0 < value < 1:
         raise ValueError(f"{name}={value} is not in the range (0, 1).")
+
+
+def check_method(method: str, *, others: Sequence[str] = ()) -> None:
+    """Refuse what does not name where draws come from."""
+    known = ["auto", "posterior", "bootstrap", *others]
+    if method not in known:
+        raise ValueError(f"method must be one of {known}, not {method!r}.")

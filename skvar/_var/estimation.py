@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 
-from .._closed_form.ridge import ridge_var
+from .._closed_form.ridge_var import ridge_var
 from .process import Estimate, cholesky, var_model
 
 
@@ -22,7 +22,7 @@ def least_squares(table: np.ndarray, seed: int, *, order: int) -> Estimate:
     mean, scale = table.mean(axis=0), table.std(axis=0)
     scale = np.where(scale > 0, scale, 1.0)
     try:
-        matrices, intercept = ridge_var([(table - mean) / scale], order, alpha=0.0)
+        matrices, intercept, _ = ridge_var([(table - mean) / scale], order, alpha=0.0)
     except ValueError as error:
         raise ValueError(
             f"Least squares of order {order} has no unique solution on these "
@@ -34,7 +34,7 @@ def least_squares(table: np.ndarray, seed: int, *, order: int) -> Estimate:
     return matrices, intercept, covariance(errors, order * table.shape[1] + 1)
 
 
-def covariance(errors: np.ndarray, df_model: int) -> np.ndarray:
+def covariance(errors: np.ndarray, df_model: float) -> np.ndarray:
     """Mean product of errors, corrected for the coefficients that shrank them.
 
     Where errors are NaN, over the rows that have both of a pair, and the nearest
@@ -50,9 +50,9 @@ def covariance(errors: np.ndarray, df_model: int) -> np.ndarray:
     return (vectors * values.clip(0)) @ vectors.T
 
 
-def degrees_of_freedom(n_errors: int, df_model: int) -> int:
-    """Errors less coefficients; where a penalty allows more of these, the errors."""
-    return n_errors - df_model if n_errors > df_model else n_errors
+def degrees_of_freedom(n_errors: int, df_model: float) -> float:
+    """Errors less coefficients, but one at least."""
+    return max(n_errors - df_model, min(n_errors, 1))
 
 
 def one_step_errors(

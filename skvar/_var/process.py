@@ -1,4 +1,7 @@
-"""What follows from known matrices of a vector autoregression, by statsmodels."""
+"""What follows from known matrices of a vector autoregression.
+
+Matrices, intercepts and covariances may be those of many draws, along leading axes.
+"""
 
 import numpy as np
 
@@ -28,23 +31,37 @@ def var_model():
 
 
 def roots(matrices: np.ndarray) -> np.ndarray:
-    """Roots of the characteristic polynomial, largest modulus first."""
-    order, n_series = matrices.shape[:2]
-    below = np.eye(n_series * (order - 1), n_series * order)
-    companion = np.vstack([np.hstack(matrices), below])
+    """Roots (..., order * n_series) of the characteristic polynomial, largest first.
+
+    By modulus.
+    """
+    *draws, order, n_series, _ = matrices.shape
+    size = order * n_series
+    companion = np.zeros((*draws, size, size))
+    companion[..., :n_series, :] = np.concatenate(np.moveaxis(matrices, -3, 0), axis=-1)
+    companion[..., n_series:, :-n_series] = np.eye(size - n_series)
     with np.errstate(divide="ignore", invalid="ignore"):
         found = 1 / np.linalg.eigvals(companion).astype(complex)
-    return found[np.argsort(np.abs(found))[::-1]]
+    descending = np.argsort(np.abs(found), axis=-1)[..., ::-1]
+    return np.take_along_axis(found, descending, axis=-1)
 
 
-def are_stable(roots: np.ndarray) -> bool:
-    """Whether all roots lie outside the unit circle, none of them a unit root."""
-    return bool((np.abs(roots) > 1 + _PRECISION).all())
+def are_stable(roots: np.ndarray) -> np.ndarray:
+    """Whether all roots (..., n) lie outside the unit circle, none of them on it."""
+    return (np.abs(roots) > 1 + _PRECISION).all(axis=-1)
 
 
 def long_run_effects(estimate: Estimate) -> np.ndarray:
-    """Sum of all responses to a unit shock (n_responses, n_causes), if stable."""
-    return var_model().VARProcess(*estimate).long_run_effects()
+    """Sum of all responses to a unit shock (..., n_responses, n_causes).
+
+    NaN where the VAR is not stable.
+    """
+    matrices = estimate[0]
+    total = matrices.sum(axis=-3)
+    stable = are_stable(roots(matrices))[..., np.newaxis, np.newaxis]
+    identity = np.eye(total.shape[-1])
+    effects = np.linalg.inv(np.where(stable, identity - total, identity))
+    return np.where(stable, effects, np.nan)
 
 
 def relative_matrices(matrices: np.ndarray, scale: np.ndarray) -> np.ndarray:
@@ -60,19 +77,30 @@ def influence(matrices: np.ndarray, scale: np.ndarray) -> np.ndarray:
 def responses(
     estimate: Estimate, *, periods: int, orth: bool, cumulative: bool = False
 ) -> np.ndarray:
-    """Impulse responses (periods + 1, n_responses, n_impulses)."""
+    """Impulse responses (..., periods + 1, n_responses, n_impulses)."""
     matrices, _, sigma_u = estimate
-    effects = var_model().ma_rep(matrices, periods)
+    effects = moving_average(matrices, periods)
     if orth:
-        effects = effects @ cholesky(sigma_u)
-    return effects.cumsum(axis=0) if cumulative else effects
+        effects = effects @ cholesky(sigma_u)[..., np.newaxis, :, :]
+    return effects.cumsum(axis=-3) if cumulative else effects
+
+
+def moving_average(matrices: np.ndarray, periods: int) -> np.ndarray:
+    """Effects (..., periods + 1, n_series, n_series) of the errors of earlier rows."""
+    *draws, order, n_series, _ = matrices.shape
+    effects = np.zeros((periods + 1, *draws, n_series, n_series))
+    effects[0] = np.eye(n_series)
+    for period in range(1, periods + 1):
+        for lag in range(1, min(period, order) + 1):
+            effects[period] += matrices[..., lag - 1, :, :] @ effects[period - lag]
+    return np.moveaxis(effects, 0, -3)
 
 
 def variance_shares(estimate: Estimate, periods: int) -> np.ndarray:
-    """Shares of shocks in error variances (periods, n_responses, n_impulses)."""
+    """Shares of shocks in error variances (..., periods, n_responses, n_impulses)."""
     effects = responses(estimate, periods=periods - 1, orth=True)
-    by_shock = np.square(effects).cumsum(axis=0)
-    return by_shock / by_shock.sum(axis=2, keepdims=True)
+    by_shock = np.square(effects).cumsum(axis=-3)
+    return by_shock / by_shock.sum(axis=-1, keepdims=True)
 
 
 def cholesky(sigma_u: np.ndarray) -> np.ndarray:
@@ -87,19 +115,22 @@ def cholesky(sigma_u: np.ndarray) -> np.ndarray:
 
 
 def forecast(estimate: Estimate, recent: np.ndarray, steps: int) -> np.ndarray:
-    """Forecasts (steps, n_series) after recent rows (order, n_series)."""
+    """Forecasts (..., steps, n_series) after recent rows (order, n_series)."""
     matrices, intercept, _ = estimate
-    return var_model().forecast(recent, matrices, intercept, steps)
+    order, n_series = recent.shape
+    rows = np.empty((*intercept.shape[:-1], order + steps, n_series))
+    rows[..., :order, :] = recent
+    for row in range(order, order + steps):
+        newest_first = rows[..., row - order : row, :][..., ::-1, :]
+        effects = np.einsum("...lij,...lj->...i", matrices, newest_first)
+        rows[..., row, :] = intercept + effects
+    return rows[..., order:, :]
 
 
-def forecast_interval(
-    estimate: Estimate, recent: np.ndarray, steps: int, coverage: float
-) -> tuple[np.ndarray, np.ndarray]:
-    """Lower and upper ends (steps, n_series) of Gaussian intervals around these."""
-    _, *ends = var_model().forecast_interval(
-        recent, *estimate, steps, alpha=1 - coverage
-    )
-    return tuple(ends)
+def deviations(estimate: Estimate, steps: int) -> np.ndarray:
+    """Standard deviations (..., steps, n_series) of the errors of `forecast`."""
+    effects = responses(estimate, periods=steps - 1, orth=True)
+    return np.sqrt(np.square(effects).sum(axis=-1).cumsum(axis=-2))
 
 
 def decomposition(

@@ -6,13 +6,16 @@ from functools import cached_property, partial
 
 import numpy as np
 import pandas as pd
-from sklearn.utils import check_scalar
+from scipy.stats import norm
+from sklearn.utils import check_random_state, check_scalar
 
 from .. import plots
 from .._data.tables import continue_index, regular_step
 from . import bootstrap, checks, estimation, process
 from .process import Estimate
 from .tables import Tables
+
+_N_DRAWS = {"posterior": 2000, "bootstrap": 200}
 
 
 class VARCoefficients:
@@ -39,7 +42,7 @@ class VARCoefficients:
         The observed series, for forecasts, decompositions and bootstraps.
     residuals : DataFrame or array of shape (n_errors, n_series), optional
         One-step errors of the model on the history; those of the matrices by default.
-    df_model : int, optional
+    df_model : float, optional
         Coefficients that were estimated for each series on the rows of the residuals,
         which made these too small; 0 where they were estimated on others or are known.
         ``order * n_series + 1`` by default, as in a regression with intercept.
@@ -54,7 +57,10 @@ class VARCoefficients:
         an array (n_rows, n_series), for bootstraps; ordinary least squares by default.
     alpha : float, default=0.0
         Penalty per row on standardised series with which the matrices were estimated;
-        bands warn of one that they cannot make up for.
+        bands of a bootstrap warn of one that they cannot make up for.
+    posterior : callable, optional
+        ``posterior(n_draws, rng)`` draws matrices, intercepts and error covariances,
+        each with one more axis in front, by a numpy Generator.
 
     Raises
     ------
@@ -87,11 +93,12 @@ class VARCoefficients:
         label: str = "",
         history: pd.DataFrame | None = None,
         residuals=None,
-        df_model: int | None = None,
+        df_model: float | None = None,
         n_rows: int | None = None,
         scale=None,
         refit: Callable[[np.ndarray, int], Estimate] | None = None,
         alpha: float = 0.0,
+        posterior: Callable[[int, np.random.Generator], Estimate] | None = None,
     ):
         self.matrices = checks.checked_matrices(matrices)
         self.order, n_series = self.matrices.shape[:2]
@@ -105,6 +112,7 @@ class VARCoefficients:
         self.scale = checks.typical_moves(scale, self.history, self.sigma_u)
         self.refit = refit or partial(estimation.least_squares, order=self.order)
         self.alpha = alpha
+        self.posterior = posterior
 
     def __repr__(self) -> str:
         what = f"order={self.order}, names={self.names}, label={self.label!r}"
@@ -129,27 +137,45 @@ class VARCoefficients:
         -------
         bool
         """
-        return process.are_stable(self.roots)
+        return bool(process.are_stable(self.roots))
 
-    def long_run_effects(self) -> pd.DataFrame:
+    def long_run_effects(
+        self, *, bands: float | None = None, **options
+    ) -> pd.DataFrame:
         """Sum of all responses to a unit shock.
+
+        Parameters
+        ----------
+        bands : float, optional
+            Coverage of bands, such as 0.9, in a long table; those of the draws that are
+            stable.
+        **options
+            Of bands, as in `irf`: ``method``, ``n_draws`` and so on.
 
         Returns
         -------
         DataFrame of shape (n_series, n_series)
-            Rows respond, columns cause.
+            Rows respond, columns cause; with bands, columns "response", "cause",
+            "value", "lower" and "upper".
 
         Raises
         ------
         ValueError
-            If the VAR is not stable: the sum is then infinite.
+            If the VAR is not stable: the sum is then infinite; or as in `irf`.
         """
         if not self.is_stable():
             raise ValueError(
                 "Long-run effects are infinite: the VAR is not stable. Look at irf() "
                 "over finite horizons, or fit to changes of the series."
             )
-        return self._tables.square(process.long_run_effects(self._estimate))
+        statistic = process.long_run_effects
+        if bands is None:
+            return self._tables.square(statistic(self._estimate))
+        table = self._tables.by_cause(
+            self._banded("value", statistic, bands, **options)
+        )
+        table.attrs["coverage"] = bands
+        return table
 
     def relative_matrices(self) -> np.ndarray:
         """Matrices in typical moves of the series, free of units.
@@ -182,13 +208,14 @@ class VARCoefficients:
         orth: bool = False,
         cumulative: bool = False,
         bands: float | None = None,
-        n_boot: int = 200,
+        method: str = "auto",
+        n_draws: int | None = None,
         block_length: int = 1,
         random_state=None,
         n_jobs: int | None = None,
         verbose: int = 0,
     ) -> pd.DataFrame:
-        """Impulse responses, if asked for with bootstrap bands.
+        """Impulse responses, if asked for with bands.
 
         Parameters
         ----------
@@ -200,22 +227,27 @@ class VARCoefficients:
         cumulative : bool, default=False
             Whether to sum the responses up to each horizon.
         bands : float, optional
-            Coverage of percentile bands, such as 0.9: series are simulated from these
-            matrices with residuals drawn anew, and ``refit`` estimates each. The bands
-            are moved by twice the mean error of these estimates, once for the bias of
-            the replicates and once for that of the estimate itself.
-        n_boot : int, default=200
-            Simulated series.
+            Coverage of bands, such as 0.9.
+        method : {"auto", "posterior", "bootstrap"}, default="auto"
+            What draws the matrices whose percentiles are bands. "posterior" is that of
+            a closed form given its rows: the penalty is a prior [1]_. "bootstrap"
+            simulates series from these matrices with residuals drawn anew, and
+            ``refit`` estimates each; the bands are moved by twice the mean error of
+            these estimates, once for the bias of the replicates and once for that of
+            the estimate itself. "auto" takes the posterior where there is one and a
+            penalty.
+        n_draws : int, optional
+            Draws, 2000 of a posterior and 200 simulated series by default.
         block_length : int, default=1
-            Residuals drawn together, a quarter of them at most; more than 1 makes the
-            moving-block bootstrap [1]_, which keeps what is left of dependence between
-            them, such as clusters of large ones.
+            Residuals drawn together by a bootstrap, a quarter of them at most; more
+            than 1 makes the moving-block bootstrap [2]_, which keeps what is left of
+            dependence between them, such as clusters of large ones.
         random_state : int, RandomState or None, default=None
-            Seed of the bootstrap.
+            Seed of the draws.
         n_jobs : int, optional
             Simulated series estimated at a time, as in joblib.
         verbose : int, default=0
-            Whether to show a progress bar.
+            Whether to show a progress bar of the bootstrap.
 
         Returns
         -------
@@ -226,71 +258,74 @@ class VARCoefficients:
         Raises
         ------
         ValueError
-            If an argument is out of its range, or bands are asked for without history
-            or of an explosive VAR.
+            If an argument is out of its range, there is no posterior to draw from, or
+            a bootstrap is asked for without history or of an explosive VAR.
 
         Warns
         -----
         UserWarning
-            If the matrices come from a notable penalty, or their bias is more than half
-            a standard error on average: bands need not cover what they say.
+            If bootstrapped matrices come from a notable penalty, or their bias is more
+            than half a standard error on average: bands need not cover what they say.
 
         References
         ----------
-        .. [1] Brüggemann, R., Jentsch, C. and Trenkler, C. (2016). Inference in VARs
+        .. [1] Giannone, D., Lenza, M. and Primiceri, G. (2015). Prior selection for
+           vector autoregressions. Review of Economics and Statistics 97, 436-451.
+        .. [2] Brüggemann, R., Jentsch, C. and Trenkler, C. (2016). Inference in VARs
            with conditional heteroskedasticity of unknown form. Journal of Econometrics
            191, 69-85.
         """
         check_scalar(periods, "periods", numbers.Integral, min_val=0)
         shape = {"periods": periods, "orth": orth, "cumulative": cumulative}
-        statistic = partial(process.responses, **shape)
-        columns = {"value": statistic(self._estimate)}
-        if bands is not None:
-            checks.check_share("bands", bands)
-            replicates = bootstrap.bootstrap(
-                statistic,
-                self._estimate,
-                self.refit,
-                self._long_history().to_numpy(),
-                self._unshrunk_errors(),
-                n_rows=self.n_rows or len(self.history),
-                n_boot=n_boot,
-                block_length=block_length,
-                random_state=random_state,
-                n_jobs=n_jobs,
-                verbose=verbose,
-            )
-            columns["lower"], columns["upper"] = bootstrap.bands(
-                columns["value"], replicates, bands, self.alpha
-            )
+        columns = self._banded(
+            "value",
+            partial(process.responses, **shape),
+            bands,
+            method=method,
+            n_draws=n_draws,
+            block_length=block_length,
+            random_state=random_state,
+            n_jobs=n_jobs,
+            verbose=verbose,
+        )
         table = self._tables.by_horizon(columns, 0)
-        if bands is not None:
-            table.attrs["coverage"] = bands
+        table.attrs.update({} if bands is None else {"coverage": bands})
         return table[["horizon", "impulse", "response", *columns]]
 
-    def fevd(self, periods: int = 10) -> pd.DataFrame:
+    def fevd(
+        self, periods: int = 10, *, bands: float | None = None, **options
+    ) -> pd.DataFrame:
         """Forecast error variance decomposition by orthogonal shocks.
 
         Parameters
         ----------
         periods : int, default=10
             Horizons 1 to ``periods``.
+        bands : float, optional
+            Coverage of bands, such as 0.9.
+        **options
+            Of bands, as in `irf`: ``method``, ``n_draws`` and so on.
 
         Returns
         -------
         DataFrame
-            Columns "horizon", "response", "impulse" and "share"; the shares of one
-            response at one horizon sum to 1.
+            Columns "horizon", "response", "impulse" and "share", with bands "lower" and
+            "upper"; the shares of one response at one horizon sum to 1.
 
         Raises
         ------
         ValueError
-            If ``periods`` is less than one or ``sigma_u`` not positive definite.
+            If ``periods`` is less than one or ``sigma_u`` not positive definite, or as
+            in `irf`.
         """
         check_scalar(periods, "periods", numbers.Integral, min_val=1)
-        shares = process.variance_shares(self._estimate, periods)
-        table = self._tables.by_horizon({"share": shares}, 1)
-        return table[["horizon", "response", "impulse", "share"]]
+        statistic = partial(process.variance_shares, periods=periods)
+        columns = self._banded("share", statistic, bands, **options)
+        for side in columns.keys() & {"lower", "upper"}:
+            columns[side] = columns[side].clip(0, 1)
+        table = self._tables.by_horizon(columns, 1)
+        table.attrs.update({} if bands is None else {"coverage": bands})
+        return table[["horizon", "response", "impulse", *columns]]
 
     # the history
 
@@ -316,8 +351,16 @@ class VARCoefficients:
         values = process.forecast(self._estimate, self._recent(), steps)
         return self._tables.forecast(values, self._ahead(steps))
 
-    def forecast_interval(self, steps: int, coverage: float = 0.9) -> pd.DataFrame:
-        """Gaussian intervals around `forecast`, for shocks of covariance ``sigma_u``.
+    def forecast_interval(
+        self,
+        steps: int,
+        coverage: float = 0.9,
+        *,
+        method: str = "auto",
+        n_draws: int | None = None,
+        **options,
+    ) -> pd.DataFrame:
+        """Intervals around `forecast`, for normal shocks of covariance ``sigma_u``.
 
         Parameters
         ----------
@@ -325,24 +368,46 @@ class VARCoefficients:
             Number of rows, at least one.
         coverage : float, default=0.9
             In (0, 1).
+        method : {"auto", "posterior", "bootstrap", "known"}, default="auto"
+            What draws matrices, and covariances of shocks, as in `irf`; "known" takes
+            these as given. "auto" takes the posterior where there is one, and "known"
+            where there is none.
+        n_draws : int, optional
+            As in `irf`.
+        **options
+            Of draws, as in `irf`.
 
         Returns
         -------
         DataFrame of shape (steps, 2 * n_series)
             Columns (series, coverage, "lower" or "upper"), as sktime's
-            ``predict_interval``. The matrices are taken as known.
+            ``predict_interval``.
 
         Raises
         ------
         ValueError
-            As in ``forecast``, or if ``coverage`` is out of its range.
+            As in ``forecast`` and `irf`, or if ``coverage`` is out of its range.
         """
         check_scalar(steps, "steps", numbers.Integral, min_val=1)
         checks.check_share("coverage", coverage)
-        ends = process.forecast_interval(
-            self._estimate, self._recent(), steps, coverage
-        )
-        return self._tables.intervals(ends, coverage, self._ahead(steps))
+        checks.check_method(method, others=["known"])
+        recent, edges = self._recent(), (0.5 - coverage / 2, 0.5 + coverage / 2)
+        if method == "auto":
+            method = "known" if self.posterior is None else "posterior"
+
+        def distribution(estimate: Estimate) -> np.ndarray:
+            path = process.forecast(estimate, recent, steps)
+            return np.stack([path, process.deviations(estimate, steps)], axis=-3)
+
+        value = path, deviation = distribution(self._estimate)
+        if method == "known":
+            ends = path + norm.ppf(edges)[:, np.newaxis, np.newaxis] * deviation
+        else:
+            draws = self._replicates(
+                value, distribution, method=method, n_draws=n_draws, **options
+            )
+            ends = bootstrap.quantiles_of_mixture(*np.moveaxis(draws, 1, 0), edges)
+        return self._tables.intervals(tuple(ends), coverage, self._ahead(steps))
 
     def historical_decomposition(self, *, orth: bool = True) -> pd.DataFrame:
         """Split the history into the effects of past shocks and of its start.
@@ -553,7 +618,95 @@ class VARCoefficients:
         interval = self.forecast_interval(steps, coverage)
         return plots.plot_forecast(self.history, self.forecast(steps), interval, ax=ax)
 
+    def draws(self, n_draws: int = 2000, *, random_state=None) -> Estimate:
+        """Draw from the posterior of a closed form given its rows.
+
+        Parameters
+        ----------
+        n_draws : int, default=2000
+            Number of draws.
+        random_state : int, RandomState or None, default=None
+            Seed.
+
+        Returns
+        -------
+        matrices : ndarray of shape (n_draws, order, n_series, n_series)
+            In original units, lag 1 first.
+        intercepts : ndarray of shape (n_draws, n_series)
+        covariances : ndarray of shape (n_draws, n_series, n_series)
+            Of the one-step errors.
+
+        Raises
+        ------
+        ValueError
+            If there is no posterior.
+        """
+        check_scalar(n_draws, "n_draws", numbers.Integral, min_val=1)
+        seed = check_random_state(random_state).randint(2**31)
+        return self._checked_posterior()(n_draws, np.random.default_rng(seed))
+
     # what these share
+
+    def _banded(
+        self, name: str, statistic, coverage: float | None, **options
+    ) -> dict[str, np.ndarray]:
+        """A statistic of the estimate by a name, and its bands "lower" and "upper"."""
+        value = statistic(self._estimate)
+        if coverage is None:
+            return {name: value}
+        checks.check_share("bands", coverage)
+        draws = self._replicates(value, statistic, **options)
+        edges = 0.5 - coverage / 2, 0.5 + coverage / 2
+        lower, upper = np.quantile(draws, edges, axis=0)
+        return {name: value, "lower": lower, "upper": upper}
+
+    def _replicates(
+        self,
+        value: np.ndarray,
+        statistic: Callable[[Estimate], np.ndarray],
+        *,
+        method: str = "auto",
+        n_draws: int | None = None,
+        block_length: int = 1,
+        random_state=None,
+        n_jobs: int | None = None,
+        verbose: int = 0,
+    ) -> np.ndarray:
+        """Draws (n_draws, ...) of a statistic around its value, as of `irf`."""
+        checks.check_method(method)
+        if method == "auto":
+            penalised = self.posterior is not None and self.alpha > 0
+            method = "posterior" if penalised else "bootstrap"
+        n_draws = n_draws or _N_DRAWS[method]
+        check_scalar(n_draws, "n_draws", numbers.Integral, min_val=2)
+        drawing = {"n_draws": n_draws, "random_state": random_state}
+        if method == "posterior":
+            posterior = self._checked_posterior()
+            draws = bootstrap.of_posterior(
+                statistic, posterior, self.matrices.size, **drawing
+            )
+            return bootstrap.finite(draws)
+        draws = bootstrap.bootstrap(
+            statistic,
+            self._estimate,
+            self.refit,
+            self._long_history().to_numpy(),
+            self._unshrunk_errors(),
+            n_rows=self.n_rows or len(self.history),
+            block_length=block_length,
+            n_jobs=n_jobs,
+            verbose=verbose,
+            **drawing,
+        )
+        return bootstrap.without_bias(value, bootstrap.finite(draws), self.alpha)
+
+    def _checked_posterior(self):
+        if self.posterior is None:
+            raise ValueError(
+                "These matrices have no posterior: they are not those of a closed form "
+                "alone. Take method='bootstrap', or fit with n_layers=0."
+            )
+        return self.posterior
 
     @property
     def _estimate(self) -> Estimate:

@@ -55,6 +55,10 @@ class Tables:
             impulse=self.names,
         )
 
+    def by_cause(self, columns: dict[str, np.ndarray]) -> pd.DataFrame:
+        """Values (n_responses, n_causes) as columns of a tidy table."""
+        return self._tidy(columns, response=self.names, cause=self.names)
+
     def by_component(self, parts: np.ndarray, times: pd.Index, baseline: str):
         """The parts (n_rows, n_series + 1, n_series) of `decomposition`."""
         table = self._tidy(

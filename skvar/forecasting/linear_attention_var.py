@@ -42,8 +42,8 @@ class LinearAttentionVAR(Forecaster):
     alpha : float or "auto", default="auto"
         Ridge penalty of the classical VAR with a fixed number of lags on standardised
         series, per row, times the square of the lag; 0 is ordinary least squares.
-        "auto" takes the one with the least information criterion of Schwarz. With
-        automatic lags, "auto" leaves the penalties to the evidence.
+        "auto" takes the one with the largest marginal likelihood; automatic lags have
+        several, chosen alike.
     learning_rate : float, default=0.01
         Peak of the one-cycle schedule of AdamW.
     max_epochs : int, default=20
@@ -93,7 +93,10 @@ class LinearAttentionVAR(Forecaster):
     sp_ : int or list of int
         Rows of the season in the closed form; a list of several, 1 for none.
     evidence_ : Evidence or None
-        Penalties, log evidence and rows of a VAR in error-correction form.
+        What the rows say about a VAR in closed form: its penalties, log evidence, rows
+        and coefficients.
+    log_evidence_ : float or None
+        Logarithm of the marginal likelihood of that VAR, up to a constant.
     network_weight_ : float
         Weight of the network in the forecast; 0 is the closed form alone.
     horizon_ : int

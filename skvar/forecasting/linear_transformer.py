@@ -47,8 +47,7 @@ class LinearTransformerForecaster(Forecaster):
     alpha : float or "auto", default="auto"
         Ridge penalty of the static path on standardised series, per window; that of a
         VAR is multiplied by the square of the lag. "auto" chooses it: for a VAR by the
-        information criterion of Schwarz, else on fifths of the rows left out in turn.
-        In error-correction form the evidence chooses the penalties.
+        marginal likelihood, else on fifths of the rows left out in turn.
     learning_rate : float, default=3e-3
         Peak of the one-cycle schedule of AdamW.
     max_epochs : int, optional
@@ -103,7 +102,10 @@ class LinearTransformerForecaster(Forecaster):
     sp_ : int or list of int
         Rows of the season in the closed form; a list of several, 1 for none.
     evidence_ : Evidence or None
-        Penalties, log evidence and rows of a VAR in error-correction form.
+        What the rows say about a VAR in closed form: its penalties, log evidence, rows
+        and coefficients.
+    log_evidence_ : float or None
+        Logarithm of the marginal likelihood of that VAR, up to a constant.
     network_weight_ : float
         Weight of the network in the forecast; 0 is the closed form alone.
     horizon_ : int

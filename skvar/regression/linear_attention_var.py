@@ -31,7 +31,7 @@ class LinearAttentionVARRegressor(Regressor):
     alpha : float or "auto", default="auto"
         Ridge penalty of the classical VAR on standardised series, per row, times the
         square of the lag; 0 is ordinary least squares. "auto" takes the one with the
-        least information criterion of Schwarz.
+        largest marginal likelihood.
     learning_rate : float, default=0.01
         Peak of the one-cycle schedule of AdamW.
     max_epochs : int, default=20

@@ -40,8 +40,8 @@ class SAMoVARRegressor(Regressor):
     alpha : float or "auto", default="auto"
         Ridge penalty of the static path on standardised series, per window; that of a
         VAR is multiplied by the square of the lag. "auto" chooses it: for a VAR by the
-        information criterion of Schwarz, as always with ``y``, else on fifths of the
-        rows left out in turn.
+        marginal likelihood, as always with ``y``, else on fifths of the rows left out
+        in turn.
     learning_rate : float, default=3e-3
         Peak of the one-cycle schedule of AdamW.
     max_epochs : int, optional

@@ -1,0 +1,217 @@
+"""Vector autoregressions by ridge regression, and what their rows say about them.
+
+Penalised squares are a prior: coefficients are normal around zero with the variance of
+the errors over the penalty, so that the posterior is conjugate (Kadiyala and Karlsson
+1997, "Numerical methods for estimation and inference in Bayesian VAR-models"). The
+penalty ``alpha`` counts per window and grows with the square of the lag, as in the
+prior of Litterman (1986), "Forecasting with Bayesian vector autoregressions".
+"""
+
+from functools import partial
+
+import numpy as np
+import scipy.linalg
+import scipy.stats
+
+from .evidence import Evidence
+from .ridge import Segments, pooled_moments, solve_ridge
+
+# Each leaves about as large a share of the error that fills make as there are missing
+# values.
+_PASSES = 10
+_ALPHAS = np.logspace(-6, 3, 91)
+_ROUNDING = 1e-6
+
+
+def ridge_var(
+    segments: Segments,
+    order: int,
+    alpha: float,
+    n_inputs: int | None = None,
+    observed: Segments | None = None,
+) -> tuple[np.ndarray, np.ndarray, Evidence]:
+    """Vector autoregression with an unpenalised intercept.
+
+    Parameters
+    ----------
+    segments : sequence of ndarray of shape (n_rows, n_columns)
+        Tables without gaps.
+    order : int
+        Number of lags p.
+    alpha : float
+        Penalty at lag 1; towards 0 the solution is that of ordinary least squares.
+    n_inputs : int, optional
+        The first columns cause, the others respond; by default all do both.
+    observed : sequence of bool ndarray of shape (n_rows, n_columns), optional
+        Where segments are not filled; filled values cause, but do not respond.
+
+    Returns
+    -------
+    matrices : ndarray of shape (p, n_targets, n_inputs)
+        ``matrices[l - 1]`` is the matrix at lag l; rows respond, columns cause.
+    intercept : ndarray of shape (n_targets,)
+    evidence : Evidence
+    """
+    problem = _Problem(segments, order, n_inputs)
+    evidence = problem.evidence(alpha)
+    if observed is None:
+        return *problem.solve(alpha), evidence
+    excess = 0.0
+    for _ in range(_PASSES):
+        estimate = problem.solve(alpha, excess)
+        excess = sum(map(partial(_excess, estimate), segments, observed))
+    return *estimate, evidence
+
+
+def choose_var_alpha(
+    segments: Segments, order: int, n_inputs: int | None = None
+) -> float:
+    """Penalty of `ridge_var` with the largest marginal likelihood.
+
+    The strongest one where rows tell nothing.
+    """
+    evidence = _Problem(segments, order, n_inputs).log_evidence(_ALPHAS)
+    return float(_ALPHAS[evidence > evidence.max() - _ROUNDING][-1])
+
+
+def ridge_var_draws(
+    segments: Segments,
+    order: int,
+    alpha: float,
+    n_draws: int,
+    rng: np.random.Generator,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Draw from the posterior of `ridge_var`, under a flat prior of error covariances.
+
+    Returns
+    -------
+    matrices : ndarray of shape (n_draws, p, n_series, n_series)
+    intercepts : ndarray of shape (n_draws, n_series)
+    covariances : ndarray of shape (n_draws, n_series, n_series)
+
+    Raises
+    ------
+    ValueError
+        If there are not more windows than series, or no unique solution.
+    """
+    return _Problem(segments, order, None).draws(alpha, n_draws, rng)
+
+
+def _excess(
+    estimate: tuple[np.ndarray, np.ndarray], values: np.ndarray, observed: np.ndarray
+) -> np.ndarray:
+    """Products (1 + order * n_series, n_series) of windows and errors of fills.
+
+    Without them, fills are forecasts of the estimate and have no say in the next one.
+    """
+    matrices, intercept = estimate
+    order, n_series = len(matrices), values.shape[1]
+    if len(values) <= order:
+        return np.zeros((1 + order * n_series, n_series))
+    past = [values[i : len(values) - order + i] for i in range(order)]
+    forecasts = intercept + sum(
+        rows @ matrix.T for rows, matrix in zip(past, matrices[::-1], strict=True)
+    )
+    errors = np.where(observed[order:], 0.0, values[order:] - forecasts)
+    return np.vstack([errors.sum(axis=0), *(rows.T @ errors for rows in past)])
+
+
+class _Problem:
+    """Moments of windows: the solution for any penalty, and how good it is."""
+
+    def __init__(self, segments: Segments, order: int, n_inputs: int | None):
+        n_columns = segments[0].shape[1]
+        n_inputs = n_inputs or n_columns
+        tables = [values[:, np.newaxis] for values in segments]
+        second, first, count = pooled_moments(tables, order + 1)
+        rows = n_columns * np.arange(order)[:, np.newaxis]
+        inputs = (rows + np.arange(n_inputs)).ravel()
+        last = n_inputs if n_inputs < n_columns else 0
+        outputs = n_columns * order + np.arange(last, n_columns)
+        used = np.concatenate([inputs, outputs])
+        self.mean = first[used] / count
+        second = second[np.ix_(used, used)] / count
+        self.covariance = second - np.outer(self.mean, self.mean)
+        self.order, self.n_inputs, self.count = order, len(inputs), count
+        self.penalty = np.repeat(np.arange(order, 0, -1.0) ** 2, n_inputs)
+
+    def solve(
+        self, alpha: float, excess: np.ndarray | float = 0.0
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Matrices, lag 1 first, and intercept.
+
+        ``excess`` is taken off the sums (1 + n_inputs, n_targets) of the products of
+        windows, 1 first, with targets.
+        """
+        n, means = self.n_inputs, self.mean
+        excess = np.broadcast_to(excess / self.count, (1 + n, len(means) - n))
+        cross = self.covariance[:n, n:] - excess[1:] + np.outer(means[:n], excess[0])
+        coef = solve_ridge(self.covariance[:n, :n], cross, alpha, self.penalty)
+        blocks = coef.reshape(len(coef), self.order, -1)
+        intercept = means[n:] - excess[0] - coef @ means[:n]
+        return blocks[:, ::-1].transpose(1, 0, 2).copy(), intercept
+
+    def evidence(self, alpha: float) -> Evidence:
+        """What the rows say about a penalty."""
+        n, found = self.n_inputs, np.nan
+        moments, cross = self.covariance[:n, :n], self.covariance[:n, n:]
+        solved = solve_ridge(moments, self.covariance[:n], alpha, self.penalty)
+        if alpha:
+            penalties = alpha * self.penalty
+            determinant = np.linalg.slogdet(moments + np.diag(penalties))[1]
+            explained = np.einsum("ij,ji->i", solved[n:], cross)
+            found = self._marginal(np.log(penalties).sum() - determinant, explained)
+        kept = 1 + float(np.trace(solved[:n]))
+        return Evidence({"lag": float(alpha)}, float(found), self.count, kept)
+
+    def log_evidence(self, alphas: np.ndarray) -> np.ndarray:
+        """Logarithm of the marginal likelihood of each penalty, (n_alphas,).
+
+        Up to a constant, and the sum of those of the equations: with errors that are
+        correlated it is not of fewer rows than series.
+        """
+        n, weight = self.n_inputs, 1 / np.sqrt(self.penalty)
+        values, vectors = scipy.linalg.eigh(
+            weight * self.covariance[:n, :n] * weight[:, np.newaxis]
+        )
+        cross = vectors.T @ (weight[:, np.newaxis] * self.covariance[:n, n:])
+        kept = 1 / (values.clip(0) + alphas[:, np.newaxis])
+        prior = (np.log(alphas)[:, np.newaxis] + np.log(kept)).sum(axis=1)
+        return self._marginal(prior, kept @ np.square(cross))
+
+    def _marginal(self, prior: np.ndarray, explained: np.ndarray) -> np.ndarray:
+        """From the log share of the prior that is left, and explained variances."""
+        variance = np.diag(self.covariance)[self.n_inputs :]
+        # Not less than rounding: its logarithm would mean nothing.
+        least = np.finfo(float).eps * variance.clip(1e-100)
+        errors = np.log(np.maximum(variance - explained, least)).sum(axis=-1)
+        return len(variance) / 2 * prior - (self.count - 1) / 2 * errors
+
+    def draws(self, alpha: float, n_draws: int, rng: np.random.Generator):
+        """As of `ridge_var_draws`."""
+        n, count = self.n_inputs, self.count
+        n_series = len(self.mean) - n
+        if count <= n_series:
+            raise ValueError(
+                f"{count} windows of {self.order} lags are too few for the posterior "
+                f"of a VAR of {n_series} series; pass more rows."
+            )
+        gram = self.covariance[:n, :n] + alpha * np.diag(self.penalty)
+        cross = self.covariance[:n, n:]
+        mean = solve_ridge(self.covariance[:n, :n], cross, alpha, self.penalty)
+        squares = count * (self.covariance[n:, n:] - mean @ cross)
+        covariances = scipy.stats.invwishart(count - 1, squares).rvs(
+            n_draws, random_state=rng
+        )
+        covariances = covariances.reshape(n_draws, n_series, n_series)
+        # Columns of one draw are correlated as the errors of the equations are.
+        roots = np.linalg.cholesky(covariances)
+        whitened = rng.standard_normal((n_draws, n_series, n)) / np.sqrt(count)
+        spread = scipy.linalg.solve_triangular(
+            np.linalg.cholesky(gram), whitened.reshape(-1, n).T, trans="T", lower=True
+        )
+        coef = mean + roots @ spread.T.reshape(n_draws, n_series, n)
+        noise = rng.standard_normal((n_draws, n_series, 1)) / np.sqrt(count)
+        intercepts = self.mean[n:] - coef @ self.mean[:n] + (roots @ noise)[..., 0]
+        blocks = coef.reshape(n_draws, n_series, self.order, -1)[:, :, ::-1]
+        return blocks.swapaxes(1, 2).copy(), intercepts, covariances
