@@ -58,6 +58,7 @@ _SMOOTHED_ROWS, _SMOOTHED_SEASONS, _SMOOTHED_SHARE = 24, 4, 0.5
 # evidence for one is this large (Kass and Raftery 1995 call 5 "very strong"), or where
 # it makes errors larger by so many standard errors. Else it has this part in the mean.
 _STRONG, _SURELY, _WEIGHT = 10.0, 3.0, 0.4
+_ROUNDING = 1e-12
 # Logarithm of a penalty that leaves nothing.
 _NOTHING = 30.0
 
@@ -301,12 +302,14 @@ class _Problem:
         # Less what the coefficients took from them.
         free = np.maximum(counts - self.evidence(solution).n_coefficients, counts / 2)
         errors = errors * np.sqrt(len(errors) / free)
-        covariances = scipy.stats.invwishart(len(errors) - 1, errors.T @ errors).rvs(
+        # Not less than rounding: a constant still has a covariance.
+        products = errors.T @ errors + _ROUNDING * np.eye(n)
+        covariances = scipy.stats.invwishart(len(errors) - 1, products).rvs(
             n_draws, random_state=rng
         )
         roots = np.linalg.cholesky(covariances.reshape(n_draws, n, n))
         # Rows that count less tell the coefficients more than their errors say.
-        weighted = np.sqrt(solution.variance / np.square(errors).mean(axis=0))
+        weighted = np.sqrt(solution.variance * len(errors) / np.diag(products))
         factors = np.linalg.cholesky(self._gram(moments, solution))
         spread = np.linalg.inv(factors).swapaxes(1, 2) * weighted[:, None, None]
         noise = roots @ rng.standard_normal((n_draws, n, n_inputs))
@@ -360,6 +363,8 @@ class _Problem:
         """Errors (n, n_series) of coefficients without the row, chunk by chunk."""
         added = np.diag([0.0, *self._penalties(solution)])
         gram = self._moments(solution)[:, :-1, :-1] + added
+        # Series that are never observed have no intercept to tell.
+        gram[:, 0, 0] = np.maximum(gram[:, 0, 0], 1.0)
         parts = zip(self._chunks(), self._errors(solution), strict=True)
         for (functions, *_), errors in parts:
             for i in range(self.n_series):

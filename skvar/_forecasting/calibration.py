@@ -1,6 +1,6 @@
 """What the errors of forecasts of unseen rows say about those of the next ones."""
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -122,24 +122,47 @@ class Calibration:
         return blocks
 
     def _errors_of(self, fitted: "CalibrationModel", n_steps: int) -> np.ndarray:
-        errors, shown = [], self.history.schema.shown
-        most = max(_MOST_ORIGINS // len(fitted.scalers), 1)
+        """On the last rows; of series that have none there, on rows learned from."""
+        ends = fitted.n_train
+        errors = np.concatenate(
+            [*self._errors_between(fitted, n_steps, ends, self.n_train)]
+        )
+        missing = ~np.isfinite(errors).any(axis=0).all(axis=0)
+        if missing.any():
+            starts = dict.fromkeys(ends, fitted.model.window_rows)
+            others = [*self._errors_between(fitted, n_steps, starts, ends)]
+            if others:
+                others = np.concatenate(others)
+                others[..., ~missing] = np.nan
+                errors = np.concatenate([errors, others])
+        missing = ~np.isfinite(errors).any(axis=0).all(axis=0)
+        if missing.any():
+            raise ValueError(never_checked(self.history.schema.targets[missing]))
+        return errors
+
+    def _errors_between(
+        self,
+        fitted: "CalibrationModel",
+        n_steps: int,
+        starts: Mapping[Hashable, int],
+        ends: Mapping[Hashable, int],
+    ) -> Iterator[np.ndarray]:
+        """Errors of forecasts of rows from a start to an end, of each instance."""
+        most, shown = (
+            max(_MOST_ORIGINS // len(fitted.scalers), 1),
+            self.history.schema.shown,
+        )
         for key in self.history.in_order(self.n_train):
-            n_rows = self.n_train[key]
-            block = n_rows - fitted.n_train[key]
-            if not block:
+            start, end = max(starts[key], 1), ends[key]
+            if end <= start:
                 continue
-            series = self.history.series[key].first(n_rows)
+            series = self.history.series[key].first(end)
             member = fitted.on(series, key)
-            origins = np.linspace(n_rows - block - 1, n_rows - 2, min(block, most))
+            origins = np.linspace(start - 1, end - 2, min(end - start, most))
             origins = origins.round().astype(int)
             truth = rows_after(member.residual.rows, origins, n_steps)
             error = truth - member.forecasts_after(origins, n_steps)
-            errors.append(error[..., shown] / series.scaler.scale_[shown])
-        errors = np.concatenate(errors)
-        if not np.isfinite(errors).any(axis=0).all():
-            raise ValueError(too_short(n_steps))
-        return errors
+            yield error[..., shown] / series.scaler.scale_[shown]
 
     def __getstate__(self):
         # Errors follow from the model and the history. Other threads may add to models.
@@ -196,6 +219,14 @@ def rows_after(rows: np.ndarray, origins: np.ndarray, n_steps: int) -> np.ndarra
     beyond = np.full((n_steps, rows.shape[1]), np.nan)
     after = origins[:, np.newaxis] + np.arange(1, n_steps + 1)
     return np.concatenate([rows, beyond])[after]
+
+
+def never_checked(names: Iterable) -> str:
+    """What is wrong where no error of some series is known."""
+    return (
+        f"No forecast of {list(names)} can be checked: too few values are observed for "
+        "intervals. Pass more rows that have some, or leave the series out."
+    )
 
 
 def too_short(n_steps: int) -> str:

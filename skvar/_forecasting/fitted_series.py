@@ -177,12 +177,14 @@ class FittedSeries(Recomputable):
     def shocks(self) -> np.ndarray:
         """Standardised one-step errors on the rows learned from, as of new rows.
 
+        NaN where a value is missing.
+
         Errors of the fit are too small by what the coefficients take, and those of
         forecasts larger by as much.
         """
         n_before = self.model.window_rows
         errors = self.history_errors[: max(self.n_train - n_before, 1)]
-        errors = errors[np.isfinite(errors).all(axis=1)] / self.series.scaler.scale_
+        errors = errors / self.series.scaler.scale_
         evidence = self.model.closed_form.evidence
         n_rows = evidence.n_rows
         n_used = min(evidence.n_coefficients, n_rows / 2)

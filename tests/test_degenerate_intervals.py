@@ -1,0 +1,96 @@
+"""Intervals of series that are quiet, constant, short or hardly observed."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from skvar import AarenForecaster, LinearAttentionVAR, SAMoVARForecaster
+
+FORECASTERS = {
+    "automatic": LinearAttentionVAR(random_state=0),
+    "four lags": LinearAttentionVAR(4, n_layers=0),
+    "samovar": SAMoVARForecaster(horizon=3, n_layers=0),
+    "network": AarenForecaster(
+        6,
+        horizon=3,
+        static_path=None,
+        d_model=4,
+        n_heads=2,
+        max_epochs=2,
+        random_state=0,
+    ),
+}
+
+
+def noise(n_rows, n_series=2, seed=0):
+    return np.random.default_rng(seed).normal(size=(n_rows, n_series))
+
+
+def quiet(n_rows, n_quiet):
+    values = noise(n_rows).cumsum(axis=0)
+    values[-n_quiet:, 0] = values[-n_quiet, 0]
+    return values
+
+
+def observed(values, start, stop):
+    values = values.copy()
+    values[:start, 0] = values[stop:, 0] = np.nan
+    return values
+
+
+TABLES = {
+    "quiet": quiet(200, 60),
+    "quiet for long": quiet(600, 120),
+    "constant": np.column_stack([np.ones(150), noise(150, 1)]),
+    "begins in the middle": observed(noise(200), 120, 200),
+    "ends in the middle": observed(noise(200), 0, 90),
+    "one value": observed(noise(200), 50, 51),
+    "twelve rows": noise(12),
+}
+
+
+@pytest.mark.parametrize("table", TABLES)
+@pytest.mark.parametrize("name", FORECASTERS)
+def test_intervals_hold_the_forecast(name, table):
+    if (name, table) == ("network", "twelve rows"):
+        pytest.skip("a network needs a window, a horizon and rows held out")
+    fitted = FORECASTERS[name].clone().fit(pd.DataFrame(TABLES[table]), fh=[1, 2, 3])
+    forecast = fitted.predict().to_numpy()
+    ends = fitted.predict_interval(coverage=[0.5, 0.9]).to_numpy().reshape(3, 2, 2, 2)
+    assert np.isfinite(ends).all()
+    assert (ends[..., 0] <= forecast[..., np.newaxis] + 1e-9).all()
+    assert (ends[..., 1] >= forecast[..., np.newaxis] - 1e-9).all()
+    # Nested, and about as wide as the last rows vary, not a hundred times.
+    assert (np.diff(ends[:, :, 0]) <= np.diff(ends[:, :, 1]) + 1e-9).all()
+    assert np.diff(ends).max() < 40
+    paths = fitted.sample_paths(n_paths=20, random_state=0)
+    assert np.isfinite(paths).all()
+
+
+def test_intervals_of_a_series_that_awakes_grow():
+    fitted = FORECASTERS["network"].clone().fit(pd.DataFrame(TABLES["quiet for long"]))
+    values = TABLES["quiet for long"][-1] + noise(400, seed=1).cumsum(axis=0)
+    awake = pd.DataFrame(values, index=range(600, 1000))
+    before = fitted.predict_interval([1], coverage=0.9).to_numpy()[0]
+    fitted.update(awake, update_params=False)
+    after = fitted.predict_interval([1], coverage=0.9).to_numpy()[0]
+    assert before[1] - before[0] < 0.1
+    assert 1 < after[1] - after[0] < 10
+
+
+@pytest.mark.parametrize("name", ["four lags", "network"])
+def test_series_whose_forecasts_were_never_checked_are_named(name):
+    table = pd.DataFrame(observed(noise(200), 0, 2)).rename(columns={0: "gone"})
+    fitted = FORECASTERS[name].clone().fit(table, fh=[1])
+    assert fitted.predict().notna().all(axis=None)
+    with pytest.raises(ValueError, match=r"No forecast of \['gone'\] can be checked"):
+        fitted.predict_interval()
+
+
+def test_partly_known_origins_make_paths():
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame(noise(900, 3)).mask(rng.random((900, 3)) < 0.1)
+    fitted = FORECASTERS["network"].clone().fit(table, fh=range(1, 9))
+    paths = fitted.sample_paths(n_paths=500, random_state=0).reshape(500, -1)
+    # Of 128 origins that calibrate 0.9 ** 24 are known in full: ten.
+    assert len(np.unique(paths.round(9), axis=0)) > 80
