@@ -79,7 +79,7 @@ def measured(
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--replications", type=int, default=100)
+    parser.add_argument("--replications", type=int, default=40)
     parser.add_argument("--rows", type=int, default=None)
     parser.add_argument("--series", type=int, default=3)
     parser.add_argument("--order", type=int, default=1)

@@ -17,7 +17,11 @@ from skvar import (
     datasets,
 )
 from skvar._closed_form import error_correction
-from skvar._closed_form.error_correction import choose_form, error_correction_var
+from skvar._closed_form.error_correction import (
+    choose_form,
+    error_correction_draws,
+    error_correction_var,
+)
 from skvar._closed_form.form import Form
 from skvar._closed_form.growth import restrained
 from skvar._closed_form.simulation import error_paths
@@ -153,6 +157,59 @@ def test_evidence_is_the_integral_over_what_is_estimated(fixed):
 
     found, integrals = np.transpose([parts(seed) for seed in range(4)])
     np.testing.assert_allclose(np.diff(found), np.diff(integrals), atol=1e-4)
+
+
+def test_draws_have_the_moments_of_the_posterior(fixed):
+    fixed(level=3.0, lag=3.0)
+    values, n_draws = random_walks(60, 1), 20_000
+    matrices, intercepts, covariances = error_correction_draws(
+        [values], Form(1), None, n_draws, np.random.default_rng(0)
+    )
+    mean, intercept, evidence = error_correction_var([values], Form(1))
+    scale = np.sqrt(np.square(np.diff(values[:, 0])).mean())
+    x = (values[:, 0] - values[:, 0].mean()) / scale
+    changes = np.diff(x)
+    inputs = np.column_stack([x[1:-1], changes[:-1]])
+    inputs, target = inputs - inputs.mean(axis=0), changes[1:] - changes[1:].mean()
+    gram = inputs.T @ inputs + 3 * np.eye(2)
+    coef = np.linalg.solve(gram, inputs.T @ target)
+    n, kept = 58, 1 + 2 - np.trace(np.linalg.solve(gram, 3 * np.eye(2)))
+    assert evidence.n_coefficients == pytest.approx(kept, rel=1e-3)
+    errors = np.square(target - inputs @ coef).sum()
+    # Means of inverse Wishart distributions with n - 1 degrees of freedom.
+    expected = scale**2 * errors * n / (n - kept) / (n - 3)
+    assert covariances.mean() == pytest.approx(expected, rel=0.01)
+    variance = (target @ target - target @ inputs @ coef) / (n - 3)
+    # Level, and change, are in the matrices of lags 1 and 2.
+    drawn = np.column_stack([matrices.sum(axis=1)[:, 0, 0] - 1, -matrices[:, 1, 0, 0]])
+    np.testing.assert_allclose(drawn.mean(axis=0), coef, atol=0.002)
+    np.testing.assert_allclose(
+        np.cov(drawn.T), variance * np.linalg.inv(gram), rtol=0.06
+    )
+    np.testing.assert_allclose(matrices.mean(axis=0), mean, atol=0.005)
+    assert intercepts.mean() == pytest.approx(intercept[0], abs=0.01)
+
+
+def test_equations_are_drawn_as_their_errors_are_correlated():
+    rng = np.random.default_rng(0)
+    shocks = rng.normal(size=(120, 2)) @ [[1, 0.9], [0, 0.44]]
+    draws = error_correction_draws([shocks.cumsum(axis=0)], Form(1), None, 4000, rng)
+    of_lags = draws[0][:, 1, [0, 1], [0, 1]]
+    # Inputs of the equations are as correlated, so that coefficients are less so.
+    assert 0.6 < np.corrcoef(of_lags.T)[0, 1] < 0.95
+    correlations = draws[2][:, 0, 1] / np.sqrt(draws[2][:, 0, 0] * draws[2][:, 1, 1])
+    assert correlations.mean() == pytest.approx(0.9, abs=0.05)
+
+
+def test_smoothing_is_drawn_by_its_shares():
+    rng = np.random.default_rng(1)
+    values = rng.normal(size=(80, 1)).cumsum(axis=0) / 4 + rng.normal(size=(80, 1))
+    form = choose_form([values])
+    assert form.smoothed_rows
+    matrices = error_correction_draws([values], form, None, 4000, rng)[0]
+    expected = error_correction_var([values], form)[0]
+    error = matrices.std(axis=0) / np.sqrt(4000)
+    assert (np.abs(matrices.mean(axis=0) - expected) < 5 * error + 1e-9).all()
 
 
 @pytest.mark.parametrize("slope", [-1e-3, 1.0, 1e6])

@@ -56,8 +56,8 @@ _MOST_CROSS = 50
 _SMOOTHED_ROWS, _SMOOTHED_SEASONS, _SMOOTHED_SHARE = 24, 4, 0.5
 # Smoothing has no mean to go back to, and is left out where the logarithm of the
 # evidence for one is this large (Kass and Raftery 1995 call 5 "very strong"), or where
-# it makes errors larger by so many standard errors. Else it has this part in the mean.
-_STRONG, _SURELY, _WEIGHT = 10.0, 3.0, 0.4
+# it makes errors larger by so many standard errors. Else it has its part in the mean.
+_STRONG, _SURELY, SMOOTHED_PART = 10.0, 3.0, 0.4
 _ROUNDING = 1e-12
 # Logarithm of a penalty that leaves nothing.
 _NOTHING = 30.0
@@ -202,7 +202,9 @@ def _with_smoothing(
 ) -> tuple[np.ndarray, np.ndarray]:
     """The mean with autoregressions of each series by itself, (rows, n_series)."""
     smoothed = weights[:, np.newaxis] * np.eye(len(intercept))
-    return matrices + _WEIGHT * (smoothed - matrices), (1 - _WEIGHT) * intercept
+    return matrices + SMOOTHED_PART * (smoothed - matrices), (
+        1 - SMOOTHED_PART
+    ) * intercept
 
 
 @dataclass(frozen=True)
@@ -349,7 +351,7 @@ class _Problem:
             ]
         )
         alone = np.concatenate([*self._left_out(solution)])
-        both = alone + _WEIGHT * (of_smoothing - alone)
+        both = alone + SMOOTHED_PART * (of_smoothing - alone)
         size = np.square(alone * seen).sum(axis=0) / np.maximum(seen.sum(axis=0), 1)
         loss = (np.square(both) - np.square(alone)) * seen
         loss = (loss / np.where(size > 0, size, 1.0)).mean(axis=1)

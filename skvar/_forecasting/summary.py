@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from .._closed_form.error_correction import SMOOTHED_PART
 from .._closed_form.evidence import Evidence
 from .._closed_form.form import Form
 from .._models.fitted import FittedModel
@@ -39,6 +40,8 @@ def _lines(model: FittedModel) -> Iterator[tuple[str, str]]:
         yield "season", "; ".join(found) or "none"
     if form is not None and evidence is not None:
         yield "closed form", _form(form)
+        part = SMOOTHED_PART if form.smoothed_rows else 0
+        yield "smoothing", f"{part:.0%} of the forecast is that of each series alone"
         yield "levels", _pull(model)
         penalties = [f"{kind} {x:.3g}" for kind, x in evidence.penalties.items()]
         yield "penalties", ", ".join(penalties)
@@ -55,10 +58,7 @@ def _form(form: Form) -> str:
     others = "without other series"
     if form.cross_lags is not None:
         others = f"with other series to lag {form.cross_lags + 1}"
-    found = f"VAR in error-correction form, {form.own_lags} lagged changes, {others}"
-    if form.smoothed_rows:
-        found += "; mean with exponential smoothing of each series"
-    return found
+    return f"VAR in error-correction form, {form.own_lags} lagged changes, {others}"
 
 
 def _pull(model: FittedModel) -> str:
