@@ -211,7 +211,8 @@ def _with_smoothing(
 class _Solution:
     """Coefficients (n_series, n_inputs) and intercepts of changes in units of these.
 
-    ``pull`` is the part of the log evidence that levels add.
+    ``pull`` is the part of the log evidence that levels add; ``moments`` are those of
+    the rows, weighed as the solution weighs them.
     """
 
     coef: np.ndarray
@@ -220,6 +221,7 @@ class _Solution:
     log_penalties: np.ndarray
     log_evidence: float
     pull: float
+    moments: np.ndarray
 
     def contrast(self, series: int) -> np.ndarray:
         """What makes standardised errors of ones, inputs and targets."""
@@ -272,12 +274,12 @@ class _Problem:
     def evidence(self, solution: _Solution) -> Evidence:
         """What the rows say."""
         penalties = np.exp(solution.log_penalties).tolist()
-        gram = self._gram(self._moments(solution), solution)
+        gram = self._gram(solution)
         added = np.diag(self._penalties(solution))
         lost = np.trace(np.linalg.solve(gram, added), axis1=1, axis2=2).mean()
         return Evidence(
             dict(zip(self.names, penalties, strict=True)),
-            solution.log_evidence,
+            float(solution.log_evidence),
             sum(len(values) - self.first for values in self.segments),
             1 + len(self.kind) - float(lost),
         )
@@ -290,8 +292,7 @@ class _Problem:
         Errors of rows that count less are in the covariances in full.
         """
         solution, n = self.solution(), self.n_series
-        moments = self._moments(solution)
-        counts, means = _counts_and_means(moments)
+        counts, means = _counts_and_means(solution.moments)
         inputs, n_inputs = means[:, :-1], len(self.kind)
         errors = np.concatenate([*self._errors(solution)]) * np.concatenate(
             self._seen()
@@ -312,7 +313,7 @@ class _Problem:
         roots = np.linalg.cholesky(covariances.reshape(n_draws, n, n))
         # Rows that count less tell the coefficients more than their errors say.
         weighted = np.sqrt(solution.variance * len(errors) / np.diag(products))
-        factors = np.linalg.cholesky(self._gram(moments, solution))
+        factors = np.linalg.cholesky(self._gram(solution))
         spread = np.linalg.inv(factors).swapaxes(1, 2) * weighted[:, None, None]
         noise = roots @ rng.standard_normal((n_draws, n, n_inputs))
         coef = solution.coef + np.einsum("ckj,dcj->dck", spread, noise, optimize=True)
@@ -328,9 +329,9 @@ class _Problem:
     def _penalties(self, solution: _Solution) -> np.ndarray:
         return np.exp(solution.log_penalties)[self.kind] * self.relative
 
-    def _gram(self, moments: np.ndarray, solution: _Solution) -> np.ndarray:
+    def _gram(self, solution: _Solution) -> np.ndarray:
         """Precisions (n_series, n_inputs, n_inputs) of the coefficients, in errors."""
-        products = _centred(moments)[:, :-1, :-1]
+        products = _centred(solution.moments)[:, :-1, :-1]
         return products + np.diag(self._penalties(solution))
 
     def smoothing(self) -> Smoothing:
@@ -364,7 +365,7 @@ class _Problem:
     def _left_out(self, solution: _Solution) -> Iterator[np.ndarray]:
         """Errors (n, n_series) of coefficients without the row, chunk by chunk."""
         added = np.diag([0.0, *self._penalties(solution)])
-        gram = self._moments(solution)[:, :-1, :-1] + added
+        gram = solution.moments[:, :-1, :-1] + added
         # Series that are never observed have no intercept to tell.
         gram[:, 0, 0] = np.maximum(gram[:, 0, 0], 1.0)
         parts = zip(self._chunks(), self._errors(solution), strict=True)
@@ -461,7 +462,7 @@ class _Problem:
         without = np.where(of_levels, _NOTHING, found)
         pull = evidence.sum() - self._regress(without, products, counts)[2].sum()
         return _Solution(
-            coef, intercept, variance, found, float(evidence.sum()), float(pull)
+            coef, intercept, variance, found, evidence.sum(), pull, moments
         )
 
     def _regress(
