@@ -59,6 +59,8 @@ _SMOOTHED_ROWS, _SMOOTHED_SEASONS, _SMOOTHED_SHARE = 24, 4, 0.5
 # it makes errors larger by so many standard errors. Else it has its part in the mean.
 _STRONG, _SURELY, SMOOTHED_PART = 10.0, 3.0, 0.4
 _ROUNDING = 1e-12
+# The least that a row that is left out is taken not to tell of itself.
+_LEAST_LEFT = 0.05
 # Logarithm of a penalty that leaves nothing.
 _NOTHING = 30.0
 
@@ -202,9 +204,8 @@ def _with_smoothing(
 ) -> tuple[np.ndarray, np.ndarray]:
     """The mean with autoregressions of each series by itself, (rows, n_series)."""
     smoothed = weights[:, np.newaxis] * np.eye(len(intercept))
-    return matrices + SMOOTHED_PART * (smoothed - matrices), (
-        1 - SMOOTHED_PART
-    ) * intercept
+    matrices = matrices + SMOOTHED_PART * (smoothed - matrices)
+    return matrices, (1 - SMOOTHED_PART) * intercept
 
 
 @dataclass(frozen=True)
@@ -294,9 +295,8 @@ class _Problem:
         solution, n = self.solution(), self.n_series
         counts, means = _counts_and_means(solution.moments)
         inputs, n_inputs = means[:, :-1], len(self.kind)
-        errors = np.concatenate([*self._errors(solution)]) * np.concatenate(
-            self._seen()
-        )
+        seen = np.concatenate(self._seen())
+        errors = np.concatenate([*self._errors(solution)]) * seen
         if len(errors) <= n:
             raise ValueError(
                 f"{len(errors)} rows are too few for the posterior of a VAR of {n} "
@@ -314,7 +314,8 @@ class _Problem:
         # Rows that count less tell the coefficients more than their errors say.
         weighted = np.sqrt(solution.variance * len(errors) / np.diag(products))
         factors = np.linalg.cholesky(self._gram(solution))
-        spread = np.linalg.inv(factors).swapaxes(1, 2) * weighted[:, None, None]
+        spread = np.linalg.inv(factors).swapaxes(1, 2)
+        spread = spread * weighted[:, np.newaxis, np.newaxis]
         noise = roots @ rng.standard_normal((n_draws, n, n_inputs))
         coef = solution.coef + np.einsum("ckj,dcj->dck", spread, noise, optimize=True)
         noise = (roots @ rng.standard_normal((n_draws, n, 1)))[..., 0]
@@ -374,7 +375,7 @@ class _Problem:
                 inputs = self._inputs(functions, i)
                 columns = np.column_stack([np.ones(len(inputs)), inputs])
                 leverage = columns * np.linalg.solve(gram[i], columns.T).T
-                errors[:, i] /= np.maximum(1 - leverage.sum(axis=1), 0.05)
+                errors[:, i] /= np.maximum(1 - leverage.sum(axis=1), _LEAST_LEFT)
             yield errors
 
     def _errors(self, solution: _Solution) -> Iterator[np.ndarray]:

@@ -148,10 +148,8 @@ class Calibration:
         ends: Mapping[Hashable, int],
     ) -> Iterator[np.ndarray]:
         """Errors of forecasts of rows from a start to an end, of each instance."""
-        most, shown = (
-            max(_MOST_ORIGINS // len(fitted.scalers), 1),
-            self.history.schema.shown,
-        )
+        shown = self.history.schema.shown
+        most = max(_MOST_ORIGINS // len(fitted.scalers), 1)
         for key in self.history.in_order(self.n_train):
             start, end = max(starts[key], 1), ends[key]
             if end <= start:
