@@ -344,10 +344,20 @@ def test_what_has_no_posterior_says_so(var):
         var.irf(2, bands=0.9, method="posterior")
     with pytest.raises(ValueError, match="no posterior"):
         var.draws(10)
+    with pytest.raises(ValueError, match="n_draws == 0"):
+        var.irf(2, bands=0.9, n_draws=0)
     with pytest.raises(ValueError, match="method must be one of"):
         var.irf(2, bands=0.9, method="gibbs")
     with pytest.raises(ValueError, match="method must be one of.*known"):
         var.forecast_interval(2, method="gibbs")
+
+
+@pytest.mark.parametrize("lags", ["auto", 2])
+def test_constants_and_sums_have_a_posterior(lags, us_change):
+    table = us_change.assign(one=1.0, both=us_change["Income"] + us_change["Savings"])
+    fitted = LinearAttentionVAR(lags, n_layers=0).fit(table)
+    bands = fitted.var_coefficients().irf(2, bands=0.9, n_draws=50, random_state=0)
+    assert np.isfinite(bands[["lower", "upper"]].to_numpy()).all()
 
 
 def test_error_variance_does_not_jump_with_the_rows(us_change):

@@ -58,7 +58,7 @@ _SMOOTHED_ROWS, _SMOOTHED_SEASONS, _SMOOTHED_SHARE = 24, 4, 0.5
 # evidence for one is this large (Kass and Raftery 1995 call 5 "very strong"), or where
 # it makes errors larger by so many standard errors. Else it has its part in the mean.
 _STRONG, _SURELY, SMOOTHED_PART = 10.0, 3.0, 0.4
-_ROUNDING = 1e-12
+_ROUNDING = 1e-10
 # The least that a row that is left out is taken not to tell of itself.
 _LEAST_LEFT = 0.05
 # Logarithm of a penalty that leaves nothing.
@@ -305,7 +305,7 @@ class _Problem:
         # Less what the coefficients took from them.
         free = np.maximum(counts - self.evidence(solution).n_coefficients, counts / 2)
         errors = errors * np.sqrt(len(errors) / free)
-        # Not less than rounding: a constant still has a covariance.
+        # Not less than rounding: constants and sums of others have a covariance, too.
         products = errors.T @ errors + _ROUNDING * np.eye(n)
         covariances = scipy.stats.invwishart(len(errors) - 1, products).rvs(
             n_draws, random_state=rng

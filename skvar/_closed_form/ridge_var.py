@@ -199,8 +199,8 @@ class _Problem:
         gram = self.covariance[:n, :n] + alpha * np.diag(self.penalty)
         cross = self.covariance[:n, n:]
         mean = solve_ridge(self.covariance[:n, :n], cross, alpha, self.penalty)
-        # Not less than rounding: a constant still has a covariance.
-        least = np.finfo(float).eps * np.diag(self.covariance)[n:].clip(1e-100)
+        # Not less than rounding: constants and sums of others have a covariance, too.
+        least = 1e-10 * np.diag(self.covariance)[n:].clip(1e-100)
         squares = count * (self.covariance[n:, n:] - mean @ cross + np.diag(least))
         covariances = scipy.stats.invwishart(count - 1, squares).rvs(
             n_draws, random_state=rng

@@ -141,28 +141,28 @@ def finite(draws: np.ndarray) -> np.ndarray:
     return found
 
 
-def without_bias(value: np.ndarray, replicates: np.ndarray, alpha: float) -> np.ndarray:
+def without_bias(
+    value: np.ndarray, replicates: np.ndarray, alpha: float, remedy: str
+) -> np.ndarray:
     """Replicates moved by twice their mean error, of which percentiles are bands.
 
     Once for their bias and once for that of the value itself. Whoever calls the caller
-    is warned where bands need not cover: ``alpha`` is the penalty of the estimate.
+    is warned where bands need not cover: ``alpha`` is the penalty of the estimate, and
+    ``remedy`` what helps against it.
     """
     bias = replicates.mean(axis=0) - value
-    _warn_of_bias(bias, replicates.std(axis=0), len(replicates), alpha)
+    _warn_of_bias(bias, replicates.std(axis=0), len(replicates), alpha, remedy)
     return replicates - 2 * bias
 
 
 def _warn_of_bias(
-    bias: np.ndarray, error: np.ndarray, n_draws: int, alpha: float
+    bias: np.ndarray, error: np.ndarray, n_draws: int, alpha: float, remedy: str
 ) -> None:
     """Warn where bands need not cover; replicates tell biases up to their own noise."""
     estimated = error > 1e-8 * error.max()
     share = np.abs(bias[estimated] / error[estimated]).mean() if estimated.any() else 0
     if alpha > _NOTABLE_PENALTY:
-        reason = (
-            f"the penalty alpha={alpha:.2g} biases the matrices. Take "
-            "method='posterior', or fit with alpha=0"
-        )
+        reason = f"the penalty alpha={alpha:.2g} biases the matrices. {remedy}"
     elif share > _LARGE_BIAS + 1 / np.sqrt(n_draws):
         reason = (
             "estimates on simulated series are off by "

@@ -677,7 +677,7 @@ class VARCoefficients:
         if method == "auto":
             penalised = self.posterior is not None and self.alpha > 0
             method = "posterior" if penalised else "bootstrap"
-        n_draws = n_draws or _N_DRAWS[method]
+        n_draws = _N_DRAWS[method] if n_draws is None else n_draws
         check_scalar(n_draws, "n_draws", numbers.Integral, min_val=2)
         drawing = {"n_draws": n_draws, "random_state": random_state}
         if method == "posterior":
@@ -698,13 +698,20 @@ class VARCoefficients:
             verbose=verbose,
             **drawing,
         )
-        return bootstrap.without_bias(value, bootstrap.finite(draws), self.alpha)
+        if self.posterior is None:
+            remedy = "Fit with alpha=0"
+        else:
+            remedy = "Take method='posterior', or fit with alpha=0"
+        return bootstrap.without_bias(
+            value, bootstrap.finite(draws), self.alpha, remedy
+        )
 
     def _checked_posterior(self):
         if self.posterior is None:
             raise ValueError(
-                "These matrices have no posterior: they are not those of a closed form "
-                "alone. Take method='bootstrap', or fit with n_layers=0."
+                "These matrices have no posterior: they are not those of a VAR in "
+                "closed form alone. Take method='bootstrap', or fit with n_layers=0 "
+                "(and static_path='var', where a forecaster has one)."
             )
         return self.posterior
 
