@@ -26,13 +26,8 @@ NAMES = {
         MotorCycles2 UKNonDurables""",
 }
 # Rows of a year: frequency, season, horizon.
-KINDS = {
-    1: ("Y", 1, 4),
-    4: ("Q", 4, 8),
-    12: ("M", 12, 12),
-    52: ("W", 52, 24),
-}
-# Package, name, rows of a year, horizon where it is another.
+KINDS = {1: ("Y", 1, 4), 4: ("Q", 4, 8), 12: ("M", 12, 12), 52: ("W", 52, 24)}
+# Package, name or names, rows of a year, horizon.
 TOGETHER = {
     "BJsales with its lead": ("datasets", ("BJsales", "BJsales.lead"), 1, 12),
     "lung diseases": ("datasets", ("ldeaths", "mdeaths", "fdeaths"), 12, 12),
@@ -68,7 +63,7 @@ def together(package: str, names, per_year: int, horizon: int) -> everyday.Table
 
 
 def table(rows: pd.DataFrame, per_year: int, horizon: int | None = None):
-    freq, sp, usual = KINDS[per_year if per_year in KINDS else 1]
+    freq, sp, usual = KINDS.get(per_year, KINDS[1])
     rows.columns = [f"series {i}" for i in range(rows.shape[1])]
     rows = everyday.indexed(rows.astype(float), freq, "1700-01")
     return everyday.Table(rows, sp, horizon or usual)

@@ -1,5 +1,7 @@
 """Intervals of series that are quiet, constant, short or hardly observed."""
 
+from itertools import product
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -49,11 +51,14 @@ TABLES = {
 }
 
 
-@pytest.mark.parametrize("table", TABLES)
-@pytest.mark.parametrize("name", FORECASTERS)
+# A network needs a window, a horizon and rows held out: twelve rows are too few.
+CASES = [
+    case for case in product(FORECASTERS, TABLES) if case != ("network", "twelve rows")
+]
+
+
+@pytest.mark.parametrize(("name", "table"), CASES)
 def test_intervals_hold_the_forecast(name, table):
-    if (name, table) == ("network", "twelve rows"):
-        pytest.skip("a network needs a window, a horizon and rows held out")
     fitted = FORECASTERS[name].clone().fit(pd.DataFrame(TABLES[table]), fh=[1, 2, 3])
     forecast = fitted.predict().to_numpy()
     ends = fitted.predict_interval(coverage=[0.5, 0.9]).to_numpy().reshape(3, 2, 2, 2)

@@ -16,6 +16,7 @@ forecasts errs less than either on most tables.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import scipy.optimize
@@ -90,13 +91,14 @@ def choose_form(
         Most rows of history that a forecast may depend on.
     """
     n_rows, n_series = max(map(len, segments)), segments[0].shape[1]
-    form = _best(segments, _forms(n_rows, seasons, most_rows), observed)
+    form = _best(segments, _forms(n_rows, seasons, most_rows), observed).form
     if n_rows <= form.first:
         return form
+    forms = [form]
     if 1 < n_series <= _MOST_CROSS:
-        crossed = replace(form, cross_lags=min(_CROSS_LAGS, form.own_lags))
-        form = _best(segments, [form, crossed], observed)
-    problem = _Problem(segments, form, observed, form.first)
+        forms.append(replace(form, cross_lags=min(_CROSS_LAGS, form.own_lags)))
+    problem = _best(segments, forms, observed)
+    form = problem.form
     if problem.is_better_alone():
         return form
     season = max(form.seasons, default=0)
@@ -105,13 +107,15 @@ def choose_form(
     return replace(form, smoothed_rows=max(2, form.rows, min(wanted, fitting)))
 
 
-def _best(segments: Segments, forms: Sequence[Form], observed: Segments | None) -> Form:
-    if len(forms) == 1:
-        return forms[0]
+def _best(
+    segments: Segments, forms: Sequence[Form], observed: Segments | None
+) -> "_Problem":
+    """The problem of the form with the largest evidence."""
     first = max(form.first for form in forms)
     problems = [_Problem(segments, form, observed, first) for form in forms]
-    evidence = [problem.solution().log_evidence for problem in problems]
-    return forms[int(np.argmax(evidence))]
+    if len(problems) == 1:
+        return problems[0]
+    return max(problems, key=lambda problem: problem.solution.log_evidence)
 
 
 def _forms(n_rows: int, seasons: Sequence[int], most_rows: int | None) -> list[Form]:
@@ -155,11 +159,10 @@ def error_correction_var(
     evidence : Evidence
     """
     problem = _Problem(segments, form, observed, form.first)
-    solution = problem.solution()
-    estimate = problem.in_levels(solution)
+    estimate = problem.in_levels(problem.solution)
     if form.smoothed_rows:
         estimate = _with_smoothing(*estimate, problem.smoothing().weights(form.rows))
-    return *estimate, problem.evidence(solution)
+    return *estimate, problem.evidence()
 
 
 def error_correction_draws(
@@ -265,6 +268,7 @@ class _Problem:
         size = np.abs(rows).max(axis=0)
         return mean, np.where(scale > 1e-12 * size, scale, 1.0)
 
+    @cached_property
     def solution(self) -> _Solution:
         """Choose penalties and solve, weighing rows anew by their errors."""
         solution = self._solve(self._moments(None), None)
@@ -272,15 +276,14 @@ class _Problem:
             solution = self._solve(self._moments(solution), solution)
         return solution
 
-    def evidence(self, solution: _Solution) -> Evidence:
+    def evidence(self) -> Evidence:
         """What the rows say."""
-        penalties = np.exp(solution.log_penalties).tolist()
-        gram = self._gram(solution)
-        added = np.diag(self._penalties(solution))
-        lost = np.trace(np.linalg.solve(gram, added), axis1=1, axis2=2).mean()
+        penalties = np.exp(self.solution.log_penalties).tolist()
+        added = np.diag(self._penalties())
+        lost = np.trace(np.linalg.solve(self._gram(), added), axis1=1, axis2=2).mean()
         return Evidence(
             dict(zip(self.names, penalties, strict=True)),
-            float(solution.log_evidence),
+            float(self.solution.log_evidence),
             sum(len(values) - self.first for values in self.segments),
             1 + len(self.kind) - float(lost),
         )
@@ -292,18 +295,18 @@ class _Problem:
 
         Errors of rows that count less are in the covariances in full.
         """
-        solution, n = self.solution(), self.n_series
+        solution, n = self.solution, self.n_series
         counts, means = _counts_and_means(solution.moments)
         inputs, n_inputs = means[:, :-1], len(self.kind)
         seen = np.concatenate(self._seen())
-        errors = np.concatenate([*self._errors(solution)]) * seen
+        errors = np.concatenate([*self._errors()]) * seen
         if len(errors) <= n:
             raise ValueError(
                 f"{len(errors)} rows are too few for the posterior of a VAR of {n} "
                 "series; pass more rows."
             )
         # Less what the coefficients took from them.
-        free = np.maximum(counts - self.evidence(solution).n_coefficients, counts / 2)
+        free = np.maximum(counts - self.evidence().n_coefficients, counts / 2)
         errors = errors * np.sqrt(len(errors) / free)
         # Not less than rounding: constants and sums of others have a covariance, too.
         products = errors.T @ errors + _ROUNDING * np.eye(n)
@@ -313,7 +316,7 @@ class _Problem:
         roots = np.linalg.cholesky(covariances.reshape(n_draws, n, n))
         # Rows that count less tell the coefficients more than their errors say.
         weighted = np.sqrt(solution.variance * len(errors) / np.diag(products))
-        factors = np.linalg.cholesky(self._gram(solution))
+        factors = np.linalg.cholesky(self._gram())
         spread = np.linalg.inv(factors).swapaxes(1, 2)
         spread = spread * weighted[:, np.newaxis, np.newaxis]
         noise = roots @ rng.standard_normal((n_draws, n, n_inputs))
@@ -327,13 +330,13 @@ class _Problem:
         )
         return drawn, roots @ roots.swapaxes(1, 2) * np.outer(self.scale, self.scale)
 
-    def _penalties(self, solution: _Solution) -> np.ndarray:
-        return np.exp(solution.log_penalties)[self.kind] * self.relative
+    def _penalties(self) -> np.ndarray:
+        return np.exp(self.solution.log_penalties)[self.kind] * self.relative
 
-    def _gram(self, solution: _Solution) -> np.ndarray:
+    def _gram(self) -> np.ndarray:
         """Precisions (n_series, n_inputs, n_inputs) of the coefficients, in errors."""
-        products = _centred(solution.moments)[:, :-1, :-1]
-        return products + np.diag(self._penalties(solution))
+        products = _centred(self.solution.moments)[:, :-1, :-1]
+        return products + np.diag(self._penalties())
 
     def smoothing(self) -> Smoothing:
         """Exponential smoothing of each series by itself."""
@@ -342,8 +345,7 @@ class _Problem:
 
     def is_better_alone(self) -> bool:
         """Whether levels have a mean to go back to, or errors are surely smaller."""
-        solution = self.solution()
-        if solution.pull > _STRONG:
+        if self.solution.pull > _STRONG:
             return True
         smoothing, seen = self.smoothing(), np.concatenate(self._seen())
         of_smoothing = np.concatenate(
@@ -352,7 +354,7 @@ class _Problem:
                 for values in self.segments
             ]
         )
-        alone = np.concatenate([*self._left_out(solution)])
+        alone = np.concatenate([*self._left_out()])
         both = alone + SMOOTHED_PART * (of_smoothing - alone)
         size = np.square(alone * seen).sum(axis=0) / np.maximum(seen.sum(axis=0), 1)
         loss = (np.square(both) - np.square(alone)) * seen
@@ -363,13 +365,13 @@ class _Problem:
         """Where the changes that are regressed are observed."""
         return [(x[1:] & x[:-1])[self.first - 1 :] for x in self.masks]
 
-    def _left_out(self, solution: _Solution) -> Iterator[np.ndarray]:
+    def _left_out(self) -> Iterator[np.ndarray]:
         """Errors (n, n_series) of coefficients without the row, chunk by chunk."""
-        added = np.diag([0.0, *self._penalties(solution)])
-        gram = solution.moments[:, :-1, :-1] + added
+        added = np.diag([0.0, *self._penalties()])
+        gram = self.solution.moments[:, :-1, :-1] + added
         # Series that are never observed have no intercept to tell.
         gram[:, 0, 0] = np.maximum(gram[:, 0, 0], 1.0)
-        parts = zip(self._chunks(), self._errors(solution), strict=True)
+        parts = zip(self._chunks(), self._errors(), strict=True)
         for (functions, *_), errors in parts:
             for i in range(self.n_series):
                 inputs = self._inputs(functions, i)
@@ -378,8 +380,9 @@ class _Problem:
                 errors[:, i] /= np.maximum(1 - leverage.sum(axis=1), _LEAST_LEFT)
             yield errors
 
-    def _errors(self, solution: _Solution) -> Iterator[np.ndarray]:
-        """Errors (n, n_series) of a solution, chunk by chunk."""
+    def _errors(self) -> Iterator[np.ndarray]:
+        """Errors (n, n_series) of the solution, chunk by chunk."""
+        solution = self.solution
         for functions, changes, _ in self._chunks():
             errors = np.empty_like(changes)
             for i in range(self.n_series):

@@ -53,14 +53,11 @@ def ridge_var(
     evidence : Evidence
     """
     problem = _Problem(segments, order, n_inputs)
-    evidence = problem.evidence(alpha)
-    if observed is None:
-        return *problem.solve(alpha), evidence
-    excess = 0.0
-    for _ in range(_PASSES):
-        estimate = problem.solve(alpha, excess)
+    estimate = problem.solve(alpha)
+    for _ in range(0 if observed is None else _PASSES - 1):
         excess = sum(map(partial(_excess, estimate), segments, observed))
-    return *estimate, evidence
+        estimate = problem.solve(alpha, excess)
+    return *estimate, problem.evidence(alpha)
 
 
 def choose_var_alpha(
@@ -153,15 +150,16 @@ class _Problem:
 
     def evidence(self, alpha: float) -> Evidence:
         """What the rows say about a penalty."""
-        n, found = self.n_inputs, np.nan
-        moments, cross = self.covariance[:n, :n], self.covariance[:n, n:]
-        solved = solve_ridge(moments, self.covariance[:n], alpha, self.penalty)
-        if alpha:
-            penalties = alpha * self.penalty
-            determinant = np.linalg.slogdet(moments + np.diag(penalties))[1]
-            explained = np.einsum("ij,ji->i", solved[n:], cross)
-            found = self._marginal(np.log(penalties).sum() - determinant, explained)
-        kept = 1 + float(np.trace(solved[:n]))
+        n, penalties = self.n_inputs, alpha * self.penalty
+        if not alpha:
+            return Evidence({"lag": 0.0}, np.nan, self.count, 1.0 + n)
+        factor = np.linalg.cholesky(self.covariance[:n, :n] + np.diag(penalties))
+        inputs = np.column_stack([np.diag(np.sqrt(penalties)), self.covariance[:n, n:]])
+        solved = scipy.linalg.solve_triangular(factor, inputs, lower=True)
+        squares = np.square(solved).sum(axis=0)
+        prior = np.log(penalties).sum() - 2 * np.log(np.diag(factor)).sum()
+        found = self._marginal(prior, squares[n:])
+        kept = 1 + n - float(squares[:n].sum())
         return Evidence({"lag": float(alpha)}, float(found), self.count, kept)
 
     def log_evidence(self, alphas: np.ndarray) -> np.ndarray:

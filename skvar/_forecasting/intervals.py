@@ -98,10 +98,10 @@ def errors_of(state: ForecasterState, n_steps: int) -> CalibrationErrors:
         shocks = np.concatenate([member.shocks for member in state.learned_from()])
         if not len(shocks):
             raise ValueError(too_short(n_steps))
-        shocks = completed(shocks[:, np.newaxis], np.random.RandomState(0))[:, 0]
-        unknown = ~np.isfinite(shocks).all(axis=0) if len(shocks) else slice(None)
-        if np.any(unknown):
+        unknown = ~np.isfinite(shocks).any(axis=0)
+        if unknown.any():
             raise ValueError(never_checked(state.history.schema.names[unknown]))
+        shocks = completed(shocks[:, np.newaxis], np.random.RandomState(0))[:, 0]
         matrices = var.matrices.cpu().double().numpy()
         paths = error_paths(matrices, shocks, n_steps, _N_PATHS)
         errors = paths[..., state.history.schema.shown]

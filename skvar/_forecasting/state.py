@@ -128,13 +128,17 @@ class ForecasterState(Recomputable):
         }
 
     def learned_from(self) -> Iterator[FittedSeries]:
-        """The model on the tables that it was estimated on, in an order of its own."""
+        """The model on the tables that it was estimated on, in an order of its own.
+
+        Those of the whole panel for one instance of it.
+        """
         history, n_train = self.calibration.history, self.calibration.n_train
         for key in history.in_order(n_train):
+            if history is self.history:
+                yield self.members[key]
+                continue
             series, n_rows = history.series[key], n_train[key]
-            yield FittedSeries(
-                self.model, series.first(n_rows), self.filler, n_rows - 1, n_rows
-            )
+            yield FittedSeries(self.model, series, self.filler, n_rows - 1, n_rows)
 
     @lazy
     def densities(self) -> dict:

@@ -62,6 +62,11 @@ def bootstrap(
     return np.stack(list(bar))
 
 
+def generator(random_state) -> np.random.Generator:
+    """Numpy's generator from what scikit-learn takes for a seed."""
+    return np.random.default_rng(check_random_state(random_state).randint(2**31))
+
+
 def of_posterior(
     statistic: Callable[[Estimate], np.ndarray],
     posterior: Callable[[int, np.random.Generator], Estimate],
@@ -71,7 +76,7 @@ def of_posterior(
     random_state,
 ) -> np.ndarray:
     """A statistic of draws, of shape (n_draws, ...); ``size`` is that of matrices."""
-    rng = np.random.default_rng(check_random_state(random_state).randint(2**31))
+    rng = generator(random_state)
     step = max(1, _MOST_NUMBERS // size)
     sizes = [min(step, n_draws - begin) for begin in range(0, n_draws, step)]
     return np.concatenate([statistic(posterior(n, rng)) for n in sizes])

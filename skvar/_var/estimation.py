@@ -6,7 +6,25 @@ import numpy as np
 import pandas as pd
 
 from .._closed_form.ridge_var import ridge_var
-from .process import Estimate, cholesky, var_model
+from .process import Estimate, cholesky
+
+
+def var_model():
+    """Module of vector autoregressions in statsmodels.
+
+    Raises
+    ------
+    ImportError
+        If statsmodels is not installed.
+    """
+    try:
+        from statsmodels.tsa.vector_ar import var_model
+    except ImportError as error:
+        raise ImportError(
+            "The analysis of VAR matrices needs statsmodels: pip install "
+            '"skvar[analysis]".'
+        ) from error
+    return var_model
 
 
 def least_squares(table: np.ndarray, seed: int, *, order: int) -> Estimate:

@@ -12,24 +12,6 @@ Estimate = tuple[np.ndarray, np.ndarray, np.ndarray]
 _PRECISION = 1e-6
 
 
-def var_model():
-    """Module of vector autoregressions in statsmodels.
-
-    Raises
-    ------
-    ImportError
-        If statsmodels is not installed.
-    """
-    try:
-        from statsmodels.tsa.vector_ar import var_model
-    except ImportError as error:
-        raise ImportError(
-            "The analysis of VAR matrices needs statsmodels: pip install "
-            '"skvar[analysis]".'
-        ) from error
-    return var_model
-
-
 def roots(matrices: np.ndarray) -> np.ndarray:
     """Roots (..., order * n_series) of the characteristic polynomial, largest first.
 

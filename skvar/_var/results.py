@@ -7,7 +7,7 @@ from functools import cached_property, partial
 import numpy as np
 import pandas as pd
 from scipy.stats import norm
-from sklearn.utils import check_random_state, check_scalar
+from sklearn.utils import check_scalar
 
 from .. import plots
 from .._data.tables import continue_index, regular_step
@@ -171,11 +171,8 @@ class VARCoefficients:
         statistic = process.long_run_effects
         if bands is None:
             return self._tables.square(statistic(self._estimate))
-        table = self._tables.by_cause(
-            self._banded("value", statistic, bands, **options)
-        )
-        table.attrs["coverage"] = bands
-        return table
+        columns = self._banded("value", statistic, bands, **options)
+        return self._tables.by_cause(columns, bands)
 
     def relative_matrices(self) -> np.ndarray:
         """Matrices in typical moves of the series, free of units.
@@ -288,8 +285,7 @@ class VARCoefficients:
             n_jobs=n_jobs,
             verbose=verbose,
         )
-        table = self._tables.by_horizon(columns, 0)
-        table.attrs.update({} if bands is None else {"coverage": bands})
+        table = self._tables.by_horizon(columns, 0, bands)
         return table[["horizon", "impulse", "response", *columns]]
 
     def fevd(
@@ -323,8 +319,7 @@ class VARCoefficients:
         columns = self._banded("share", statistic, bands, **options)
         for side in columns.keys() & {"lower", "upper"}:
             columns[side] = columns[side].clip(0, 1)
-        table = self._tables.by_horizon(columns, 1)
-        table.attrs.update({} if bands is None else {"coverage": bands})
+        table = self._tables.by_horizon(columns, 1, bands)
         return table[["horizon", "response", "impulse", *columns]]
 
     # the history
@@ -357,7 +352,6 @@ class VARCoefficients:
         coverage: float = 0.9,
         *,
         method: str = "auto",
-        n_draws: int | None = None,
         **options,
     ) -> pd.DataFrame:
         """Intervals around `forecast`, for normal shocks of covariance ``sigma_u``.
@@ -372,10 +366,8 @@ class VARCoefficients:
             What draws matrices, and covariances of shocks, as in `irf`; "known" takes
             these as given. "auto" takes the posterior where there is one, and "known"
             where there is none.
-        n_draws : int, optional
-            As in `irf`.
         **options
-            Of draws, as in `irf`.
+            Of draws, as in `irf`: ``n_draws`` and so on.
 
         Returns
         -------
@@ -403,9 +395,7 @@ class VARCoefficients:
         if method == "known":
             ends = path + norm.ppf(edges)[:, np.newaxis, np.newaxis] * deviation
         else:
-            draws = self._replicates(
-                value, distribution, method=method, n_draws=n_draws, **options
-            )
+            draws = self._replicates(value, distribution, method=method, **options)
             ends = bootstrap.quantiles_of_mixture(*np.moveaxis(draws, 1, 0), edges)
         return self._tables.intervals(tuple(ends), coverage, self._ahead(steps))
 
@@ -642,8 +632,7 @@ class VARCoefficients:
             If there is no posterior.
         """
         check_scalar(n_draws, "n_draws", numbers.Integral, min_val=1)
-        seed = check_random_state(random_state).randint(2**31)
-        return self._checked_posterior()(n_draws, np.random.default_rng(seed))
+        return self._checked_posterior()(n_draws, bootstrap.generator(random_state))
 
     # what these share
 

@@ -42,22 +42,25 @@ class Tables:
             cause=self.names,
         )
 
-    def by_horizon(self, columns: dict[str, np.ndarray], first: int) -> pd.DataFrame:
+    def by_horizon(
+        self, columns: dict[str, np.ndarray], first: int, coverage: float | None
+    ) -> pd.DataFrame:
         """Values (n_horizons, n_responses, n_impulses) as columns of a tidy table.
 
-        ``first`` is the first horizon.
+        ``first`` is the first horizon, ``coverage`` that of bands, if there are any.
         """
         n_horizons = len(next(iter(columns.values())))
-        return self._tidy(
+        return self._banded(
             columns,
+            coverage,
             horizon=range(first, first + n_horizons),
             response=self.names,
             impulse=self.names,
         )
 
-    def by_cause(self, columns: dict[str, np.ndarray]) -> pd.DataFrame:
-        """Values (n_responses, n_causes) as columns of a tidy table."""
-        return self._tidy(columns, response=self.names, cause=self.names)
+    def by_cause(self, columns: dict[str, np.ndarray], coverage: float) -> pd.DataFrame:
+        """Values (n_responses, n_causes) and their bands as a tidy table."""
+        return self._banded(columns, coverage, response=self.names, cause=self.names)
 
     def by_component(self, parts: np.ndarray, times: pd.Index, baseline: str):
         """The parts (n_rows, n_series + 1, n_series) of `decomposition`."""
@@ -104,6 +107,15 @@ class Tables:
         lines += ["", "Correlation of the one-step errors"]
         lines.append(self._text(dict(zip(self.names, correlation, strict=True))))
         return "\n".join(lines)
+
+    def _banded(
+        self, columns: dict[str, np.ndarray], coverage: float | None, **levels
+    ) -> pd.DataFrame:
+        """A tidy table that says in ``attrs["coverage"]`` what its bands cover."""
+        table = self._tidy(columns, **levels)
+        if coverage is not None:
+            table.attrs["coverage"] = coverage
+        return table
 
     def _tidy(self, columns: dict[str, np.ndarray], **levels) -> pd.DataFrame:
         """Values as columns of a long table, with a column for each of their axes."""

@@ -9,7 +9,8 @@ from sklearn.utils import check_scalar
 from sktime.forecasting.base import BaseForecaster
 
 from .._data.tables import as_frame
-from .._var.process import run, var_model
+from .._var.estimation import var_model
+from .._var.process import run
 from ..forecasting import SAMoVARForecaster
 
 _BLOCK = 256
