@@ -319,6 +319,23 @@ def test_shares_and_long_run_effects_have_bands(shrunk, var):
     assert (simulated["lower"] <= simulated["upper"]).all()
 
 
+def test_long_run_effects_are_those_of_stable_draws():
+    sizes = np.array([0.5, 0.6, 1.1, 0.7, 1.0])
+
+    def posterior(n_draws, rng):
+        matrices = sizes[:n_draws].reshape(-1, 1, 1, 1)
+        return matrices, np.zeros((len(matrices), 1)), np.ones((len(matrices), 1, 1))
+
+    known = [[[0.6]]], [0.0], [[1.0]]
+    var = VARCoefficients(*known, alpha=1.0, posterior=posterior)
+    bands = var.long_run_effects(bands=0.9, n_draws=5)
+    expected = np.quantile(1 / (1 - sizes[[0, 1, 3]]), [0.05, 0.95])
+    np.testing.assert_allclose(bands[["lower", "upper"]].to_numpy()[0], expected)
+    sizes += 1
+    with pytest.raises(ValueError, match="No draw is stable"):
+        var.long_run_effects(bands=0.9, n_draws=5)
+
+
 def test_intervals_of_a_posterior_are_those_of_simulated_futures(shrunk, us_change):
     interval = shrunk.forecast_interval(3, 0.8, n_draws=4000, random_state=0)
     rng = np.random.default_rng(5)

@@ -187,6 +187,10 @@ def test_draws_have_the_moments_of_the_posterior(fixed):
         np.cov(drawn.T), variance * np.linalg.inv(gram), rtol=0.06
     )
     np.testing.assert_allclose(matrices.mean(axis=0), mean, atol=0.005)
+    # At the mean of the rows before, only the intercept of centred inputs is drawn.
+    rows = np.array([values[1:-1].mean(), values[:-2].mean()])
+    fitted = intercepts[:, 0] + matrices[:, :, 0, 0] @ rows
+    assert fitted.var() == pytest.approx(scale**2 * variance / n, rel=0.06)
     error = 5 * intercepts.std() / np.sqrt(n_draws)
     assert intercepts.mean() == pytest.approx(intercept[0], abs=error)
 

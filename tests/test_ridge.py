@@ -238,6 +238,10 @@ def test_draws_have_the_moments_of_the_posterior():
     )
     np.testing.assert_allclose(matrices.mean(axis=0), mean, atol=0.2 * error)
     np.testing.assert_allclose(intercepts.mean(axis=0), intercept, atol=error)
+    # At the mean of the windows, only the intercept of centred inputs is drawn.
+    rows = np.concatenate([values[1:-1].mean(axis=0), values[:-2].mean(axis=0)])
+    fitted = intercepts + by_equation @ rows
+    np.testing.assert_allclose(fitted.var(axis=0) * n, np.diag(expected), rtol=0.06)
     for i in range(2):
         for j in range(2):
             product = (by_equation[:, i] - by_equation[:, i].mean(axis=0)).T @ (

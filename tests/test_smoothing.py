@@ -92,6 +92,28 @@ def test_weights_forecast_what_statsmodels_does(parameters, one):
     assert weights.sum() == pytest.approx(1)
 
 
+def test_shares_are_those_of_the_marginal_likelihood(monkeypatch):
+    values, m, n = rows(30, 4), 4, 30
+    grid = (0.3, 0.2, 0.9, 0.4), (0.8, 0.2, 0.9, 0.4)
+    monkeypatch.setattr(smoothing, "_LEVELS", (0.3, 0.8))
+    monkeypatch.setattr(smoothing, "_TRENDS", ((0.2, 0.9),))
+    monkeypatch.setattr(smoothing, "_SEASONS", (0.4,))
+    logs = []
+    for parameters in grid:
+        # Less their first value, as levels begin there.
+        columns = of_statsmodels(values - values[0], *parameters, m)
+        targets, inputs = columns[:, 0], -columns[:, 1:]
+        # Precisions of the first level, trend and seasons, in those of the errors.
+        prior = np.diag([1e4, 1.0, *[100.0] * m])
+        covariance = np.eye(n) + inputs @ prior @ inputs.T
+        fit = targets @ np.linalg.solve(covariance, targets)
+        logs.append(-np.linalg.slogdet(covariance)[1] / 2 - n / 2 * np.log(fit))
+    shares = exponential_smoothing([values[:, np.newaxis]], m).shares[:, 0]
+    expected = 1 / (1 + np.exp(logs[1] - logs[0]))
+    assert 0.01 < expected < 0.99
+    assert shares[0] == pytest.approx(expected, rel=1e-6)
+
+
 def test_series_have_their_own_parameters():
     rng = np.random.default_rng(0)
     walk, noise = rng.normal(size=300).cumsum(), rng.normal(size=300)
