@@ -183,9 +183,10 @@ def test_an_instance_that_ended_long_ago_takes_no_rows_from_the_others():
     assert calibration_.model((60 - 2 - 2) // 4).n_train["a"] >= 30
     errors = calibration_.errors((60 - 2 - 2) // 4)
     # As wide as those of the farthest step that the block tells of.
-    steps = errors.errors.shape[1]
+    steps = errors.n_steps
     assert steps == (60 - 2 - 2) // 4
     quantiles = errors.quantiles(np.array([0.05, 0.25, 0.75, 0.95]))
+    quantiles = quantiles * errors.spread.of_step
     expected = {"a": quantiles[:, 2], "b": quantiles[:, -1], "c": quantiles[:, 2]}
     for key, found in offsets.items():
         widths = found[:, [1, 3]] - found[:, [0, 2]]
@@ -198,7 +199,7 @@ def test_origins_of_all_instances_together_are_limited(monkeypatch):
     monkeypatch.setattr(calibration, "_MOST_ORIGINS", 10)
     fitted = CLASSICAL.clone().fit(joined(tables_of([200, 150, 100])))
     assert np.isfinite(fitted.predict_interval([1, 2])).all(axis=None)
-    assert len(state_of(fitted).calibration.errors(2).errors) == 9
+    assert len(state_of(fitted).calibration.errors(2).standardised) == 9
 
 
 def test_zero_shot_is_the_network_in_units_of_the_new_series(forecaster):

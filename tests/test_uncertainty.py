@@ -18,7 +18,7 @@ from skvar import (
     LinearTransformerForecaster,
     SAMoVARForecaster,
 )
-from skvar._closed_form.conformal import error_quantiles, track
+from skvar._closed_form.conformal import Tracked, error_quantiles
 from skvar._forecasting.forecaster import state_of
 from skvar._training import inference
 
@@ -83,6 +83,53 @@ def quantiles_of(errors, levels):
     return found
 
 
+def scales_of(errors):
+    """Mean absolute errors (n_steps, n_series), made to rise with the step."""
+    sizes = np.nanmean(np.abs(errors), axis=0)
+    found = np.empty_like(sizes)
+    for step in range(len(sizes)):
+        # The largest least mean of what lies around a step.
+        found[step] = [
+            max(
+                min(column[i : j + 1].mean() for j in range(step, len(sizes)))
+                for i in range(step + 1)
+            )
+            for column in sizes.T
+        ]
+    return found
+
+
+def calibrated(errors, levels, n_rows):
+    """Quantiles (n_levels, n_steps, n_series) over scales, of errors without a season.
+
+    Of steps 1, 2 to 3, 4 to 7 together; of a series, with those of all series.
+    """
+    found, errors = [], errors / scales_of(errors)
+    for steps in (slice(0, 1), slice(1, 3), slice(3, 7)):
+        part = errors[:, steps]
+        n, width, n_series = part.shape
+        if not width:
+            break
+        last = min(steps.stop, errors.shape[1])
+        weight = n_rows / (n_rows + 50 * last)
+        groups = [part[..., i] for i in range(n_series)] + [part]
+        quantiles = []
+        for group in groups:
+            known = group[np.isfinite(group)]
+            # As many count as there are origins.
+            n = len(known) / width
+            ranks = np.arange(1, len(known) + 1) / (len(known) + 1)
+            plain = np.interp(levels, ranks, np.sort(known))
+            student = np.sqrt(np.square(known).mean()) * scipy.stats.t.ppf(levels, n)
+            low, high = levels * (n + 1) < 1 - 1e-9, (1 - levels) * (n + 1) < 1 - 1e-9
+            inside = np.where(low, np.minimum(plain, student), plain)
+            quantiles.append(np.where(high, np.maximum(inside, student), inside))
+        own = np.stack(quantiles[:-1], axis=1)
+        mixed = weight * own + (1 - weight) * quantiles[-1][:, np.newaxis]
+        found += [mixed] * width
+    return np.stack(found, axis=1)
+
+
 def test_quantiles_of_exchangeable_errors():
     errors = np.random.default_rng(0).normal(size=(19, 2, 3))
     levels = np.arange(1, 20) / 20
@@ -119,19 +166,22 @@ def test_tracked_quantiles_are_those_by_hand():
     errors[rng.random(errors.shape) < 0.1] = np.nan
     levels, scale = np.array([0.1, 0.5, 0.9]), rng.random((2, 3))
     start = rng.normal(size=(3, 2, 3))
-    steps = list(track(start, errors, levels, scale))
+    steps = list(Tracked(start, scale**2, levels).along(errors))
     assert len(steps) == 401
-    np.testing.assert_allclose(steps[-1], naive_track(start, errors, levels, scale))
+    expected = naive_track(start, errors, levels, scale)
+    np.testing.assert_allclose(steps[-1].quantiles, expected)
 
 
 def test_tracked_quantiles_come_to_their_levels_from_nothing():
     errors = 100 * np.random.default_rng(0).normal(size=(3000, 1, 1))
     levels = np.array([0.1, 0.9])
     # Nothing was wrong on the quiet rows that calibrate.
-    *_, last = track(np.zeros((2, 1, 1)), errors, levels, np.zeros((1, 1)))
+    quiet = Tracked(np.zeros((2, 1, 1)), np.zeros((1, 1)), levels)
+    *_, last = quiet.along(errors)
     expected = 100 * scipy.stats.norm.ppf(levels)
     # Quantiles wander by about the root of the rate, 0.02.
-    np.testing.assert_allclose(last.ravel(), expected, atol=100 * np.sqrt(0.02))
+    found = last.quantiles.ravel()
+    np.testing.assert_allclose(found, expected, atol=100 * np.sqrt(0.02))
 
 
 @pytest.mark.parametrize("n_steps", [3, 5])
@@ -143,7 +193,8 @@ def test_intervals_hold_errors_on_rows_that_were_not_learned(
     fitted = forecaster.clone().fit(table)
     fh = list(range(1, n_steps + 1))
     forecasts, intervals = fitted.predict(fh), fitted.predict_interval(fh, coverage=0.6)
-    lower, upper = quantiles_of(errors, np.array([0.2, 0.8]))
+    found = calibrated(errors, np.array([0.2, 0.8]), len(errors))
+    lower, upper = found * scales_of(errors)
     # Whatever the errors, the interval holds the forecast.
     for bound, offsets in [("lower", lower.clip(max=0)), ("upper", upper.clip(min=0))]:
         found = intervals.xs(bound, axis=1, level=2).droplevel(1, axis=1)
@@ -194,10 +245,11 @@ def test_update_recalibrates_without_fitting(forecaster, us_change, monkeypatch)
     for row in range(n_learned, len(table)):
         fitted.update(table[row : row + 1], update_params=False)
         intervals = fitted.predict_interval([1, 2, 3], coverage=0.8)
-    scale = np.sqrt(np.nanmean(np.square(errors), axis=0))
-    start = quantiles_of(errors, levels)
-    offsets = naive_track(start, later, levels, scale)
-    offsets = np.stack([offsets[0].clip(max=0), offsets[1].clip(min=0)])
+    scales = scales_of(errors)
+    squares = np.nanmean(np.square(errors / scales), axis=0)
+    start = calibrated(errors, levels, len(errors))
+    offsets = naive_track(start, later / scales, levels, np.sqrt(squares))
+    offsets = np.stack([offsets[0].clip(max=0), offsets[1].clip(min=0)]) * scales
     assert np.abs(offsets - start).max() > 0.02
     for bound, offset in zip(["lower", "upper"], offsets, strict=True):
         found = intervals.xs(bound, axis=1, level=2).droplevel(1, axis=1)
@@ -237,7 +289,7 @@ def test_revised_rows_calibrate_anew_and_repeated_ones_do_not(us_change):
         fitted.predict_quantiles([1], alpha=[0.5]) - fitted.predict([1]).to_numpy()
     )
     np.testing.assert_allclose(
-        offsets, quantiles_of(second, np.array([0.5]))[0, :1], atol=1e-8
+        offsets, (calibrated(second, np.array([0.5]), 9) * scales_of(second))[0, :1]
     )
 
 

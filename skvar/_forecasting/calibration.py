@@ -7,6 +7,7 @@ import numpy as np
 from sklearn.preprocessing import StandardScaler
 
 from .._closed_form.conformal import CalibrationErrors
+from .._data.seasons import seasons_of
 from .._data.windows import validation_rows
 from .._models.fitted import FittedModel
 from .._models.specification import Specification
@@ -74,10 +75,22 @@ class Calibration:
         key = specification.early_stopping, *n_train.values()
         with self._lock:
             known = self._errors.get(key)
-            if known is None or known.errors.shape[1] < n_steps:
-                errors = self._errors_of(self.model(n_steps), n_steps)
-                known = self._errors[key] = CalibrationErrors(errors)
+            if known is None or known.n_steps < n_steps:
+                errors, rows = self._errors_of(self.model(n_steps), n_steps)
+                n_rows = sum(self.n_train.values()) - sum(n_train.values())
+                known = CalibrationErrors.of(errors, n_rows, rows, self.seasons)
+                self._errors[key] = known
         return known
+
+    @property
+    def seasons(self) -> tuple[int, ...]:
+        """Rows of the seasons that errors may have."""
+        return seasons_of(self.specification.sp, self.history.schema.step)
+
+    def number_of(self, time) -> int:
+        """The row of a time, counted from the same time for all instances."""
+        first = self.history.series[next(iter(self.n_train))]
+        return first.position(time)
 
     def model(self, n_steps: int) -> "CalibrationModel":
         """The calibration model for errors of so many steps."""
@@ -121,24 +134,26 @@ class Calibration:
             blocks[key] = max(block, 0)
         return blocks
 
-    def _errors_of(self, fitted: "CalibrationModel", n_steps: int) -> np.ndarray:
-        """On the last rows; of series that have none there, on rows learned from."""
+    def _errors_of(
+        self, fitted: "CalibrationModel", n_steps: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """On the last rows; of series that have none there, on rows learned from.
+
+        With the numbers of the rows that were forecast.
+        """
         ends = fitted.n_train
-        errors = np.concatenate(
-            [*self._errors_between(fitted, n_steps, ends, self.n_train)]
-        )
-        missing = ~np.isfinite(errors).any(axis=0).all(axis=0)
+        parts = [*self._errors_between(fitted, n_steps, ends, self.n_train)]
+        missing = ~_ever_known(parts)
         if missing.any():
             starts = dict.fromkeys(ends, fitted.model.window_rows)
-            others = [*self._errors_between(fitted, n_steps, starts, ends)]
-            if others:
-                others = np.concatenate(others)
-                others[..., ~missing] = np.nan
-                errors = np.concatenate([errors, others])
-        missing = ~np.isfinite(errors).any(axis=0).all(axis=0)
+            for errors, rows in self._errors_between(fitted, n_steps, starts, ends):
+                errors[..., ~missing] = np.nan
+                parts.append((errors, rows))
+        missing = ~_ever_known(parts)
         if missing.any():
             raise ValueError(never_checked(self.history.schema.targets[missing]))
-        return errors
+        errors, rows = zip(*parts, strict=True)
+        return np.concatenate(errors), np.concatenate(rows)
 
     def _errors_between(
         self,
@@ -146,7 +161,7 @@ class Calibration:
         n_steps: int,
         starts: Mapping[Hashable, int],
         ends: Mapping[Hashable, int],
-    ) -> Iterator[np.ndarray]:
+    ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Errors of forecasts of rows from a start to an end, of each instance."""
         shown = self.history.schema.shown
         most = max(_MOST_ORIGINS // len(fitted.scalers), 1)
@@ -160,7 +175,8 @@ class Calibration:
             origins = origins.round().astype(int)
             truth = rows_after(member.residual.rows, origins, n_steps)
             error = truth - member.forecasts_after(origins, n_steps)
-            yield error[..., shown] / series.scaler.scale_[shown]
+            rows = rows_ahead(origins, n_steps) + self.number_of(series.index[0])
+            yield error[..., shown] / series.scaler.scale_[shown], rows
 
     def __getstate__(self):
         # Errors follow from the model and the history. Other threads may add to models.
@@ -215,8 +231,18 @@ class CalibrationModel:
 def rows_after(rows: np.ndarray, origins: np.ndarray, n_steps: int) -> np.ndarray:
     """Rows (n_origins, n_steps, n_series) that follow; NaN beyond the last one."""
     beyond = np.full((n_steps, rows.shape[1]), np.nan)
-    after = origins[:, np.newaxis] + np.arange(1, n_steps + 1)
-    return np.concatenate([rows, beyond])[after]
+    return np.concatenate([rows, beyond])[rows_ahead(origins, n_steps)]
+
+
+def rows_ahead(origins: np.ndarray, n_steps: int) -> np.ndarray:
+    """Numbers (n_origins, n_steps) of the rows that follow."""
+    return origins[:, np.newaxis] + np.arange(1, n_steps + 1)
+
+
+def _ever_known(parts: list[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
+    """Whether there is an error of every step, by series."""
+    known = [np.isfinite(errors).any(axis=0) for errors, _ in parts]
+    return np.any(known, axis=0).all(axis=0)
 
 
 def never_checked(names: Iterable) -> str:

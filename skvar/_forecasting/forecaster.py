@@ -482,7 +482,8 @@ class Forecaster(NetworkAttributes, SktimeForecaster):
         view = copy_of(self)
         forecasts, state = view.rolling_forecast(Y, X), view._fitted
         rows = pd.DataFrame(Y).to_numpy(dtype=float)[:, state.history.schema.shown]
-        return rolling_intervals(state, forecasts, rows, coverage)
+        first_time = None if isinstance(Y, np.ndarray) else Y.index[0]
+        return rolling_intervals(state, forecasts, rows, first_time, coverage)
 
     def score(self, y, X=None, fh=None):
         """Loss of forecasts, symmetric mean absolute percentage error: sktime's score.

@@ -1,19 +1,14 @@
 """Quantiles, variances and paths around forecasts, from errors that were made."""
 
 from collections import deque
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable
 
 import numpy as np
 from sklearn.utils import check_random_state
 
-from .._closed_form.conformal import (
-    CalibrationErrors,
-    around_forecast,
-    completed,
-    track,
-)
+from .._closed_form.conformal import CalibrationErrors, Tracked, completed
 from .._closed_form.simulation import error_paths
-from .calibration import never_checked, rows_after, too_short
+from .calibration import never_checked, rows_after, rows_ahead, too_short
 from .history import History
 from .state import ForecasterState
 
@@ -47,43 +42,59 @@ class Intervals:
         steps = self._steps(key, rows)
         levels, order = np.unique(np.asarray(levels, float), return_inverse=True)
         online = self._online(key, steps)
-        [offsets] = deque(followed(self.calibration, online, levels), maxlen=1)
-        offsets = around_forecast(offsets, levels)[order][:, steps - 1]
-        return offsets * self.state.members[key].scale
+        start = Tracked.start(self.calibration, levels, online.shape[1])
+        [tracked] = deque(start.along(online), maxlen=1)
+        offsets = tracked.around_forecast[order][:, steps - 1]
+        return offsets * self._scales(key, rows, steps)
 
     def variances(self, key: Hashable, rows: np.ndarray) -> np.ndarray:
         """Mean squared errors (len(rows), n_targets), in original units."""
-        squares = np.nanmean(np.square(self._errors(key, rows)), axis=0)
-        return squares * self.state.members[key].scale ** 2
+        steps = self._steps(key, rows)
+        squares = np.nanmean(np.square(self._errors(key, steps)), axis=0)
+        return squares * self._scales(key, rows, steps) ** 2
 
     def paths(
         self, key: Hashable, rows: np.ndarray, n_paths: int, random_state
     ) -> np.ndarray:
         """Errors (n_paths, len(rows), n_targets) drawn whole, in original units."""
-        rng = check_random_state(random_state)
-        errors = completed(self._errors(key, rows), rng)
+        rng, steps = check_random_state(random_state), self._steps(key, rows)
+        errors = completed(self._errors(key, steps), rng)
         if not np.isfinite(errors).any(axis=0).all():
-            raise ValueError(too_short(self._steps(key, rows).max()))
+            raise ValueError(too_short(steps.max()))
         drawn = rng.randint(len(errors), size=n_paths)
-        return errors[drawn] * self.state.members[key].scale
+        return errors[drawn] * self._scales(key, rows, steps)
 
     def _steps(self, key: Hashable, rows: np.ndarray) -> np.ndarray:
         """Steps after the last known row; forecasts in-sample are one step ahead."""
         return (rows - self.state.members[key].n_known + 1).clip(1, self.n_steps)
 
-    def _online(self, key: Hashable, steps: np.ndarray) -> np.ndarray:
-        n_steps = max(steps.max(), self.state.model.horizon)
-        return self.state.online_errors(key, n_steps)
+    def _scales(
+        self, key: Hashable, rows: np.ndarray, steps: np.ndarray
+    ) -> np.ndarray:
+        """Spreads (len(rows), n_targets) of errors at rows, in original units."""
+        rows = rows + self._first_number(key)
+        scales = self.calibration.spread.at(rows, steps - 1)
+        return scales * self.state.members[key].scale
 
-    def _errors(self, key: Hashable, rows: np.ndarray) -> np.ndarray:
-        """Errors (n_origins, len(rows), n_targets) that calibrate, and later ones."""
-        steps = self._steps(key, rows)
-        parts = self.calibration.errors, self._online(key, steps)
+    def _first_number(self, key: Hashable) -> int:
+        index = self.state.history.series[key].index
+        return self.state.calibration.number_of(index[0])
+
+    def _online(self, key: Hashable, steps: np.ndarray) -> np.ndarray:
+        """Errors (n_origins, n_steps, n_targets) since the fit, over their spread."""
+        n_steps = max(steps.max(), self.state.model.horizon)
+        origins, errors = self.state.online_errors(key, n_steps)
+        rows = rows_ahead(origins, n_steps) + self._first_number(key)
+        return errors / self.calibration.spread.at(rows, slice(n_steps))
+
+    def _errors(self, key: Hashable, steps: np.ndarray) -> np.ndarray:
+        """Errors (n_origins, len(steps), n_targets) over their spread, all there are."""
+        parts = self.calibration.standardised, self._online(key, steps)
         return np.concatenate([part[:, steps - 1] for part in parts])
 
 
 def errors_of(state: ForecasterState, n_steps: int) -> CalibrationErrors:
-    """Standardised errors of forecasts of at least so many steps.
+    """Errors of forecasts of at least so many steps.
 
     Those that calibration makes. Where they are few, and the forecasts are those of a
     VAR in closed form alone, errors that follow from its one-step errors join them or
@@ -95,24 +106,25 @@ def errors_of(state: ForecasterState, n_steps: int) -> CalibrationErrors:
         return state.calibration.errors(n_steps)
     known = state.densities.get(n_steps)
     if known is None:
-        shocks = np.concatenate([member.shocks for member in state.learned_from()])
-        if not len(shocks):
-            raise ValueError(too_short(n_steps))
-        unknown = ~np.isfinite(shocks).any(axis=0)
-        if unknown.any():
-            raise ValueError(never_checked(state.history.schema.names[unknown]))
-        shocks = completed(shocks[:, np.newaxis], np.random.RandomState(0))[:, 0]
         matrices = var.matrices.cpu().double().numpy()
-        paths = error_paths(matrices, shocks, n_steps, _N_PATHS)
-        errors = paths[..., state.history.schema.shown]
+        paths = error_paths(matrices, _shocks(state, n_steps), n_steps, _N_PATHS)
+        known = CalibrationErrors.of(paths[..., state.history.schema.shown])
         if n_independent >= _FEW:
-            # As many times as make their share that of what they tell.
-            made = state.calibration.errors(n_steps).errors[:, :n_steps]
-            share = n_independent / _MANY
-            times = round(share / (1 - share) * len(errors) / len(made))
-            errors = np.concatenate([errors, *[made] * max(times, 1)])
-        known = state.densities[n_steps] = CalibrationErrors(errors)
+            made = state.calibration.errors(n_steps)
+            known = made.mixed_with(known, 1 - n_independent / _MANY)
+        state.densities[n_steps] = known
     return known
+
+
+def _shocks(state: ForecasterState, n_steps: int) -> np.ndarray:
+    """Standardised one-step errors on all tables learned from, without gaps."""
+    shocks = np.concatenate([member.shocks for member in state.learned_from()])
+    if not len(shocks):
+        raise ValueError(too_short(n_steps))
+    unknown = ~np.isfinite(shocks).any(axis=0)
+    if unknown.any():
+        raise ValueError(never_checked(state.history.schema.names[unknown]))
+    return completed(shocks[:, np.newaxis], np.random.RandomState(0))[:, 0]
 
 
 def _n_steps(state: ForecasterState, farthest: int) -> int:
@@ -143,36 +155,36 @@ def _n_behind(history: History, cutoff) -> int:
     )
 
 
-def followed(
-    calibration: CalibrationErrors, errors: np.ndarray, levels: np.ndarray
-) -> Iterator[np.ndarray]:
-    """Quantiles of the steps of some errors, before the first and after each."""
-    n_steps = errors.shape[1]
-    start, scale = calibration.quantiles(levels)[:, :n_steps], calibration.scale
-    return track(start, errors, levels, scale[:n_steps])
-
-
 def rolling_intervals(
     state: ForecasterState,
     forecasts: np.ndarray,
     rows: np.ndarray,
+    first_time,
     coverage: float,
 ) -> np.ndarray:
     """Intervals (n, horizon, n_targets, 2) around forecasts after windows of a table.
 
     Which adapt to errors on the way. ``rows`` are those of the table in original units,
-    of the targets.
+    of the targets; the time of the first is None if it is not known.
     """
-    member, horizon = state.single, state.model.horizon
-    levels = np.array([0.5 - coverage / 2, 0.5 + coverage / 2])
+    horizon = state.model.horizon
     origins = np.arange(state.model.window_rows - 1, len(rows))
-    errors = (rows_after(rows, origins, horizon) - forecasts) / member.scale
-    calibration = state.calibration.errors(horizon)
+    calibration, numbers = errors_of(state, horizon), None
+    if first_time is not None:
+        numbers = rows_ahead(origins, horizon)
+        numbers += state.calibration.number_of(first_time)
+    scales = calibration.spread.at(numbers, slice(horizon)) * state.single.scale
+    errors = (rows_after(rows, origins, horizon) - forecasts) / scales
+    start = Tracked.start(calibration, levels_of(coverage), horizon)
+    known = np.stack([one.around_forecast for one in start.along(errors)])
     # Errors of h steps are known h rows after their origin.
-    known = np.stack([*followed(calibration, errors, levels)])
-    ends = np.empty((*forecasts.shape, 2))
-    for step in range(horizon):
-        last = np.maximum(np.arange(len(forecasts)) - step, 0)
-        offsets = around_forecast(np.moveaxis(known[last, :, step], 1, 0), levels)
-        ends[:, step] = np.moveaxis(offsets, 0, -1)
-    return forecasts[..., np.newaxis] + ends * member.scale[:, np.newaxis]
+    steps = np.arange(horizon)
+    last = np.maximum(np.arange(len(forecasts))[:, np.newaxis] - steps, 0)
+    # Of each origin (n, horizon), by level and series.
+    ends = known.swapaxes(1, 2)[last, steps].swapaxes(2, 3)
+    return forecasts[..., np.newaxis] + ends * scales[..., np.newaxis]
+
+
+def levels_of(coverage: float) -> np.ndarray:
+    """Of both ends of an interval."""
+    return np.array([0.5 - coverage / 2, 0.5 + coverage / 2])

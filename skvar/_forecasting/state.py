@@ -182,8 +182,13 @@ class ForecasterState(Recomputable):
         frame, rows = self.frame(Y, "Y"), self.model.window_rows
         return self.single.residual.windows_of(frame, None, rows)
 
-    def online_errors(self, key: Hashable, n_steps: int) -> np.ndarray:
-        """Standardised errors (n_origins, n_steps, n_targets) since the training."""
+    def online_errors(
+        self, key: Hashable, n_steps: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Origins since the training and errors (n_origins, n_steps, n_targets).
+
+        Standardised.
+        """
         member = self.members[key]
         origins = np.arange(max(member.n_train, 1) - 1, member.n_known - 1)
         none = np.empty((0, n_steps, len(member.schema.names)))
@@ -195,7 +200,7 @@ class ForecasterState(Recomputable):
             self.online_forecasts[key, n_steps] = forecasts
         rows = member.residual.rows[: member.n_known]
         errors = rows_after(rows, origins, n_steps) - forecasts[: len(origins)]
-        return errors[..., member.schema.shown] / member.scale
+        return origins, errors[..., member.schema.shown] / member.scale
 
     def __getstate__(self):
         # They follow from the model and the history.
