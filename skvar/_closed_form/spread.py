@@ -26,7 +26,7 @@ class Spread:
     of_step : ndarray of shape (n_steps, n_series)
         It does not fall with the step, as the error of the best forecast does not.
     of_phase : mapping of int to ndarray of shape (season, n_series)
-        By season, and row of it.
+        By season, and row of it; their mean is 1.
     """
 
     of_step: np.ndarray
@@ -92,10 +92,10 @@ def credible_factors(
 ) -> np.ndarray:
     """By what factor sums at each phase are larger than expected, as far as is credible.
 
-    The ratio of sums at a phase is drawn towards 1, the more the less the phases differ
-    from each other than times of one phase do (Buehlmann and Straub 1970,
-    "Glaubwuerdigkeit fuer Schadensaetze"). Of the difference, what chance alone makes
-    in 19 cases of 20 does not count.
+    The logarithm of the ratio of sums at a phase is drawn to that of all, the more the
+    less the phases differ from each other than times of one phase do (Buehlmann and
+    Straub 1970, "Glaubwuerdigkeit fuer Schadensaetze"). Of the difference, what chance
+    alone makes in 19 cases of 20 does not count.
 
     Parameters
     ----------
@@ -109,16 +109,20 @@ def credible_factors(
     at_phase = _sums_by(phases, phases.max() + 1)
     weight, total = at_phase @ expected, expected.sum(axis=0)
     ratio = _over(at_phase @ found, weight)
-    deviations = expected * (_over(found, expected) - ratio[phases]) ** 2
+    # Errors that are larger vary by as much more.
+    ratios = _over(_over(found, expected), ratio[phases])
+    deviations = np.where(ratio[phases] > 0, expected * (ratios - 1) ** 2, 0.0)
     n_repeated = (at_phase @ (expected > 0) - 1).clip(0).sum(axis=0)
     within = _over(deviations.sum(axis=0), n_repeated)
     within *= scipy.stats.f.ppf(0.95, len(ratio) - 1, np.maximum(n_repeated, 1))
-    mean = _over(found.sum(axis=0), total)
-    between = (weight * (ratio - mean) ** 2).sum(axis=0) - (len(ratio) - 1) * within
+    of_all = np.maximum(_over(found.sum(axis=0), total), np.finfo(float).tiny)
+    logs = np.log(np.maximum(ratio / of_all, _QUIETEST))
+    logs -= _over((weight * logs).sum(axis=0), total)
+    between = (weight * logs**2).sum(axis=0) - (len(ratio) - 1) * within
     between = _over(between.clip(0), total - _over((weight**2).sum(axis=0), total))
     credibility = _over(between * weight, between * weight + within)
-    relative = np.where(mean > 0, _over(ratio, mean), 1.0)
-    return np.maximum(1 + credibility * (relative - 1), _QUIETEST)
+    factors = np.exp(credibility * logs)
+    return factors / factors.mean(axis=0)
 
 
 def _sums_by(group: np.ndarray, n_groups: int) -> scipy.sparse.csr_array:

@@ -63,8 +63,11 @@ class Calibration:
         blocks = self._last_rows(self.specification, n_steps)
         return sum(blocks.values()) / n_steps
 
-    def errors(self, n_steps: int) -> CalibrationErrors:
+    def errors(self, n_steps: int, *, timed: bool = True) -> CalibrationErrors:
         """Standardised errors of at least so many steps, of all instances.
+
+        Seasons of their spread are left out for forecasts of unknown times, which are
+        not ``timed``.
 
         Raises
         ------
@@ -72,13 +75,14 @@ class Calibration:
             If there are too few rows to calibrate.
         """
         specification, n_train = self._without_last_rows(n_steps)
-        key = specification.early_stopping, *n_train.values()
+        key = specification.early_stopping, timed, *n_train.values()
+        seasons = self.seasons if timed else ()
         with self._lock:
             known = self._errors.get(key)
             if known is None or known.n_steps < n_steps:
                 errors, rows = self._errors_of(self.model(n_steps), n_steps)
                 n_rows = sum(self.n_train.values()) - sum(n_train.values())
-                known = CalibrationErrors.of(errors, n_rows, rows, self.seasons)
+                known = CalibrationErrors.of(errors, n_rows, rows, seasons)
                 self._errors[key] = known
         return known
 

@@ -139,14 +139,17 @@ class FittedSeries(Recomputable):
         residuals = truth - forecasts - self.residual.effects(len(truth))
         return residuals[self.schema.targets]
 
-    def stream(self) -> Stream:
-        """Forecasts after one new row at a time, beginning after the rows up to now."""
+    def stream(self, errors=None) -> Stream:
+        """Forecasts after one new row at a time, beginning after the rows up to now.
+
+        And their intervals, with the `StreamErrors` of now.
+        """
         model = replace(self.model.on_cpu(), fill_weights=self.filler.weights)
         step = SeriesStep(
             model, self.series.scaler, self.schema.names, self.schema.shown
         )
         values = self.residual.values[: self.n_known]
-        return Stream(step, model.inference.start(values))
+        return Stream(step, (model.inference.start(values), errors))
 
     # errors
 
@@ -260,7 +263,15 @@ class SeriesStep:
         return len(self.names)
 
     def __call__(self, state, row: np.ndarray) -> tuple:
-        """State and forecast (horizon, n_targets) after a row in original units."""
+        """State after a row in original units, and what follows it.
+
+        The forecast (horizon, n_targets), and the interval where errors are followed.
+        """
+        state, errors = state
         scaled = standardise(row[np.newaxis], self.scaler)
         state, path = self.model.step(state, scaled)
-        return state, (path * self.scaler.scale_ + self.scaler.mean_)[:, self.shown]
+        forecast = (path * self.scaler.scale_ + self.scaler.mean_)[:, self.shown]
+        if errors is None:
+            return (state, None), forecast
+        errors = errors.after(row[self.shown], forecast)
+        return (state, errors), (forecast, errors.interval)

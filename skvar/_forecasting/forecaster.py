@@ -19,7 +19,7 @@ from .._var.results import VARCoefficients
 from . import matrices
 from .advice import advice
 from .history import History, Schema, name_of
-from .intervals import Intervals, rolling_intervals
+from .intervals import Intervals, StreamErrors, rolling_intervals
 from .sktime_forecaster import SktimeForecaster
 from .state import ForecasterState
 from .summary import summary
@@ -376,16 +376,23 @@ class Forecaster(NetworkAttributes, SktimeForecaster):
         """
         return summary(state_of(self), type(self).__name__)
 
-    def stream(self):
+    def stream(self, *, coverage=None):
         """Forecast after one new observation at a time.
+
+        Parameters
+        ----------
+        coverage : float, optional
+            Share of the truth that intervals are to hold; without it, there are none.
 
         Returns
         -------
         Stream
             Continues the history up to the cutoff: ``push(row)`` returns the
             ``horizon`` rows that follow, of shape (horizon, n_targets) in original
-            units, in constant time and memory. Rows hold past covariates as well, and
-            NaN where a value is missing. Forecaster and stream do not change each
+            units, in constant time and memory; with ``coverage`` also the lower and
+            upper ends, of shape (horizon, n_targets, 2), which adapt to the errors so
+            far as those of ``rolling_interval`` do. Rows hold past covariates as well,
+            and NaN where a value is missing. Forecaster and stream do not change each
             other.
 
         Raises
@@ -393,15 +400,20 @@ class Forecaster(NetworkAttributes, SktimeForecaster):
         NotFittedError
             Before ``fit``.
         ValueError
-            With known covariates.
+            With known covariates; if ``coverage`` is not between 0 and 1, or the rows
+            learned from are too few for intervals.
         """
-        member = single_state(self).single
+        state = single_state(self)
+        member, errors = state.single, None
         if member.model.effect is not None:
             raise ValueError(
                 "A stream has no known covariates, with which this forecaster was "
                 "fitted; use update(y, X, update_params=False) and predict(fh, X)."
             )
-        return member.stream()
+        if coverage is not None:
+            _check_coverage(coverage)
+            errors = StreamErrors.start(state, coverage)
+        return member.stream(errors)
 
     # intervals
 
@@ -456,7 +468,9 @@ class Forecaster(NetworkAttributes, SktimeForecaster):
         Parameters
         ----------
         Y : Series, DataFrame or array
-            n_rows >= lags rows in original units, as for ``rolling_forecast``.
+            n_rows >= lags rows in original units, as for ``rolling_forecast``. The
+            times of an array are not known: its intervals are as wide at all times of
+            a season.
         X : DataFrame, optional
             Known covariates, as for ``rolling_forecast``.
         coverage : float, default=0.9
@@ -476,9 +490,7 @@ class Forecaster(NetworkAttributes, SktimeForecaster):
         TypeError
             If ``coverage`` is not one number.
         """
-        check_scalar(coverage, "coverage", numbers.Real)
-        if not 0 < coverage < 1:
-            raise ValueError(f"coverage={coverage} must be between 0 and 1.")
+        _check_coverage(coverage)
         view = copy_of(self)
         forecasts, state = view.rolling_forecast(Y, X), view._fitted
         rows = pd.DataFrame(Y).to_numpy(dtype=float)[:, state.history.schema.shown]
@@ -779,6 +791,12 @@ def _in_container(rows: pd.DataFrame, like):
     if isinstance(like, pd.Series):
         return rows.iloc[:, 0].rename(like.name)
     return rows.set_axis(like.columns[: rows.shape[1]], axis=1)
+
+
+def _check_coverage(coverage) -> None:
+    check_scalar(coverage, "coverage", numbers.Real)
+    if not 0 < coverage < 1:
+        raise ValueError(f"coverage={coverage} must be between 0 and 1.")
 
 
 def _times_of(table) -> pd.Index:

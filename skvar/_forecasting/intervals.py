@@ -2,12 +2,14 @@
 
 from collections import deque
 from collections.abc import Hashable
+from dataclasses import dataclass, replace
 
 import numpy as np
 from sklearn.utils import check_random_state
 
 from .._closed_form.conformal import CalibrationErrors, Tracked, completed
 from .._closed_form.simulation import error_paths
+from .._closed_form.spread import Spread
 from .calibration import never_checked, rows_after, rows_ahead, too_short
 from .history import History
 from .state import ForecasterState
@@ -41,11 +43,16 @@ class Intervals:
         """Offsets (n_levels, len(rows), n_targets) of quantiles, in original units."""
         steps = self._steps(key, rows)
         levels, order = np.unique(np.asarray(levels, float), return_inverse=True)
-        online = self._online(key, steps)
-        start = Tracked.start(self.calibration, levels, online.shape[1])
-        [tracked] = deque(start.along(online), maxlen=1)
+        tracked = self.tracked(key, steps.max(), levels)
         offsets = tracked.around_forecast[order][:, steps - 1]
         return offsets * self._scales(key, rows, steps)
+
+    def tracked(self, key: Hashable, n_steps: int, levels: np.ndarray) -> Tracked:
+        """Quantiles, over the spread, that have followed all errors up to now."""
+        online = self._online(key, n_steps)
+        start = Tracked.start(self.calibration, levels, online.shape[1])
+        [tracked] = deque(start.along(online), maxlen=1)
+        return tracked
 
     def variances(self, key: Hashable, rows: np.ndarray) -> np.ndarray:
         """Mean squared errors (len(rows), n_targets), in original units."""
@@ -68,33 +75,37 @@ class Intervals:
         """Steps after the last known row; forecasts in-sample are one step ahead."""
         return (rows - self.state.members[key].n_known + 1).clip(1, self.n_steps)
 
-    def _scales(
-        self, key: Hashable, rows: np.ndarray, steps: np.ndarray
-    ) -> np.ndarray:
+    def _scales(self, key: Hashable, rows: np.ndarray, steps: np.ndarray) -> np.ndarray:
         """Spreads (len(rows), n_targets) of errors at rows, in original units."""
-        rows = rows + self._first_number(key)
+        rows = rows + self.first_number(key)
         scales = self.calibration.spread.at(rows, steps - 1)
         return scales * self.state.members[key].scale
 
-    def _first_number(self, key: Hashable) -> int:
+    def first_number(self, key: Hashable) -> int:
+        """Of the first row of an instance, as spreads count rows."""
         index = self.state.history.series[key].index
         return self.state.calibration.number_of(index[0])
 
-    def _online(self, key: Hashable, steps: np.ndarray) -> np.ndarray:
-        """Errors (n_origins, n_steps, n_targets) since the fit, over their spread."""
-        n_steps = max(steps.max(), self.state.model.horizon)
+    def _online(self, key: Hashable, n_steps: int) -> np.ndarray:
+        """Errors (n_origins, n_steps, n_targets) since the fit, over their spread.
+
+        Of so many steps at least.
+        """
+        n_steps = max(n_steps, self.state.model.horizon)
         origins, errors = self.state.online_errors(key, n_steps)
-        rows = rows_ahead(origins, n_steps) + self._first_number(key)
+        rows = rows_ahead(origins, n_steps) + self.first_number(key)
         return errors / self.calibration.spread.at(rows, slice(n_steps))
 
     def _errors(self, key: Hashable, steps: np.ndarray) -> np.ndarray:
         """Errors (n_origins, len(steps), n_targets) over their spread, all there are."""
-        parts = self.calibration.standardised, self._online(key, steps)
+        parts = self.calibration.standardised, self._online(key, steps.max())
         return np.concatenate([part[:, steps - 1] for part in parts])
 
 
-def errors_of(state: ForecasterState, n_steps: int) -> CalibrationErrors:
-    """Errors of forecasts of at least so many steps.
+def errors_of(
+    state: ForecasterState, n_steps: int, *, timed: bool = True
+) -> CalibrationErrors:
+    """Errors of forecasts of at least so many steps, as of `Calibration.errors`.
 
     Those that calibration makes. Where they are few, and the forecasts are those of a
     VAR in closed form alone, errors that follow from its one-step errors join them or
@@ -103,16 +114,16 @@ def errors_of(state: ForecasterState, n_steps: int) -> CalibrationErrors:
     var = state.model.var_alone
     n_independent = state.calibration.n_independent(n_steps)
     if var is None or n_independent >= _MANY:
-        return state.calibration.errors(n_steps)
-    known = state.densities.get(n_steps)
+        return state.calibration.errors(n_steps, timed=timed)
+    known = state.densities.get((n_steps, timed))
     if known is None:
         matrices = var.matrices.cpu().double().numpy()
         paths = error_paths(matrices, _shocks(state, n_steps), n_steps, _N_PATHS)
         known = CalibrationErrors.of(paths[..., state.history.schema.shown])
         if n_independent >= _FEW:
-            made = state.calibration.errors(n_steps)
+            made = state.calibration.errors(n_steps, timed=timed)
             known = made.mixed_with(known, 1 - n_independent / _MANY)
-        state.densities[n_steps] = known
+        state.densities[n_steps, timed] = known
     return known
 
 
@@ -169,8 +180,9 @@ def rolling_intervals(
     """
     horizon = state.model.horizon
     origins = np.arange(state.model.window_rows - 1, len(rows))
-    calibration, numbers = errors_of(state, horizon), None
-    if first_time is not None:
+    timed, numbers = first_time is not None, None
+    calibration = errors_of(state, horizon, timed=timed)
+    if timed:
         numbers = rows_ahead(origins, horizon)
         numbers += state.calibration.number_of(first_time)
     scales = calibration.spread.at(numbers, slice(horizon)) * state.single.scale
@@ -183,6 +195,73 @@ def rolling_intervals(
     # Of each origin (n, horizon), by level and series.
     ends = known.swapaxes(1, 2)[last, steps].swapaxes(2, 3)
     return forecasts[..., np.newaxis] + ends * scales[..., np.newaxis]
+
+
+@dataclass(frozen=True, eq=False)
+class StreamErrors:
+    """What is known at a row of a stream about the errors of its forecasts.
+
+    Parameters
+    ----------
+    spread : Spread
+    scale : ndarray of shape (n_targets,)
+        Units of the errors.
+    tracked : Tracked
+        As of the last row.
+    forecasts : ndarray of shape (horizon, horizon, n_targets)
+        After the last rows, the newest first; NaN before the first.
+    number : int
+        Of the last row.
+    """
+
+    spread: Spread
+    scale: np.ndarray
+    tracked: Tracked
+    forecasts: np.ndarray
+    number: int
+
+    @classmethod
+    def start(cls, state: ForecasterState, coverage: float) -> "StreamErrors":
+        """At the present time of a forecaster."""
+        member, horizon = state.single, state.model.horizon
+        intervals = Intervals(state, 1)
+        shown, last = member.schema.shown, member.n_known - 1
+        first = max(member.n_train - 1, last - horizon + 1, 0)
+        recent = np.arange(last, first - 1, -1)
+        forecasts = np.full((horizon, horizon, len(member.scale)), np.nan)
+        made = member.forecasts_after(recent[::-1], horizon)[::-1, :, shown]
+        forecasts[: len(made)] = made
+        return cls(
+            intervals.calibration.spread,
+            member.scale,
+            intervals.tracked(None, horizon, levels_of(coverage)),
+            forecasts,
+            last + intervals.first_number(None),
+        )
+
+    def after(self, row: np.ndarray, forecast: np.ndarray) -> "StreamErrors":
+        """After a row (n_targets,) and the forecast (horizon, n_targets) from it on."""
+        steps = np.arange(len(forecast))
+        errors = row - self.forecasts[steps, steps]
+        errors = errors / self._scales(np.full(len(steps), self.number + 1))
+        return replace(
+            self,
+            tracked=self.tracked.after(errors),
+            forecasts=np.concatenate([forecast[np.newaxis], self.forecasts[:-1]]),
+            number=self.number + 1,
+        )
+
+    @property
+    def interval(self) -> np.ndarray:
+        """Ends (horizon, n_targets, 2) around the newest forecast."""
+        newest = self.forecasts[0]
+        offsets = self.tracked.around_forecast * self._scales(
+            self.number + 1 + np.arange(len(newest))
+        )
+        return newest[..., np.newaxis] + np.moveaxis(offsets, 0, -1)
+
+    def _scales(self, numbers: np.ndarray) -> np.ndarray:
+        return self.spread.at(numbers, slice(len(numbers))) * self.scale
 
 
 def levels_of(coverage: float) -> np.ndarray:

@@ -142,7 +142,7 @@ class ForecasterState(Recomputable):
 
     @lazy
     def densities(self) -> dict:
-        """Errors of forecasts by number of steps, where the model's own shocks tell."""
+        """Errors of forecasts where the model's own shocks tell, as of `errors_of`."""
         return {}
 
     @property
