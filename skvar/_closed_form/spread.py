@@ -90,7 +90,7 @@ class Spread:
 def credible_factors(
     found: np.ndarray, expected: np.ndarray, phases: np.ndarray
 ) -> np.ndarray:
-    """By what factor sums at each phase are larger than expected, as far as is credible.
+    """By what factor sums at each phase exceed the expected, as far as is credible.
 
     The logarithm of the ratio of sums at a phase is drawn to that of all, the more the
     less the phases differ from each other than times of one phase do (Buehlmann and

@@ -97,7 +97,7 @@ class Intervals:
         return errors / self.calibration.spread.at(rows, slice(n_steps))
 
     def _errors(self, key: Hashable, steps: np.ndarray) -> np.ndarray:
-        """Errors (n_origins, len(steps), n_targets) over their spread, all there are."""
+        """All errors (n_origins, len(steps), n_targets), over their spread."""
         parts = self.calibration.standardised, self._online(key, steps.max())
         return np.concatenate([part[:, steps - 1] for part in parts])
 
