@@ -98,7 +98,7 @@ def test_scales_of_nothing_are_one_and_quiet_times_have_some():
     np.testing.assert_allclose(at_times.sum(), 1)
     quantiles = CalibrationErrors.of(errors, 240, rows, [4]).quantiles(np.array([0.9]))
     assert quantiles[0, 0, 0] == 0
-    few = Spread.estimate(errors[:7], rows[:7], [4])
+    few = Spread.estimate(errors[:39], rows[:39], [4])
     assert not few.of_phase
 
 
@@ -180,7 +180,7 @@ def test_streams_have_the_intervals_of_updates(forecaster):
 
 
 def test_instances_of_a_panel_share_the_season_whenever_they_begin():
-    table = panels_at_night(60)
+    table = panels_at_night()
     parts = {"a": table[:-5], "b": table[7:-5] * 3, "c": table[11:-5]}
     panel = pd.concat(parts, names=["plant"])
     fitted = SAMoVARForecaster(48, n_layers=0, horizon=24).fit(panel)

@@ -12,6 +12,9 @@ from sklearn.isotonic import isotonic_regression
 # Steps and times of seasons are fitted in turn: the first passes do nearly all.
 _PASSES = 5
 
+# Seasons that tell how errors at one time of it vary.
+_LEAST = 10
+
 # Errors at the quietest time of a season are taken to be at least this part of the
 # mean, so that one that does come there does not count without bound.
 _QUIETEST = 0.01
@@ -44,13 +47,13 @@ class Spread:
         rows : ndarray of int of shape (n_origins, n_steps)
             Numbers of the rows that were forecast, all counted from the same time.
         seasons : sequence of int
-            Rows of the seasons; those of which there are less than two are left out.
+            Rows of the seasons; those of which there are too few are left out.
         """
         known = np.isfinite(errors)
         sizes = np.where(known, np.abs(errors), 0.0)
         of_step = sizes.sum(axis=0) / np.maximum(known.sum(axis=0), 1)
         times, place = np.unique(rows, return_inverse=True)
-        seasons = [season for season in seasons if len(times) >= 2 * season]
+        seasons = [season for season in seasons if len(times) >= _LEAST * season]
         factors = {season: np.ones((season, errors.shape[2])) for season in seasons}
         if seasons:
             at_time = _sums_by(place.ravel(), len(times))
