@@ -174,7 +174,7 @@ def measured_on_few(table: pd.DataFrame) -> pd.DataFrame:
         ),
         "Gaussian VAR": quantiles_by_gauss,
         "ConformalIntervals": partial(
-            quantiles_by_sktime, ConformalIntervals(conformal, initial_window=100)
+            quantiles_by_sktime, ConformalIntervals(conformal, initial_window=110)
         ),
     }
     found = []

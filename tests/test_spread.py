@@ -62,7 +62,7 @@ def test_factors_are_credible_means():
     rng = np.random.default_rng(1)
     phases, n_days = np.tile(np.arange(3), 40), 40
     found = np.array([1.0, 2.0, 6.0])[phases] * rng.gamma(3.0, 1 / 3, 120)
-    factors = credible_factors(found[:, np.newaxis], np.ones((120, 1)), phases)
+    factors = credible_factors(found[:, np.newaxis], np.ones((120, 1)), phases, 3)
     ratios = found.reshape(n_days, 3)
     means = ratios.mean(axis=0)
     # Where all weigh the same, it is one less the limit of F over F.

@@ -37,39 +37,41 @@ class Spread:
 
     @classmethod
     def estimate(
-        cls, errors: np.ndarray, rows: np.ndarray, seasons: Sequence[int]
+        cls, errors: np.ndarray, rows: np.ndarray | None, seasons: Sequence[int]
     ) -> "Spread":
         """From errors of forecasts, NaN where unknown.
 
         Parameters
         ----------
         errors : ndarray of shape (n_origins, n_steps, n_series)
-        rows : ndarray of int of shape (n_origins, n_steps)
-            Numbers of the rows that were forecast, all counted from the same time.
+        rows : ndarray of int of shape (n_origins, n_steps), optional
+            Numbers of the rows that were forecast, all counted from the same time;
+            without seasons they need not be known.
         seasons : sequence of int
             Rows of the seasons; those of which there are too few are left out.
         """
         known = np.isfinite(errors)
         sizes = np.where(known, np.abs(errors), 0.0)
-        of_step = sizes.sum(axis=0) / np.maximum(known.sum(axis=0), 1)
-        times, place = np.unique(rows, return_inverse=True)
-        seasons = [season for season in seasons if len(times) >= _LEAST * season]
-        factors = {season: np.ones((season, errors.shape[2])) for season in seasons}
+        of_step, of_phase = _mean_where(known, sizes), {}
         if seasons:
-            at_time = _sums_by(place.ravel(), len(times))
-            found = at_time @ sizes.reshape(-1, errors.shape[2])
+            times, place = np.unique(rows, return_inverse=True)
+            seasons = [season for season in seasons if len(times) >= _LEAST * season]
+        if seasons:
+            sums = _sums_by(place.ravel(), len(times))
+            flat, n_series = (-1, errors.shape[2]), errors.shape[2]
+            found = sums @ sizes.reshape(flat)
+            of_phase = {season: np.ones((season, n_series)) for season in seasons}
             for _ in range(_PASSES):
-                expected = (known * of_step).reshape(-1, errors.shape[2])
-                expected = at_time @ expected
+                expected = sums @ (known * of_step).reshape(flat)
                 for season in seasons:
                     others = [other for other in seasons if other != season]
-                    weights = expected * _product(factors, others, times)
-                    factors[season] = credible_factors(found, weights, times % season)
-                whole = _product(factors, seasons, times)[place.reshape(rows.shape)]
-                total = np.where(known, whole, 0.0).sum(axis=0)
-                of_step = sizes.sum(axis=0) / np.where(total > 0, total, 1.0)
+                    weights = expected * _product(of_phase, others, times)
+                    of_phase[season] = credible_factors(
+                        found, weights, times % season, season
+                    )
+                of_step = _mean_where(known, sizes, _product(of_phase, seasons, rows))
         of_step = [isotonic_regression(column) for column in of_step.T]
-        return cls(np.stack(of_step, axis=1), factors)
+        return cls(np.stack(of_step, axis=1), of_phase)
 
     def at(
         self, rows: np.ndarray | None, steps: np.ndarray | slice = slice(None)
@@ -91,7 +93,7 @@ class Spread:
 
 
 def credible_factors(
-    found: np.ndarray, expected: np.ndarray, phases: np.ndarray
+    found: np.ndarray, expected: np.ndarray, phases: np.ndarray, n_phases: int
 ) -> np.ndarray:
     """By what factor sums at each phase exceed the expected, as far as is credible.
 
@@ -104,12 +106,13 @@ def credible_factors(
     ----------
     found, expected : ndarray of shape (n_times, n_series)
     phases : ndarray of int of shape (n_times,)
+    n_phases : int
 
     Returns
     -------
     ndarray of shape (n_phases, n_series)
     """
-    at_phase = _sums_by(phases, phases.max() + 1)
+    at_phase = _sums_by(phases, n_phases)
     weight, total = at_phase @ expected, expected.sum(axis=0)
     ratio = _over(at_phase @ found, weight)
     # Errors that are larger vary by as much more.
@@ -139,6 +142,13 @@ def _product(
 ) -> np.ndarray | float:
     at_rows = (factors[season][rows % season] for season in seasons)
     return reduce(np.multiply, at_rows, 1.0)
+
+
+def _mean_where(
+    known: np.ndarray, sizes: np.ndarray, factors: np.ndarray | float = 1.0
+) -> np.ndarray:
+    """What sizes are over factors on average over origins; 0 where none is known."""
+    return _over(sizes.sum(axis=0), np.where(known, factors, 0.0).sum(axis=0))
 
 
 def _over(above: np.ndarray, below: np.ndarray) -> np.ndarray:
