@@ -5,8 +5,10 @@ from itertools import product
 import numpy as np
 import pandas as pd
 import pytest
+import scipy.stats
 
 from skvar import AarenForecaster, LinearAttentionVAR, SAMoVARForecaster
+from skvar._forecasting.forecaster import state_of
 
 FORECASTERS = {
     "automatic": LinearAttentionVAR(random_state=0),
@@ -99,3 +101,22 @@ def test_partly_known_origins_make_paths():
     paths = fitted.sample_paths(n_paths=500, random_state=0).reshape(500, -1)
     # Of 128 origins that calibrate 0.9 ** 24 are known in full: ten.
     assert len(np.unique(paths.round(9), axis=0)) > 80
+
+
+@pytest.mark.usefixtures("calibration_alone")
+def test_a_series_that_begins_late_is_calibrated_on_fewer_rows():
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame(rng.normal(size=(400, 2)), columns=["late", "whole"])
+    table.loc[:349, "late"] = np.nan
+    forecaster = SAMoVARForecaster(12, horizon=2, n_layers=0, static_path="ridge")
+    fitted = forecaster.clone().fit(table)
+    # As many of its values are learned from as are forecast.
+    assert state_of(fitted).calibration.model(2).n_train == {None: 375}
+    widths = np.diff(fitted.predict_interval([1, 2], coverage=0.8).to_numpy())[:, ::2]
+    # Of 25 errors of each series: four standard errors of a quantile.
+    expected = 2 * scipy.stats.norm.ppf(0.9)
+    spread = 4 * np.sqrt(0.1 * 0.9 / 25) / scipy.stats.norm.pdf(expected / 2)
+    np.testing.assert_allclose(widths, expected, atol=spread)
+    table.loc[:397, "late"] = np.nan
+    with pytest.raises(ValueError, match=r"forecast of \['late'\] can be checked"):
+        forecaster.clone().fit(table).predict_interval([1, 2])
