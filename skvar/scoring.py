@@ -117,12 +117,14 @@ def _split_pipeline(estimator) -> tuple[Pipeline, Forecaster]:
 def _can_invert(transformers: Pipeline, Y, table) -> bool:
     """Whether inverting undoes transforming, up to a projection as in PCA."""
     try:
-        once = np.asarray(transformers.inverse_transform(np.asarray(table)))
+        table = as_frame(table, "Y", missing=True).to_numpy()
+        once = np.asarray(transformers.inverse_transform(table))
         frame = isinstance(Y, pd.DataFrame)
         again = transformers.transform(
             pd.DataFrame(once, Y.index, Y.columns) if frame else once
         )
-        twice = np.asarray(transformers.inverse_transform(np.asarray(again)))
+        again = as_frame(again, "Y", missing=True).to_numpy()
+        twice = np.asarray(transformers.inverse_transform(again))
     except (AttributeError, TypeError, ValueError):
         return False
     scale = np.nanmax(np.abs(once))

@@ -43,7 +43,10 @@ _FLAGS = [
 
 
 def covariate_effect(
-    series: Segments, covariates: Segments, lags: int = 13
+    series: Segments,
+    covariates: Segments,
+    lags: int = 13,
+    delayed: np.ndarray | None = None,
 ) -> np.ndarray:
     """Linear effect of covariates on series whose rest is autocorrelated.
 
@@ -62,6 +65,8 @@ def covariate_effect(
     lags : int, default=13
         Rows of covariates that may act on a row, itself included. Fewer are used
         where there are few rows or many covariates.
+    delayed : ndarray of bool of shape (n_covariates,), optional
+        Whether a covariate may act on later rows than its own; all may by default.
 
     Returns
     -------
@@ -74,10 +79,13 @@ def covariate_effect(
         return np.zeros((1, n_targets, n_covariates))
     lags = max(1, min(lags, most, _MOST_INPUTS // n_covariates))
     order = min(_FILTER_LAGS, most)
-    effects = [
-        _effect_on_one([values[:, [j]] for values in series], covariates, lags, order)
-        for j in range(n_targets)
-    ]
+    may_act = np.ones((lags, n_covariates), dtype=bool)
+    if delayed is not None:
+        may_act[1:] = delayed
+    effects = []
+    for j in range(n_targets):
+        one = [values[:, [j]] for values in series]
+        effects.append(_effect_on_one(one, covariates, may_act, order))
     effect = np.concatenate(effects, axis=1)
     acting = np.flatnonzero(effect.any(axis=(1, 2)))
     return effect[: acting[-1] + 1 if len(acting) else 1]
@@ -167,9 +175,10 @@ def _waves(name: str, phase: pd.Index, n_waves: int) -> dict[str, np.ndarray]:
 
 
 def _effect_on_one(
-    series: Segments, covariates: Segments, lags: int, order: int
+    series: Segments, covariates: Segments, may_act: np.ndarray, order: int
 ) -> np.ndarray:
-    """Effect (lags, 1, n_covariates) on one series."""
+    """Effect (lags, 1, n_covariates) on one series, of what may act (lags, ...)."""
+    lags = len(may_act)
     effect = np.zeros((lags, 1, covariates[0].shape[1]))
     # What acts on the first rows is not known.
     known = [inputs[lags - 1 :] for inputs in covariates]
@@ -179,7 +188,7 @@ def _effect_on_one(
             for values, inputs in zip(series, covariates, strict=True)
         ]
         weight = _filter(rest, known, order)
-        effect = _filtered_effect(series, covariates, weight, lags)
+        effect = _filtered_effect(series, covariates, weight, may_act)
     return effect
 
 
@@ -206,9 +215,10 @@ def _filter(series: Segments, covariates: Segments, order: int) -> np.ndarray:
 
 
 def _filtered_effect(
-    series: Segments, covariates: Segments, weight: np.ndarray, lags: int
+    series: Segments, covariates: Segments, weight: np.ndarray, may_act: np.ndarray
 ) -> np.ndarray:
     """Effect (lags, 1, n_covariates) by least squares on filtered rows."""
+    lags = len(may_act)
     effect = np.zeros((lags, 1, covariates[0].shape[1]))
     tables = [
         _filtered(np.hstack(pair), weight)[:, np.newaxis]
@@ -219,13 +229,14 @@ def _filtered_effect(
         return effect
     second, first, count = pooled_moments(tables, lags)
     columns = np.arange(len(second)).reshape(lags, -1)[::-1]
-    used = np.append(columns[:, :-1], columns[0, -1])
+    used = np.append(columns[:, :-1][may_act], columns[0, -1])
     mean = first[used] / count
     covariance = second[np.ix_(used, used)] / count - np.outer(mean, mean)
     chosen = _select(covariance, count)
     if len(chosen):
         gram = covariance[np.ix_(chosen, chosen)]
-        effect.reshape(-1)[chosen] = solve_ridge(gram, covariance[chosen, -1], 0.0)
+        acting = np.flatnonzero(may_act)[chosen]
+        effect.reshape(-1)[acting] = solve_ridge(gram, covariance[chosen, -1], 0.0)
     return effect
 
 
@@ -299,6 +310,20 @@ class CovariateFeatures:
             parts.append(calendar_features(index, self.calendar))
         return pd.concat(parts, axis=1)
 
+    @property
+    def delayed(self) -> np.ndarray:
+        """Whether earlier rows of a column may act: not those of its cycles.
+
+        An earlier row of a cycle is a turn of the present one, but for the hour when
+        clocks change.
+        """
+        of_calendar = [
+            name in _FLAGS
+            for name in self.calendar
+            for _ in _feature(pd.DatetimeIndex(["2000"]), name)
+        ]
+        return np.array([*np.ones(len(self.names), dtype=bool), *of_calendar])
+
     def before(self, table: pd.DataFrame, n_rows: int) -> pd.DataFrame:
         """Rows before a table: X is taken as constant, but the calendar is known.
 
@@ -340,7 +365,8 @@ class CovariateEffect:
         check_observed(pd.concat(tables), "X")
         scaler = StandardScaler().fit(np.concatenate(tables))
         inputs = [_filled_inputs(table, scaler) for table in tables]
-        return cls(features, scaler, covariate_effect(series, inputs))
+        weights = covariate_effect(series, inputs, delayed=features.delayed)
+        return cls(features, scaler, weights)
 
     def on(self, table: pd.DataFrame) -> np.ndarray:
         """Effect (n_rows, n_series) of the rows of a table of covariates."""

@@ -1,6 +1,8 @@
 """Checks of one table (time x series) and of its time index; panels as tables."""
 
+import numbers
 from collections.abc import Hashable, Mapping, Sequence
+from decimal import Decimal
 
 import numpy as np
 import pandas as pd
@@ -69,14 +71,7 @@ def as_frame(
     if frame.empty:
         raise ValueError(f"{name} is empty; pass at least one row and one column.")
     _check_columns(frame, name, columns)
-    for column, dtype in frame.dtypes.items():
-        if not pd.api.types.is_numeric_dtype(dtype) or dtype.kind == "c":
-            raise TypeError(
-                f"{name} has a column that is not numeric: {column!r} is of dtype "
-                f"{dtype}. Convert it with astype(float), encode categorical values "
-                "as numbers, or drop the column."
-            )
-    values = frame.to_numpy(dtype=float, na_value=np.nan)
+    values = floats_of(frame, name)
     bad = np.isinf(values) if missing else ~np.isfinite(values)
     if bad.any():
         bad = bad.any(axis=0)
@@ -93,6 +88,43 @@ def as_frame(
         )
     columns = frame.columns if columns is None else columns
     return pd.DataFrame(values, frame.index, columns, copy=False)
+
+
+def floats_of(frame: pd.DataFrame, name: str) -> np.ndarray:
+    """The values of columns of numbers, of whatever kind; NaN for what is missing."""
+    plain = all(isinstance(dtype, np.dtype) for dtype in frame.dtypes)
+    if plain and all(dtype.kind in "biuf" for dtype in frame.dtypes):
+        return frame.to_numpy(dtype=float)
+    values = np.empty(frame.shape)
+    for i, (column, dtype) in enumerate(frame.dtypes.items()):
+        found = as_floats(frame.iloc[:, i])
+        if found is None:
+            raise TypeError(
+                f"{name} has a column that is not numeric: {column!r} is of dtype "
+                f"{dtype}. Convert it with astype(float), encode categorical values "
+                "as numbers, or drop the column."
+            )
+        values[:, i] = found
+    return values
+
+
+def as_floats(values: pd.Series) -> np.ndarray | None:
+    """Numbers of whatever kind as floats, NaN for what is missing; None if not all are.
+
+    An object column may hold Decimal, or bool beside numbers.
+    """
+    dtype = values.dtype
+    if pd.api.types.is_object_dtype(dtype):
+        kinds = values[values.notna()].map(type).unique()
+        is_real = (
+            issubclass(kind, (numbers.Real, Decimal, np.bool_)) for kind in kinds
+        )
+        if not all(is_real):
+            return None
+        return values.where(values.notna(), np.nan).to_numpy().astype(float)
+    if not pd.api.types.is_numeric_dtype(dtype) or dtype.kind == "c":
+        return None
+    return values.to_numpy(dtype=float, na_value=np.nan)
 
 
 def check_observed(frame: pd.DataFrame, name: str) -> None:
@@ -213,6 +245,73 @@ def position(index: pd.Index, step: pd.DateOffset | int, time) -> int:
     if time <= index[-1]:
         return int(index.searchsorted(time, side="right")) - 1
     return len(index) - 1 + _n_steps(index[-1], time, step)
+
+
+def times_around(now: pd.Index, step: pd.DateOffset | int, steps) -> pd.Index:
+    """The times so many steps after a present one, an index of one time."""
+    first, last = min(0, *steps), max(0, *steps)
+    grid = precede_index(now, step, -first)
+    grid = grid.append([now, continue_index(now, step, last)])
+    return grid[np.asarray(steps, dtype=int) - first]
+
+
+def steps_to(
+    times: pd.Index, now: pd.Index, step: pd.DateOffset | int, name: str
+) -> np.ndarray:
+    """How many steps of the grid lie between a present time and others.
+
+    Parameters
+    ----------
+    times : Index
+        Of the kind of ``now``, or a TimedeltaIndex of what lies between.
+    now : Index of one time
+    step : DateOffset or int
+    name : str
+        What errors call the times.
+
+    Raises
+    ------
+    ValueError
+        If the times are of another kind, or are not those of rows.
+    """
+    if isinstance(times, pd.TimedeltaIndex):
+        times = _after(now, times, step, name)
+    if _kind(times) != _kind(now):
+        if getattr(times, "tz", None) is None or getattr(now, "tz", None) is None:
+            raise ValueError(
+                f"{name} has {_kind(times)}, but the time index of the history has "
+                f"{_kind(now)}; convert one to the other."
+            )
+        times = times.tz_convert(now.tz)
+    # One step more: a time off the grid is not on it for want of an end.
+    first = -_n_steps(min(times.min(), now[0]), now[0], step) - 1
+    last = _n_steps(now[0], max(times.max(), now[0]), step) + 1
+    around = np.arange(first, last + 1)
+    found = times_around(now, step, around).get_indexer(times)
+    if (found < 0).any():
+        raise ValueError(
+            f"{name} has times that no row has: {[*map(str, times[found < 0][:5])]}. "
+            f"Rows are one step of {getattr(step, 'freqstr', step)} apart, and one is "
+            f"at {now[0]}."
+        )
+    return around[found]
+
+
+def _after(
+    now: pd.Index, spans: pd.TimedeltaIndex, step: pd.DateOffset | int, name: str
+) -> pd.Index:
+    """Times that lie some spans after a present one; days are those of the clock."""
+    if isinstance(now, pd.DatetimeIndex):
+        if now.tz is None or isinstance(step, pd.offsets.Tick):
+            return pd.DatetimeIndex(now[0] + spans)
+        return (now[0].tz_localize(None) + spans).tz_localize(now.tz)
+    try:
+        return pd.PeriodIndex([now[0] + span for span in spans])
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"{name} has spans of time, but the time index of the history has "
+            f"{_kind(now)}; pass numbers of steps."
+        ) from error
 
 
 def _n_steps(begin, end, step: pd.DateOffset | int) -> int:

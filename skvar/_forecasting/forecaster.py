@@ -170,7 +170,7 @@ class Forecaster(NetworkAttributes, SktimeForecaster):
         self._fitted = ForecasterState.learned(
             replace(
                 specification,
-                horizon=self._horizon_from(fh, pretrained),
+                horizon=self._horizon_from(fh, pretrained, schema.step),
                 seed=draw_seed(self.random_state),
             ),
             history,
@@ -207,12 +207,12 @@ class Forecaster(NetworkAttributes, SktimeForecaster):
                 raise TypeError(f"{name}={value!r} must be a list of names.")
         return self._specification.from_parameters(self.get_params(deep=False))
 
-    def _horizon_from(self, fh: ForecastingHorizon | None, pretrained) -> int:
+    def _horizon_from(self, fh: ForecastingHorizon | None, pretrained, step) -> int:
         if self.horizon is not None:
             return self.horizon
         if pretrained is not None:
             return pretrained.horizon
-        return 1 if fh is None else max(1, int(self._steps_of(fh).max()))
+        return 1 if fh is None else max(1, int(self._steps_of(fh, step).max()))
 
     # forecasts
 
@@ -252,7 +252,7 @@ class Forecaster(NetworkAttributes, SktimeForecaster):
         return reading(BaseForecaster.predict)(self, fh=fh, X=X)
 
     def _predict(self, fh, X=None):
-        steps, index = self._steps_of(fh), fh.to_absolute_index(self.cutoff)
+        steps, index = self._steps_of(fh), self._times_of(fh)
 
         def forecasts(key, member, X):
             values = member.forecast_rows(member.now + steps, X)
@@ -552,6 +552,8 @@ class Forecaster(NetworkAttributes, SktimeForecaster):
             return join_panel(residuals, y.index.names)
         view = copy_of(self)
         if y is not None:
+            # sktime would count the steps to the times of y.
+            view._fh = None
             return BaseForecaster.predict_residuals(view, y=y, X=X)
         view.check_is_fitted()
         return convert_to(
@@ -563,7 +565,7 @@ class Forecaster(NetworkAttributes, SktimeForecaster):
 
     def _predict_quantiles(self, fh, X, alpha):
         columns = self._get_columns("predict_quantiles", alpha=alpha)
-        steps, index = self._steps_of(fh), fh.to_absolute_index(self.cutoff)
+        steps, index = self._steps_of(fh), self._times_of(fh)
         intervals = Intervals(self._fitted, steps[-1])
 
         def quantiles(key, member, X):
@@ -582,7 +584,7 @@ class Forecaster(NetworkAttributes, SktimeForecaster):
                 "There are no covariances of steps (cov=True); sample_paths draws "
                 "futures that have them."
             )
-        steps, index = self._steps_of(fh), fh.to_absolute_index(self.cutoff)
+        steps, index = self._steps_of(fh), self._times_of(fh)
         intervals = Intervals(self._fitted, steps[-1])
 
         def variances(key, member, X):

@@ -12,10 +12,13 @@ from .._data.tables import (
     as_frame,
     common_step,
     continue_index,
+    floats_of,
     is_table,
     join_panel,
     regular_step,
     split_panel,
+    steps_to,
+    times_around,
 )
 from .._protocols.sharing import reading, writing
 from .._protocols.sktime import SktimeEstimator
@@ -82,7 +85,16 @@ class SktimeForecaster(SktimeEstimator, BaseForecaster):
             frame = self._check_table(y, "y")
             if not self.is_fitted:
                 regular_step(frame.index, "y")
-        if isinstance(X, pd.DataFrame) and is_table(X):
+            # Floats, of whatever numbers: sktime would pass bool on as objects.
+            if isinstance(y, pd.DataFrame):
+                y = frame.set_axis(y.columns, axis=1)
+            elif isinstance(y, pd.Series):
+                y = pd.Series(frame.iloc[:, 0], name=y.name)
+        elif _is_panel_frame(y):
+            y = pd.DataFrame(floats_of(y, "y"), y.index, y.columns)
+        if _is_panel_frame(X):
+            X = pd.DataFrame(floats_of(X, "X"), X.index, X.columns)
+        elif isinstance(X, pd.DataFrame) and is_table(X):
             X = as_frame(X, "X", missing=True)
         if is_table(X) and y is not None and not is_table(y):
             raise ValueError(
@@ -142,11 +154,25 @@ class SktimeForecaster(SktimeEstimator, BaseForecaster):
     def _step_the_cutoff(self, step) -> None:
         # sktime cannot know the step of a few timestamps without a freq.
         if isinstance(self._cutoff, pd.DatetimeIndex):
-            self._cutoff = pd.DatetimeIndex(self._cutoff, freq=step)
+            # Equal steps have several labels, which an index would not take on.
+            self._cutoff = times_around(self._cutoff, step, [0])
 
-    def _steps_of(self, fh: ForecastingHorizon) -> np.ndarray:
-        """Steps from the cutoff; not positive in-sample."""
-        return fh.to_relative(self.cutoff).to_numpy().astype(int)
+    def _steps_of(self, fh: ForecastingHorizon, step=None) -> np.ndarray:
+        """Steps from the cutoff, of the history or those given; at most 0 in-sample.
+
+        sktime counts in periods, which some steps have none of and which do not know
+        when clocks change.
+        """
+        step = self._fitted.history.schema.step if step is None else step
+        times = fh.to_pandas()
+        if fh.is_relative and not isinstance(times, pd.TimedeltaIndex):
+            return times.to_numpy().astype(int)
+        return steps_to(times, self.cutoff, step, "fh")
+
+    def _times_of(self, fh: ForecastingHorizon) -> pd.Index:
+        """The times of a horizon, on the grid of the history."""
+        steps, step = self._steps_of(fh), self._fitted.history.schema.step
+        return times_around(self.cutoff, step, steps)
 
     def _as_forecaster_of_a_table(self) -> None:
         """Forget that ``y`` was a panel, whose container sktime would return."""
@@ -163,3 +189,7 @@ class SktimeForecaster(SktimeEstimator, BaseForecaster):
             target_tags=TargetTags(required=False),
             input_tags=InputTags(),
         )
+
+
+def _is_panel_frame(data) -> bool:
+    return isinstance(data, pd.DataFrame) and isinstance(data.index, pd.MultiIndex)

@@ -6,6 +6,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
+from .._data.tables import as_floats
+
 
 class Step(Protocol):
     """How a fitted estimator takes the next row; it holds no history.
@@ -60,9 +62,11 @@ class Stream:
             then not taken.
         """
         self._check_names(row)
-        row = np.asarray(row)
-        if row.dtype.kind not in "biuf":
-            raise ValueError(f"row is not numeric: it is of dtype {row.dtype}.")
+        array = np.asarray(row)
+        row = as_floats(pd.Series(array.ravel()))
+        if row is None:
+            raise ValueError(f"row is not numeric: it is of dtype {array.dtype}.")
+        row = row.reshape(array.shape)
         n_series = self._step.n_series
         if row.shape != (n_series,):
             raise ValueError(

@@ -1,0 +1,85 @@
+"""Tables of numbers of every kind are those of floats; others are refused by name."""
+
+from decimal import Decimal
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from skvar import LinearAttentionVAR, rolling_score
+
+INDEX = pd.date_range("2024", periods=130, freq="D")
+WALK = np.random.default_rng(0).normal(size=(130, 2)).cumsum(axis=0).round(3)
+FLOATS = pd.DataFrame({"load": WALK[:, 0], "open": (WALK[:, 1] > 0) * 1.0}, INDEX)
+GAPPY = FLOATS.copy()
+GAPPY.iloc[[5, 124], 1] = np.nan
+FORECASTER = LinearAttentionVAR(2, n_layers=0, horizon=2)
+
+
+def nullable(table, dtype):
+    return table.astype({"load": "Float64", "open": dtype})
+
+
+TABLES = {
+    "bool": (FLOATS.astype({"open": bool}), FLOATS),
+    "nullable bool": (nullable(FLOATS, "boolean"), FLOATS),
+    "bool with NA": (nullable(GAPPY, "boolean"), GAPPY),
+    "integers with NA": (nullable(GAPPY, "Int64"), GAPPY),
+    "small integers": (nullable(FLOATS, "UInt8"), FLOATS),
+    "decimals": (FLOATS.map(lambda value: Decimal(str(value))), FLOATS),
+    "objects with None": (
+        GAPPY.astype(object).where(GAPPY.notna(), None),
+        GAPPY,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_numbers_of_every_kind_are_floats(name):
+    table, floats = TABLES[name]
+    fitted, expected = (FORECASTER.clone().fit(t[:120]) for t in (table, floats))
+    pd.testing.assert_frame_equal(fitted.predict(), expected.predict())
+    known = pd.DataFrame({"x": WALK[:, 1]}, INDEX)
+    by_table, by_floats = (
+        LinearAttentionVAR(2, n_layers=0).fit(known[:120], X=t) for t in (table, floats)
+    )
+    pd.testing.assert_frame_equal(
+        by_table.predict([1, 2], X=table), by_floats.predict([1, 2], X=floats)
+    )
+    for method in ("predict", "rolling_forecast", "rolling_interval"):
+        found, right = (getattr(expected, method)(t[100:120]) for t in (table, floats))
+        np.testing.assert_array_equal(found, right)
+    assert rolling_score(expected, table[90:]) == rolling_score(expected, floats[90:])
+    pushed = expected.stream().push(table.iloc[124])
+    np.testing.assert_array_equal(pushed, expected.stream().push(floats.iloc[124]))
+    fitted.update(table[120:], update_params=False)
+    expected.update(floats[120:], update_params=False)
+    pd.testing.assert_frame_equal(fitted.predict(), expected.predict())
+    panels = [pd.concat({"a": t, "b": t[10:]}, names=["i"]) for t in (table, floats)]
+    found, right = (FORECASTER.clone().fit(panel).predict() for panel in panels)
+    pd.testing.assert_frame_equal(found, right)
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        pd.Categorical((WALK[:, 1] > 0) * 1),
+        INDEX,
+        INDEX - INDEX[0],
+        ["shut"] * 130,
+        WALK[:, 1] + 1j,
+        pd.Series([*WALK[:129, 1], "1.0"], INDEX, dtype=object),
+    ],
+    ids=["category", "dates", "spans", "words", "complex", "a word among numbers"],
+)
+def test_others_are_refused_by_name(column):
+    table = FLOATS.assign(open=column)
+    with pytest.raises(TypeError, match="y has a column that is not numeric: 'open'"):
+        FORECASTER.clone().fit(table)
+    fitted = FORECASTER.clone().fit(FLOATS[:120])
+    with pytest.raises(TypeError, match="not numeric: 'open'"):
+        fitted.rolling_forecast(table)
+    with pytest.raises(TypeError, match="not numeric: 'open'"):
+        fitted.update(table[120:])
+    with pytest.raises(TypeError, match="X has a column that is not numeric: 'open'"):
+        FORECASTER.clone().fit(FLOATS[["load"]], X=table)

@@ -1,0 +1,155 @@
+"""Time is counted in rows, whatever clocks do and whatever steps are called."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from sktime.forecasting.base import ForecastingHorizon
+
+from skvar import LinearAttentionVAR
+
+VALUES = np.random.default_rng(0).normal(size=(130, 2)).cumsum(axis=0)
+FORECASTER = LinearAttentionVAR(2, n_layers=0)
+ZONES = ["Europe/Berlin", "Australia/Lord_Howe", "America/New_York"]
+STARTS = ["2024-03-08", "2024-03-28", "2024-10-04", "2024-10-25", "2024-11-01"]
+CLOCKS = [
+    pd.date_range(start, periods=130, freq=freq, tz=zone)
+    for zone in ZONES
+    for start in STARTS
+    for freq in ("15min", "h", "3h", "12h", "D", "24h")
+]
+FREQS = [
+    *["BME", "BMS", "B", "C", "SME", "SMS", "WOM-2TUE", "QS", "QS-OCT", "3MS", "ME"],
+    *["YE", "W-SUN", "2W", "BQE", "bh", "CBME"],
+]
+OFFSETS = [pd.date_range("1990-01-01", periods=130, freq=freq) for freq in FREQS]
+PERIODS = [pd.period_range("1990", periods=130, freq=freq) for freq in "MQYDhW"]
+
+
+def label(index):
+    return f"{index.freqstr} {getattr(index, 'tz', '')} {index[0]}"
+
+
+def fitted_to(index, n_rows=121, **fit):
+    return FORECASTER.clone().fit(pd.DataFrame(VALUES[:n_rows], index[:n_rows]), **fit)
+
+
+def assert_same(one, other, index):
+    pd.testing.assert_index_equal(one.index, index, exact="equiv")
+    pd.testing.assert_index_equal(other.index, index, exact="equiv")
+    np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("index", [*CLOCKS, *OFFSETS, *PERIODS], ids=label)
+def test_times_are_those_of_rows(index):
+    by_number = FORECASTER.clone().fit(VALUES[:121])
+    fitted = fitted_to(index, fh=index[121:124])
+    assert fitted.horizon_ == 3
+    expected = by_number.predict([1, 3, 6])
+    for fh in ([1, 3, 6], index[[121, 123, 126]]):
+        found = fitted.predict(fh)
+        pd.testing.assert_index_equal(
+            found.index, index[[121, 123, 126]], exact="equiv"
+        )
+        np.testing.assert_allclose(found, expected)
+    within = fitted.predict(index[50:60])
+    np.testing.assert_allclose(within, by_number.predict(np.arange(-70, -60)))
+    assert_same(within, fitted.predict(np.arange(-70, -60)), index[50:60])
+    assert_same(
+        fitted.predict_interval(index[121:125]),
+        fitted.predict_interval([1, 2, 3, 4]),
+        index[121:125],
+    )
+    assert_same(fitted.predict_var(index[[122]]), fitted.predict_var([2]), index[[122]])
+    paths = [
+        fitted.sample_paths(fh, n_paths=3, random_state=0)
+        for fh in (index[121:123], [1, 2])
+    ]
+    np.testing.assert_array_equal(*paths)
+    truth = pd.DataFrame(VALUES[119:125], index[119:125])
+    residuals = fitted.predict_residuals(truth)
+    np.testing.assert_allclose(
+        residuals, truth - fitted.predict(np.arange(-1, 5)).to_numpy()
+    )
+    # Under another label of the step, or none.
+    later = index[121:126]
+    if isinstance(later, pd.DatetimeIndex):
+        later = pd.DatetimeIndex(later, freq=None)
+    fitted.update(pd.DataFrame(VALUES[121:126], later), update_params=False)
+    assert_same(fitted.predict(index[126:128]), fitted.predict([1, 2]), index[126:128])
+
+
+@pytest.mark.parametrize(
+    ("index", "spans", "steps"),
+    [
+        (pd.date_range("2024", periods=130, freq="min").as_unit("s"), "2min", 2),
+        (pd.date_range("2024", periods=130, freq="D"), "3D", 3),
+        (pd.date_range("2024-01-08", periods=130, freq="W-MON"), "14D", 2),
+        # The clock goes forward the night after row 121.
+        (
+            pd.date_range("2023-11-30", periods=130, freq="D", tz="Europe/Berlin"),
+            "2D",
+            2,
+        ),
+        (
+            pd.date_range("2024-03-25 23:00", periods=130, freq="h", tz=ZONES[0]),
+            "5h",
+            5,
+        ),
+        (pd.period_range("2024", periods=130, freq="h"), "5h", 5),
+    ],
+)
+def test_spans_of_time_are_steps(index, spans, steps):
+    fitted = fitted_to(index)
+    spans = pd.to_timedelta([spans]).as_unit("s")
+    found = fitted.predict(spans)
+    assert_same(found, fitted.predict([steps]), index[[120 + steps]])
+
+
+def test_times_of_no_row_are_refused_by_name():
+    days = pd.date_range("2024", periods=130, freq="D")
+    fitted = fitted_to(days)
+    for fh in (days[121:122] + pd.Timedelta("1h"), pd.to_timedelta(["30h"])):
+        with pytest.raises(ValueError, match="no row has.*2024-05-0.*one step of D"):
+            fitted.predict(fh)
+    with pytest.raises(ValueError, match="fh has timestamps in time zone UTC, but"):
+        fitted.predict(days[121:123].tz_localize("UTC"))
+    with pytest.raises(ValueError, match="fh has spans of time, but .* integers"):
+        FORECASTER.clone().fit(VALUES).predict(pd.to_timedelta(["1h"]))
+    weeks = pd.date_range("2024-01-01", periods=130, freq="W-MON")
+    with pytest.raises(ValueError, match="fh has times that no row has.*W-MON"):
+        fitted_to(weeks).predict(weeks[121:123] + pd.Timedelta("1D"))
+
+
+def test_other_zones_name_the_same_times():
+    hours = pd.date_range("2024-03-26", periods=130, freq="h", tz="Europe/Berlin")
+    fitted = fitted_to(hours)
+    found = fitted.predict(hours[121:125].tz_convert("Asia/Tokyo"))
+    assert_same(found, fitted.predict([1, 2, 3, 4]), hours[121:125])
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int8", "int16", "int32"])
+def test_small_integers_do_not_wrap(dtype):
+    index = pd.Index(np.arange(100), dtype=dtype)
+    fitted = FORECASTER.clone().set_params(horizon=200)
+    fitted.fit(pd.DataFrame(VALUES[:100], index))
+    found = fitted.predict()
+    assert found.index.tolist() == [*range(100, 300)]
+    np.testing.assert_array_equal(found, fitted.predict(np.arange(1, 201)))
+    absolute = fitted.predict(ForecastingHorizon([110, 290], is_relative=False))
+    np.testing.assert_array_equal(absolute, found.loc[[110, 290]])
+
+
+def test_calendar_effects_follow_the_clock():
+    index = pd.date_range("2024-03-01", periods=24 * 34, freq="h", tz="Europe/Berlin")
+    n_rows = 24 * 29
+    rng = np.random.default_rng(0)
+    effect = np.sin(2 * np.pi * index.hour / 24)
+    table = pd.DataFrame({"load": effect + 0.1 * rng.normal(size=len(index))}, index)
+    forecaster = LinearAttentionVAR(2, n_layers=0, calendar=["hour"])
+    fitted = forecaster.fit(table[:n_rows])
+    assert index[n_rows] < pd.Timestamp("2024-03-31", tz="Europe/Berlin")
+    ahead = np.arange(1, len(index) - n_rows + 1)
+    # The mean of each hour of 29 days, beside which that of the rest is 0.
+    error = fitted.predict(ahead)["load"] - effect[n_rows:]
+    assert np.sqrt(np.mean(error**2)) < 4 * 0.1 / np.sqrt(29)
+    assert fitted.exog_coef_.shape[0] == 1
