@@ -119,8 +119,8 @@ class Calibration:
             specification = replace(specification, early_stopping=False)
             blocks = self._last_rows(specification, n_steps)
         if max(blocks.values()) < n_steps:
-            begin = [self._longest_block(key) for key in self.n_train]
-            is_late = (np.max(begin, axis=0) < n_steps)[self.history.schema.shown]
+            longest = [self._longest_blocks(key, n_steps) for key in self.n_train]
+            is_late = (np.max(longest, axis=0) < n_steps)[self.history.schema.shown]
             if is_late.any():
                 raise ValueError(never_checked(self.history.schema.targets[is_late]))
             raise ValueError(too_short(n_steps))
@@ -133,8 +133,8 @@ class Calibration:
         blocks, horizon = {}, specification.horizon
         for key, n in self.n_train.items():
             held_out = validation_rows(n, n_steps, specification.validation_fraction)
-            longest = self._longest_block(key).min()
-            block = min(max(held_out, 2 * n_steps), longest, n - 2)
+            block = min(max(held_out, 2 * n_steps), n - 2)
+            block = self._longest_blocks(key, block).min()
             while block > 0 and not (
                 self.pretrained is not None
                 or specification.suffices(n - block, horizon)
@@ -143,12 +143,19 @@ class Calibration:
             blocks[key] = max(block, 0)
         return blocks
 
-    def _longest_block(self, key: Hashable) -> np.ndarray:
-        """Last rows (n_series,) before which a series has half of its values."""
+    def _longest_blocks(self, key: Hashable, wanted: int) -> np.ndarray:
+        """Last rows (n_series,) to calibrate on, at most so many as are wanted.
+
+        Of a series that begins on these, as many as hold half of its values.
+        """
         n = self.n_train[key]
+        if not n:
+            return np.zeros(self.history.schema.n_series, dtype=int)
         observed = self.history.series[key].table[:n].notna().to_numpy()
         n_before = observed.cumsum(axis=0)
-        return n - 1 - (2 * n_before >= n_before[-1]).argmax(axis=0)
+        half = n - 1 - (2 * n_before >= n_before[-1]).argmax(axis=0)
+        begins_before = observed[: max(n - wanted, 0)].any(axis=0)
+        return np.where(begins_before, wanted, np.minimum(half, wanted))
 
     def _errors_of(
         self, fitted: "CalibrationModel", n_steps: int
