@@ -83,3 +83,26 @@ def test_others_are_refused_by_name(column):
         fitted.update(table[120:])
     with pytest.raises(TypeError, match="X has a column that is not numeric: 'open'"):
         FORECASTER.clone().fit(FLOATS[["load"]], X=table)
+
+
+def test_enormous_values_are_refused_and_large_ones_are_not():
+    fitted = FORECASTER.clone().fit(FLOATS[["load"]])
+    for size in (1e30, 1e100, 1e148):
+        large = FORECASTER.clone().fit(size * FLOATS[["load"]])
+        np.testing.assert_allclose(large.predict() / size, fitted.predict())
+        spread = large.predict_interval([1, 2]) / size
+        np.testing.assert_allclose(spread, fitted.predict_interval([1, 2]))
+    with pytest.raises(ValueError, match=r"y holds values beyond 1e\+150.*'load'"):
+        FORECASTER.clone().fit(1e154 * FLOATS[["load"]])
+    with pytest.raises(ValueError, match=r"beyond 1e\+150 in column\(s\) \['load'\]"):
+        fitted.update(FLOATS[["load"]].iloc[-1:] * 1e160)
+
+
+def test_instances_without_a_label_are_refused():
+    panel = pd.concat({"a": FLOATS, np.nan: FLOATS}, names=["shop"])
+    with pytest.raises(ValueError, match=r"without a label \(NaN\).*\['shop'\]"):
+        FORECASTER.clone().fit(panel)
+    known = pd.concat({"a": FLOATS, "b": FLOATS}, names=["shop"])
+    fitted = FORECASTER.clone().fit(known)
+    with pytest.raises(ValueError, match=r"without a label \(NaN\).*\['shop'\]"):
+        fitted.predict(panel)

@@ -8,6 +8,9 @@ import numpy as np
 import pandas as pd
 from sklearn.preprocessing import StandardScaler
 
+# Squares of such values are still finite.
+_LARGEST = 1e150
+
 
 def is_table(data) -> bool:
     """Whether data is a single table rather than a panel, a horizon or nothing."""
@@ -19,12 +22,28 @@ def is_table(data) -> bool:
 
 
 def split_panel(panel: pd.DataFrame | None) -> dict[Hashable, pd.DataFrame]:
-    """The tables of a panel by instance; a single table under None; none of None."""
+    """The tables of a panel by instance; a single table under None; none of None.
+
+    Raises
+    ------
+    ValueError
+        If an instance has no label.
+    """
     if panel is None:
         return {}
     if not isinstance(panel.index, pd.MultiIndex):
         return {None: panel}
     levels = list(range(panel.index.nlevels - 1))
+    nameless = [
+        panel.index.names[level]
+        for level in levels
+        if panel.index.get_level_values(level).hasnans
+    ]
+    if nameless:
+        raise ValueError(
+            f"A panel has rows without a label (NaN) in the level(s) {nameless} of its "
+            "index; give their instance a name, or drop them."
+        )
     by = levels if len(levels) > 1 else levels[0]
     return {
         key: table.droplevel(levels)
@@ -60,7 +79,7 @@ def as_frame(
         If a column is not numeric.
     ValueError
         If the table is empty, has duplicate or other columns than asked for, or holds
-        infinite values, or NaN where they are not accepted.
+        infinite or enormous values, or NaN where they are not accepted.
     """
     frame = pd.DataFrame(table, copy=False)
     if isinstance(frame.index, pd.MultiIndex):
@@ -85,6 +104,12 @@ def as_frame(
         raise ValueError(
             f"{name} holds {problem} in column(s) {frame.columns[bad].tolist()}; "
             f"{remedy}"
+        )
+    large = (np.abs(values) > _LARGEST).any(axis=0)
+    if large.any():
+        raise ValueError(
+            f"{name} holds values beyond {_LARGEST:g} in column(s) "
+            f"{frame.columns[large].tolist()}; divide these columns by a power of ten."
         )
     columns = frame.columns if columns is None else columns
     return pd.DataFrame(values, frame.index, columns, copy=False)
