@@ -552,9 +552,7 @@ class Forecaster(NetworkAttributes, SktimeForecaster):
             return join_panel(residuals, y.index.names)
         view = copy_of(self)
         if y is not None:
-            # sktime would count the steps to the times of y.
-            view._fh = None
-            return BaseForecaster.predict_residuals(view, y=y, X=X)
+            return view._residuals_of(y, X)
         view.check_is_fitted()
         return convert_to(
             view._each(lambda key, member, X: member.residuals()),

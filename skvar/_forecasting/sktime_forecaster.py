@@ -89,7 +89,7 @@ class SktimeForecaster(SktimeEstimator, BaseForecaster):
             if isinstance(y, pd.DataFrame):
                 y = frame.set_axis(y.columns, axis=1)
             elif isinstance(y, pd.Series):
-                y = pd.Series(frame.iloc[:, 0], name=y.name)
+                y = frame.iloc[:, 0].rename(y.name)
         elif _is_panel_frame(y):
             y = pd.DataFrame(floats_of(y, "y"), y.index, y.columns)
         if _is_panel_frame(X):
@@ -173,6 +173,11 @@ class SktimeForecaster(SktimeEstimator, BaseForecaster):
         """The times of a horizon, on the grid of the history."""
         steps, step = self._steps_of(fh), self._fitted.history.schema.step
         return times_around(self.cutoff, step, steps)
+
+    def _residuals_of(self, y, X):
+        # sktime would count the steps to the times of y.
+        self._fh = None
+        return BaseForecaster.predict_residuals(self, y=y, X=X)
 
     def _as_forecaster_of_a_table(self) -> None:
         """Forget that ``y`` was a panel, whose container sktime would return."""
