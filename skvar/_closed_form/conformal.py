@@ -198,15 +198,10 @@ class Tracked:
 
         Those of levels up to 0.4 are not above it, those from 0.6 on not below.
         """
-        return around_forecast(self.quantiles, self.levels)
-
-
-def around_forecast(offsets: np.ndarray, levels: np.ndarray) -> np.ndarray:
-    """As of `Tracked`, of offsets (n_levels, ...)."""
-    level = np.reshape(levels, (-1, *[1] * (offsets.ndim - 1)))
-    offsets = np.where(level <= 0.4, np.minimum(offsets, 0.0), offsets)
-    offsets = np.where(level >= 0.6, np.maximum(offsets, 0.0), offsets)
-    return np.sort(offsets, axis=0)
+        level, offsets = np.reshape(self.levels, (-1, 1, 1)), self.quantiles
+        offsets = np.where(level <= 0.4, np.minimum(offsets, 0.0), offsets)
+        offsets = np.where(level >= 0.6, np.maximum(offsets, 0.0), offsets)
+        return np.sort(offsets, axis=0)
 
 
 def completed(errors: np.ndarray, rng: np.random.RandomState) -> np.ndarray:

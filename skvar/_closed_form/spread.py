@@ -58,11 +58,11 @@ class Spread:
             seasons = [season for season in seasons if len(times) >= _LEAST * season]
         if seasons:
             sums = _sums_by(place.ravel(), len(times))
-            flat, n_series = (-1, errors.shape[2]), errors.shape[2]
-            found = sums @ sizes.reshape(flat)
+            n_series = errors.shape[2]
+            found = sums @ sizes.reshape(-1, n_series)
             of_phase = {season: np.ones((season, n_series)) for season in seasons}
             for _ in range(_PASSES):
-                expected = sums @ (known * of_step).reshape(flat)
+                expected = sums @ (known * of_step).reshape(-1, n_series)
                 for season in seasons:
                     others = [other for other in seasons if other != season]
                     weights = expected * _product(of_phase, others, times)

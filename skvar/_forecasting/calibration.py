@@ -148,13 +148,14 @@ class Calibration:
 
         Of a series that begins on these, as many as hold half of its values.
         """
-        n = self.n_train[key]
+        n, table = self.n_train[key], self.history.series[key].table
         if not n:
-            return np.zeros(self.history.schema.n_series, dtype=int)
-        observed = self.history.series[key].table[:n].notna().to_numpy()
-        n_before = observed.cumsum(axis=0)
+            return np.zeros(table.shape[1], dtype=int)
+        begins_before = table[: max(n - wanted, 0)].notna().any().to_numpy()
+        if begins_before.all():
+            return np.full(table.shape[1], wanted)
+        n_before = table[:n].notna().to_numpy().cumsum(axis=0)
         half = n - 1 - (2 * n_before >= n_before[-1]).argmax(axis=0)
-        begins_before = observed[: max(n - wanted, 0)].any(axis=0)
         return np.where(begins_before, wanted, np.minimum(half, wanted))
 
     def _errors_of(

@@ -252,7 +252,7 @@ class Forecaster(NetworkAttributes, SktimeForecaster):
         return reading(BaseForecaster.predict)(self, fh=fh, X=X)
 
     def _predict(self, fh, X=None):
-        steps, index = self._steps_of(fh), self._times_of(fh)
+        steps, index = self._steps_and_times_of(fh)
 
         def forecasts(key, member, X):
             values = member.forecast_rows(member.now + steps, X)
@@ -563,7 +563,7 @@ class Forecaster(NetworkAttributes, SktimeForecaster):
 
     def _predict_quantiles(self, fh, X, alpha):
         columns = self._get_columns("predict_quantiles", alpha=alpha)
-        steps, index = self._steps_of(fh), self._times_of(fh)
+        steps, index = self._steps_and_times_of(fh)
         intervals = Intervals(self._fitted, steps[-1])
 
         def quantiles(key, member, X):
@@ -582,7 +582,7 @@ class Forecaster(NetworkAttributes, SktimeForecaster):
                 "There are no covariances of steps (cov=True); sample_paths draws "
                 "futures that have them."
             )
-        steps, index = self._steps_of(fh), self._times_of(fh)
+        steps, index = self._steps_and_times_of(fh)
         intervals = Intervals(self._fitted, steps[-1])
 
         def variances(key, member, X):

@@ -169,10 +169,12 @@ class SktimeForecaster(SktimeEstimator, BaseForecaster):
             return times.to_numpy().astype(int)
         return steps_to(times, self.cutoff, step, "fh")
 
-    def _times_of(self, fh: ForecastingHorizon) -> pd.Index:
-        """The times of a horizon, on the grid of the history."""
+    def _steps_and_times_of(
+        self, fh: ForecastingHorizon
+    ) -> tuple[np.ndarray, pd.Index]:
+        """Steps from the cutoff, and the times on the grid of the history."""
         steps, step = self._steps_of(fh), self._fitted.history.schema.step
-        return times_around(self.cutoff, step, steps)
+        return steps, times_around(self.cutoff, step, steps)
 
     def _residuals_of(self, y, X):
         # sktime would count the steps to the times of y.
