@@ -19,7 +19,6 @@ import argparse
 from collections.abc import Callable
 from dataclasses import replace
 
-import numpy as np
 import pandas as pd
 import torch
 from everyday import Table, measure, reference
@@ -36,35 +35,28 @@ def windows(rows: pd.DataFrame, sp: int, horizon: int) -> Table:
     return Table(rows, sp, horizon, n_origins=N_WINDOWS, first=first)
 
 
-def weather() -> pd.DataFrame:
+def hourly(name: str) -> Table:
+    return windows(fetch_ett(name).series, 24, 168)
+
+
+def quarter_hourly(name: str) -> Table:
+    return windows(fetch_ett(name).series, 96, 96)
+
+
+def weather() -> Table:
     """Rows every ten minutes, as if none were missing; -9999 stands for some."""
     rows = fetch_weather().series.reset_index(drop=True)
-    return rows.set_index(pd.date_range("2020-01-01", periods=len(rows), freq="10min"))
+    times = pd.date_range("2020-01-01", periods=len(rows), freq="10min")
+    return windows(rows.set_index(times), 144, 144)
 
 
 # By task: what makes its table, rows of history, and its name on the board.
 TASKS: dict[str, tuple[Callable[[], Table], int, str]] = {
-    "ETTh1, 168 hours": (lambda: windows(fetch_ett().series, 24, 168), 336, "ETT_1H"),
-    "ETTh2, 168 hours": (
-        lambda: windows(fetch_ett("ETTh2").series, 24, 168),
-        336,
-        "ETT_1H",
-    ),
-    "ETTm1, 96 steps": (
-        lambda: windows(fetch_ett("ETTm1").series, 96, 96),
-        672,
-        "ETT_15T",
-    ),
-    "ETTm2, 96 steps": (
-        lambda: windows(fetch_ett("ETTm2").series, 96, 96),
-        672,
-        "ETT_15T",
-    ),
-    "Weather, 144 steps": (
-        lambda: windows(weather(), 144, 144),
-        432,
-        "jena_weather_10T",
-    ),
+    "ETTh1, 168 hours": (lambda: hourly("ETTh1"), 336, "ETT_1H"),
+    "ETTh2, 168 hours": (lambda: hourly("ETTh2"), 336, "ETT_1H"),
+    "ETTm1, 96 steps": (lambda: quarter_hourly("ETTm1"), 672, "ETT_15T"),
+    "ETTm2, 96 steps": (lambda: quarter_hourly("ETTm2"), 672, "ETT_15T"),
+    "Weather, 144 steps": (weather, 432, "jena_weather_10T"),
 }
 AT_HAND = ["ETTh1, 168 hours", "ETTm1, 96 steps", "Weather, 144 steps"]
 
@@ -108,5 +100,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    np.seterr(all="raise", under="ignore")
     main()

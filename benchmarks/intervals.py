@@ -14,9 +14,8 @@ With ``--few-rows``, quarterly tables: every second origin from 120 rows on, a f
 each, 1 to 8 steps ahead, in standard deviations of the series. The continuous ranked
 probability score (CRPS, by 39 quantiles), the scaled quantile loss (SQL, levels 0.1 to
 0.9, over the mean absolute change of the rows before), the score of Winkler (1972) of
-90 % intervals, their coverage and width, and the share of forecasts that lie outside
-their 50 % interval. "ConformalIntervals" are sktime's around the forecasts of
-LinearAttentionVAR.
+90 % intervals, their coverage and width. "ConformalIntervals" are sktime's around the
+forecasts of LinearAttentionVAR.
 """
 
 import argparse
@@ -148,7 +147,7 @@ def quantiles_by_gauss(past: pd.DataFrame) -> np.ndarray:
 
 
 def scores(quantiles: np.ndarray, truth: np.ndarray, past: pd.DataFrame) -> dict:
-    """Means over steps and series; the median is the forecast where there is none."""
+    """Means over steps and series."""
     errors = truth[..., np.newaxis] - quantiles
     losses = 2 * np.maximum(LEVELS * errors, (LEVELS - 1) * errors)
     [low, high], tenths = np.searchsorted(LEVELS, [0.05, 0.95]), slice(3, 36, 4)

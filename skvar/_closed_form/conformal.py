@@ -62,9 +62,9 @@ class CalibrationErrors(Recomputable):
         return self.standardised.shape[1]
 
     @lazy
-    def scale(self) -> np.ndarray:
-        """Root mean squares (n_steps, n_series)."""
-        return np.sqrt(np.nanmean(np.square(self.standardised), axis=0))
+    def squares(self) -> np.ndarray:
+        """Mean squares (n_steps, n_series)."""
+        return np.nanmean(np.square(self.standardised), axis=0)
 
     @lazy
     def known_quantiles(self) -> dict:
@@ -171,7 +171,7 @@ class Tracked:
     ) -> "Tracked":
         """Before the first error."""
         quantiles = calibration.quantiles(levels)[:, :n_steps]
-        return cls(quantiles, np.square(calibration.scale[:n_steps]), levels)
+        return cls(quantiles, calibration.squares[:n_steps], levels)
 
     def after(self, error: np.ndarray) -> "Tracked":
         """The same after the errors (n_steps, n_series) of one origin."""

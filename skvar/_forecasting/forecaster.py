@@ -10,7 +10,7 @@ from sklearn.utils import check_scalar
 from sktime.datatypes import convert_to
 from sktime.forecasting.base import BaseForecaster, ForecastingHorizon
 
-from .._data.tables import continue_index, join_panel, split_panel
+from .._data.tables import as_frame, continue_index, join_panel, split_panel
 from .._models.specification import Specification, check_count
 from .._protocols.fitted import NetworkAttributes, fitted_attribute
 from .._protocols.sharing import copy_of, reading, replacement
@@ -493,7 +493,8 @@ class Forecaster(NetworkAttributes, SktimeForecaster):
         _check_coverage(coverage)
         view = copy_of(self)
         forecasts, state = view.rolling_forecast(Y, X), view._fitted
-        rows = pd.DataFrame(Y).to_numpy(dtype=float)[:, state.history.schema.shown]
+        rows = as_frame(Y, "Y", missing=True).to_numpy()
+        rows = rows[:, state.history.schema.shown]
         first_time = None if isinstance(Y, np.ndarray) else Y.index[0]
         return rolling_intervals(state, forecasts, rows, first_time, coverage)
 
