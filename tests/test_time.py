@@ -75,6 +75,9 @@ def test_times_are_those_of_rows(index):
     if isinstance(later, pd.DatetimeIndex):
         later = pd.DatetimeIndex(later, freq=None)
     fitted.update(pd.DataFrame(VALUES[121:126], later), update_params=False)
+    pd.testing.assert_index_equal(fitted.cutoff, index[[125]], exact="equiv")
+    if isinstance(later, pd.DatetimeIndex):
+        assert fitted.cutoff.freq == index.freq
     assert_same(fitted.predict(index[126:128]), fitted.predict([1, 2]), index[126:128])
 
 
@@ -84,11 +87,11 @@ def test_times_are_those_of_rows(index):
         (pd.date_range("2024", periods=130, freq="min").as_unit("s"), "2min", 2),
         (pd.date_range("2024", periods=130, freq="D"), "3D", 3),
         (pd.date_range("2024-01-08", periods=130, freq="W-MON"), "14D", 2),
-        # The clock goes forward the night after row 121.
+        # The clock goes forward within these days.
         (
             pd.date_range("2023-11-30", periods=130, freq="D", tz="Europe/Berlin"),
-            "2D",
-            2,
+            "4D",
+            4,
         ),
         (
             pd.date_range("2024-03-25 23:00", periods=130, freq="h", tz=ZONES[0]),

@@ -155,7 +155,8 @@ class SktimeForecaster(SktimeEstimator, BaseForecaster):
         # sktime cannot know the step of a few timestamps without a freq.
         if isinstance(self._cutoff, pd.DatetimeIndex):
             # Equal steps have several labels, which an index would not take on.
-            self._cutoff = times_around(self._cutoff, step, [0])
+            now, name = self._cutoff[0], self._cutoff.name
+            self._cutoff = pd.date_range(now, periods=1, freq=step, name=name)
 
     def _steps_of(self, fh: ForecastingHorizon, step=None) -> np.ndarray:
         """Steps from the cutoff, of the history or those given; at most 0 in-sample.
