@@ -84,12 +84,12 @@ def fitted(request):
 
 
 def filled_by_hand(forecaster, table, learned=TABLE):
-    """A table in original units whose gaps are filled as those of the history."""
-    mean, scale = learned.mean(), learned.std(ddof=0)
+    """A table in original units whose gaps are filled as those of rows learned from."""
+    mean, scale = forecaster.scaler_.mean_, forecaster.scaler_.scale_
     history = ((learned - mean) / scale).to_numpy()
     weights = fill_weights([history], forecaster.lags)
     filled = fill(((table - mean) / scale).to_numpy(), weights)
-    return pd.DataFrame(filled, table.index, table.columns) * scale + mean
+    return pd.DataFrame(filled * scale + mean, table.index, table.columns)
 
 
 def assert_close(ours, theirs, atol=1e-4):
@@ -110,9 +110,28 @@ def test_forecasts_of_gaps_are_those_of_filled_tables(fitted):
     assert_close(fitted.var_matrices(later), fitted.var_matrices(filled))
 
 
-def test_units_are_those_of_observed_values(fitted):
-    np.testing.assert_allclose(fitted.scaler_.mean_, np.nanmean(TABLE, axis=0))
-    np.testing.assert_allclose(fitted.scaler_.scale_, np.nanstd(TABLE, axis=0))
+def test_units_are_those_of_observed_values_that_are_not_held_out(fitted):
+    holds_out = fitted.early_stopping and fitted.n_layers
+    seen = TABLE[:SPLIT] if holds_out else TABLE
+    np.testing.assert_allclose(fitted.scaler_.mean_, np.nanmean(seen, axis=0))
+    np.testing.assert_allclose(fitted.scaler_.scale_, np.nanstd(seen, axis=0))
+
+
+@pytest.mark.parametrize("name", ["samovar", "aaren", "itransformer"])
+def test_rows_held_out_decide_on_nothing_but_when_training_stops(name):
+    """Neither on units nor on fills nor on effects of covariates."""
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame(rng.normal(size=len(TABLE)), TABLE.index, ["x"])
+    other = TABLE.copy()
+    other.iloc[SPLIT:] = 100 * TABLE.iloc[SPLIT:] ** 2
+    forecaster = FORECASTERS[name].clone().set_params(static_path=None)
+    curves, scores = set(), set()
+    for table in (TABLE, other):
+        fitted = forecaster.clone().fit(table, X)
+        curves.add(tuple(fitted.loss_curve_))
+        scores.add(tuple(fitted.validation_scores_))
+    assert len(curves) == 1
+    assert len(scores) == 2
 
 
 def masked_errors(forecaster, filled, first, stop, horizon):
@@ -145,7 +164,7 @@ def test_losses_and_scores_are_over_observed_entries(forecaster):
     still = forecaster.clone().set_params(learning_rate=0.0, batch_size=1000)
     horizon = 1 if isinstance(still, LinearAttentionVAR) else 3
     still.fit(TABLE)
-    filled = filled_by_hand(still, TABLE)
+    filled = filled_by_hand(still, TABLE, TABLE[:SPLIT])
     _, score = masked_errors(still, filled, SPLIT, len(TABLE), horizon)
     if horizon == 3:
         assert -still.validation_scores_[0] == pytest.approx(score, rel=1e-4)
@@ -153,6 +172,7 @@ def test_losses_and_scores_are_over_observed_entries(forecaster):
         assert still.loss_curve_[0] == pytest.approx(loss, rel=1e-4)
     # Closed forms are solved anew after training; without validation they are not.
     still.set_params(early_stopping=False).fit(TABLE)
+    filled = filled_by_hand(still, TABLE)
     loss, _ = masked_errors(still, filled, still.lags, len(TABLE), horizon)
     assert still.loss_curve_[0] == pytest.approx(loss, rel=1e-4)
 
@@ -209,8 +229,8 @@ def test_updates_learn_like_fits():
     expected = LinearAttentionVAR(2, n_layers=0).fit(TABLE)
     specification = state_of(expected).model.specification
     schema, units = Schema.of(TABLE, None, None, None), {None: expected.scaler_}
-    history = History.start(schema, TABLE[:100], None, units)
-    updated = ForecasterState.learned(specification, history, TABLE.index[99])
+    history, end = History.start(schema, TABLE[:100], None), TABLE.index[99]
+    updated = ForecasterState.learned(specification, history, end, units=units)
     updated = updated.append(TABLE[100:], None, TABLE.index[-1])
     updated = updated.learn_again(specification).single
     found, rows = updated.average_matrices[0], len(TABLE) + np.arange(2)

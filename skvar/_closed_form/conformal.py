@@ -167,11 +167,15 @@ class Tracked:
 
     @classmethod
     def start(
-        cls, calibration: CalibrationErrors, levels: np.ndarray, n_steps: int
+        cls,
+        calibration: CalibrationErrors,
+        levels: np.ndarray,
+        n_steps: int,
+        varies: np.ndarray | bool = True,
     ) -> "Tracked":
-        """Before the first error."""
-        quantiles = calibration.quantiles(levels)[:, :n_steps]
-        return cls(quantiles, calibration.squares[:n_steps], levels)
+        """Before the first error; all 0 of series that do not vary so far."""
+        quantiles = varies * calibration.quantiles(levels)[:, :n_steps]
+        return cls(quantiles, varies * calibration.squares[:n_steps], levels)
 
     def after(self, error: np.ndarray) -> "Tracked":
         """The same after the errors (n_steps, n_series) of one origin."""

@@ -8,7 +8,8 @@ import pandas as pd
 from numpy.lib.stride_tricks import sliding_window_view
 from sklearn.preprocessing import StandardScaler
 
-from .._data.tables import check_observed, precede_index, standardise
+from .._data.tables import check_observed, precede_index
+from .._data.units import standardise, units_of
 from .ridge import pooled_moments, solve_ridge
 
 Segments = Sequence[np.ndarray]
@@ -363,7 +364,7 @@ class CovariateEffect:
     ) -> "CovariateEffect":
         """Learn units and effect from standardised series and tables of covariates."""
         check_observed(pd.concat(tables), "X")
-        scaler = StandardScaler().fit(np.concatenate(tables))
+        scaler = units_of(np.concatenate(tables))
         inputs = [_filled_inputs(table, scaler) for table in tables]
         weights = covariate_effect(series, inputs, delayed=features.delayed)
         return cls(features, scaler, weights)

@@ -6,7 +6,6 @@ from decimal import Decimal
 
 import numpy as np
 import pandas as pd
-from sklearn.preprocessing import StandardScaler
 
 # Squares of such values are still finite.
 _LARGEST = 1e150
@@ -392,10 +391,3 @@ def _kind(index: pd.Index) -> str:
     if isinstance(index, pd.DatetimeIndex):
         return f"timestamps in time zone {index.tz}" if index.tz else "timestamps"
     return "integers"
-
-
-def standardise(values: np.ndarray, scaler: StandardScaler) -> np.ndarray:
-    """What ``scaler.transform`` computes, as a new array whatever set_config says."""
-    values = np.subtract(values, scaler.mean_, dtype=float, order="C")
-    values /= scaler.scale_
-    return values

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from .._data.seasons import season_strength, seasons_of
+from .._data.units import units_of
 from .state import ForecasterState
 
 # Part of the variance of changes that a season that matters explains.
@@ -32,7 +33,7 @@ def already_scaled(state: ForecasterState) -> bool:
     """Whether a table was standardised before it came."""
     if state.history.is_panel:
         return False
-    scaler = state.history.scaler
+    scaler = units_of(state.single.series.table.to_numpy())
     n_rows, varies = sum(state.n_train.values()), scaler.var_ > 0
     exact = np.abs(scaler.mean_).max() < _EXACT
     exact &= (np.abs(scaler.var_ - 1) < _EXACT)[varies].all()

@@ -199,6 +199,8 @@ class Calibration:
             origins = origins.round().astype(int)
             truth = rows_after(member.residual.rows, origins, n_steps)
             error = truth - member.forecasts_after(origins, n_steps)
+            # Of constants, others have nothing to learn.
+            error[..., self.history.unlike(series)] = np.nan
             rows = rows_ahead(origins, n_steps) + self.number_of(series.index[0])
             yield error[..., shown] / series.scaler.scale_[shown], rows
 
@@ -233,8 +235,9 @@ class CalibrationModel:
         pretrained: FittedModel | None,
     ) -> "CalibrationModel":
         """Estimate on the first rows of each table, in units of their own."""
-        shorter = history.first(n_train)
-        model = learn(specification, shorter, n_train, pretrained=pretrained)
+        model, shorter = learn(
+            specification, history.first(n_train), n_train, pretrained=pretrained
+        )
         has_gaps = any(
             series.table.isna().any(axis=None) for series in history.series.values()
         )
@@ -242,12 +245,11 @@ class CalibrationModel:
             lags = model.specification.lags
             filler = Filler(None, shorter, n_train, model.effect, lags)
             model = replace(model, fill_weights=filler.weights)
-        scalers = {key: series.scaler for key, series in shorter.series.items()}
-        return cls(model, n_train, scalers)
+        return cls(model, n_train, shorter.units)
 
     def on(self, series: SeriesHistory, key: Hashable) -> FittedSeries:
         """On rows of an instance, in the units of the model."""
-        series = replace(series, scaler=self.scalers[key])
+        series = series.in_units(self.scalers[key])
         filler, n_rows = Filler(self.model.fill_weights), len(series.index)
         return FittedSeries(self.model, series, filler, n_rows - 1, n_rows)
 

@@ -8,7 +8,8 @@ import pandas as pd
 from sklearn.preprocessing import StandardScaler
 
 from .._data.lazy import Recomputable, lazy
-from .._data.tables import continue_index, standardise
+from .._data.tables import continue_index
+from .._data.units import in_original_units, standardise
 from .._data.windows import Windows
 from .._models.fitted import FittedModel
 from .._models.stream import Stream
@@ -51,8 +52,13 @@ class FittedSeries(Recomputable):
 
     @property
     def scale(self) -> np.ndarray:
-        """Standard deviations of the targets."""
+        """Units of errors: standard deviations of the targets, 1 of constant ones."""
         return self.series.scaler.scale_[self.schema.shown]
+
+    @property
+    def varies(self) -> np.ndarray:
+        """Which targets are no constants, as far as the model knows."""
+        return self.series.varies[self.schema.shown]
 
     @lazy
     def residual(self) -> ResidualSeries:
@@ -63,7 +69,7 @@ class FittedSeries(Recomputable):
 
     def in_units(self, values: np.ndarray) -> np.ndarray:
         """Standardised values in original units."""
-        return values * self.series.scaler.scale_ + self.series.scaler.mean_
+        return in_original_units(values, self.series.scaler)
 
     def batches_of_forecasts(
         self, values: np.ndarray, ends: np.ndarray, steps: int
@@ -270,7 +276,7 @@ class SeriesStep:
         state, errors = state
         scaled = standardise(row[np.newaxis], self.scaler)
         state, path = self.model.step(state, scaled)
-        forecast = (path * self.scaler.scale_ + self.scaler.mean_)[:, self.shown]
+        forecast = in_original_units(path, self.scaler)[:, self.shown]
         if errors is None:
             return (state, None), forecast
         errors = errors.after(row[self.shown], forecast)

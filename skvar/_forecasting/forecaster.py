@@ -162,10 +162,7 @@ class Forecaster(NetworkAttributes, SktimeForecaster):
             schema = schema.with_names_of(before.history.schema)
         if pretrained is not None and pretrained.effect is not None:
             schema = replace(schema, features=pretrained.effect.features)
-        scalers = {}
-        if before is not None:
-            scalers = {key: one.scaler for key, one in before.history.series.items()}
-        history = History.start(schema, y, X, scalers)
+        history = History.start(schema, y, X)
         self._step_the_cutoff(schema.step)
         self._fitted = ForecasterState.learned(
             replace(
@@ -177,6 +174,7 @@ class Forecaster(NetworkAttributes, SktimeForecaster):
             self.cutoff[0],
             start=None if before is None else before.model,
             pretrained=pretrained,
+            units=None if before is None else before.history.units,
         )
         for message in advice(self._fitted, self.lags, self.sp):
             # At the call of fit.

@@ -20,6 +20,7 @@ from .._data.tables import (
     position,
     split_panel,
 )
+from .._data.units import size_of, units_of, varying_in
 
 
 @dataclass(frozen=True, eq=False)
@@ -207,9 +208,14 @@ class SeriesHistory(Recomputable):
             covariates=covariates if covariates is None else covariates.iloc[:n_rows],
         )
 
-    def in_own_units(self) -> "SeriesHistory":
-        """The same rows, in units of their own means and standard deviations."""
-        return replace(self, scaler=units_of(self.table, name_of(self.key)))
+    @property
+    def varies(self) -> np.ndarray:
+        """Which columns are no constants, as far as its units know."""
+        return self.scaler.var_ > 0
+
+    def in_units(self, scaler: StandardScaler) -> "SeriesHistory":
+        """The same rows in other units."""
+        return replace(self, scaler=scaler)
 
     def append(
         self, rows: pd.DataFrame, covariates: pd.DataFrame | None
@@ -277,13 +283,14 @@ class History(Recomputable):
         schema: Schema,
         y: pd.DataFrame,
         X: pd.DataFrame | None,
-        scalers: Mapping[Hashable, StandardScaler] | None = None,
     ) -> "History":
-        """Begin with tables and covariates, in given units or in their own."""
-        scalers, series = scalers or {}, {}
-        for key, (table, covariates) in schema.split(y, X).items():
-            scaler = scalers.get(key) or units_of(table, name_of(key))
-            series[key] = SeriesHistory(schema, table, covariates, scaler, key)
+        """Begin with tables and covariates, in units of their own."""
+        parts, series = schema.split(y, X), {}
+        for key, (table, _) in parts.items():
+            check_observed(table, name_of(key))
+        units = units_of_tables({key: table for key, (table, _) in parts.items()})
+        for key, (table, covariates) in parts.items():
+            series[key] = SeriesHistory(schema, table, covariates, units[key], key)
         return cls(schema, series, list(y.index.names))
 
     @property
@@ -292,10 +299,19 @@ class History(Recomputable):
         return None not in self.series
 
     @property
+    def units(self) -> dict[Hashable, StandardScaler]:
+        """Of each table."""
+        return {key: series.scaler for key, series in self.series.items()}
+
+    @property
     def scaler(self) -> StandardScaler | dict[Hashable, StandardScaler]:
         """Of the only table, or by instance."""
-        scalers = {key: series.scaler for key, series in self.series.items()}
-        return scalers if self.is_panel else scalers[None]
+        return self.units if self.is_panel else self.units[None]
+
+    def unlike(self, series: SeriesHistory) -> np.ndarray:
+        """Columns that are constant in one of its tables, but not in all of them."""
+        varies = [one.varies for one in self.series.values()]
+        return ~series.varies & np.any(varies, axis=0)
 
     def append(
         self, y: pd.DataFrame, X: pd.DataFrame | None
@@ -315,18 +331,43 @@ class History(Recomputable):
             if key in series:
                 series[key], changed = series[key].append(rows, covariates)
                 revised |= {key} if changed else set()
-                continue
-            scaler = units_of(rows, name_of(key))
-            series[key] = SeriesHistory(self.schema, rows, covariates, scaler, key)
+            else:
+                series[key] = self.beside(rows, covariates, key)
         return replace(self, series=series), revised
+
+    def beside(
+        self,
+        table: pd.DataFrame,
+        covariates: pd.DataFrame | None = None,
+        key: Hashable | None = None,
+        name: str = "y",
+    ) -> SeriesHistory:
+        """A further table in units of its own."""
+        check_observed(table, name_of(key, name))
+        sizes = [size_of(series.scaler) for series in self.series.values()]
+        scaler = units_of(table.to_numpy(), np.max(sizes, axis=0))
+        return SeriesHistory(self.schema, table, covariates, scaler, key)
 
     def first(self, n_rows: Mapping[Hashable, int]) -> "History":
         """The first rows of each table, in units of their own; those with any."""
-        series = {
-            key: self.series[key].first(n).in_own_units()
-            for key, n in n_rows.items()
-            if n
-        }
+        series = {key: self.series[key].first(n) for key, n in n_rows.items() if n}
+        units = units_of_tables({key: one.table for key, one in series.items()})
+        series = {key: one.in_units(units[key]) for key, one in series.items()}
+        return replace(self, series=series)
+
+    def in_units_of(
+        self, n_rows: Mapping[Hashable, int], kept: Mapping[Hashable, StandardScaler]
+    ) -> "History":
+        """The same in units that are kept, else in those of the first rows.
+
+        As far as columns vary in these; else in those that it has.
+        """
+        tables = {key: self.series[key].table[:n] for key, n in n_rows.items() if n}
+        units, series = units_of_tables(tables), dict(self.series)
+        for key, found in units.items():
+            found = varying_in(found, series[key].scaler)
+            found = varying_in(kept[key], found) if key in kept else found
+            series[key] = series[key].in_units(found)
         return replace(self, series=series)
 
     def only(self, key: Hashable) -> "History":
@@ -373,10 +414,15 @@ class History(Recomputable):
         return pd.concat([frame, part[past]], axis=1)
 
 
-def units_of(table: pd.DataFrame, name: str) -> StandardScaler:
-    """Means and standard deviations of a table that has values in every column."""
-    check_observed(table, name)
-    return StandardScaler().fit(table.to_numpy(dtype=float))
+def units_of_tables(
+    tables: Mapping[Hashable, pd.DataFrame], size: np.ndarray | float = 0.0
+) -> dict[Hashable, StandardScaler]:
+    """Units of each of some tables; other tables may have values of some ``size``."""
+    units = {key: units_of(table.to_numpy(), size) for key, table in tables.items()}
+    if len(tables) == 1:
+        return units
+    size = np.fmax.reduce([size_of(scaler) for scaler in units.values()])
+    return {key: units_of(table.to_numpy(), size) for key, table in tables.items()}
 
 
 def name_of(key: Hashable | None, name: str = "y") -> str:

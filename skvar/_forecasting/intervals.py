@@ -50,7 +50,8 @@ class Intervals:
     def tracked(self, key: Hashable, n_steps: int, levels: np.ndarray) -> Tracked:
         """Quantiles, over the spread, that have followed all errors up to now."""
         online = self._online(key, n_steps)
-        start = Tracked.start(self.calibration, levels, online.shape[1])
+        varies = self.state.members[key].varies
+        start = Tracked.start(self.calibration, levels, online.shape[1], varies)
         [tracked] = deque(start.along(online), maxlen=1)
         return tracked
 
@@ -98,7 +99,8 @@ class Intervals:
 
     def _errors(self, key: Hashable, steps: np.ndarray) -> np.ndarray:
         """All errors (n_origins, len(steps), n_targets), over their spread."""
-        parts = self.calibration.standardised, self._online(key, steps.max())
+        made = self.calibration.standardised * self.state.members[key].varies
+        parts = made, self._online(key, steps.max())
         return np.concatenate([part[:, steps - 1] for part in parts])
 
 
@@ -129,7 +131,13 @@ def errors_of(
 
 def _shocks(state: ForecasterState, n_steps: int) -> np.ndarray:
     """Standardised one-step errors on all tables learned from, without gaps."""
-    shocks = np.concatenate([member.shocks for member in state.learned_from()])
+    history = state.calibration.history
+    shocks = np.concatenate(
+        [
+            np.where(history.unlike(member.series), np.nan, member.shocks)
+            for member in state.learned_from()
+        ]
+    )
     if not len(shocks):
         raise ValueError(too_short(n_steps))
     unknown = ~np.isfinite(shocks).any(axis=0)
@@ -187,7 +195,8 @@ def rolling_intervals(
         numbers += state.calibration.number_of(first_time)
     scales = calibration.spread.at(numbers, slice(horizon)) * state.single.scale
     errors = (rows_after(rows, origins, horizon) - forecasts) / scales
-    start = Tracked.start(calibration, levels_of(coverage), horizon)
+    varies = state.single.varies
+    start = Tracked.start(calibration, levels_of(coverage), horizon, varies)
     known = np.stack([one.around_forecast for one in start.along(errors)])
     # Errors of h steps are known h rows after their origin.
     steps = np.arange(horizon)

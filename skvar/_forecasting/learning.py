@@ -4,6 +4,7 @@ from collections.abc import Hashable, Mapping
 from dataclasses import replace
 
 import numpy as np
+from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 
 from .._closed_form.covariates import CovariateEffect
@@ -32,8 +33,12 @@ def learn(
     *,
     start: FittedModel | None = None,
     pretrained: FittedModel | None = None,
-) -> FittedModel:
+    units: Mapping[Hashable, StandardScaler] | None = None,
+) -> tuple[FittedModel, History]:
     """Estimate a model on the first rows of each table of a history.
+
+    What training is stopped by is held out of all that is estimated before: units,
+    effects of covariates, and what fills gaps.
 
     Parameters
     ----------
@@ -48,9 +53,14 @@ def learn(
         if that significantly improves the forecasts of the last rows; else this network
         is kept.
 
+    units : mapping of label to StandardScaler, optional
+        Kept where columns vary in them.
+
     Returns
     -------
     FittedModel
+    History
+        In the units of the model.
 
     Raises
     ------
@@ -63,12 +73,14 @@ def learn(
     lags = specification.lags
     if lags == "auto":
         lags = automatic_order(max(n_train.values()))
-    if pretrained is not None and pretrained.effect is not None:
-        effect = pretrained.effect
-    else:
-        effect = estimate_effect(history, n_train, lags)
-    filler = Filler(None, history, n_train, effect, lags)
+    known = specification.rows_trained_on(n_train)
+    history = history.in_units_of(known, units or {})
+    given = None if pretrained is None else pretrained.effect
+    effect, filler = estimated_before(history, n_train, lags, given)
     rows = rows_of(history, n_train, effect, filler)
+    if known != n_train and (effect is not None or rows.observed is not None):
+        as_before = estimated_before(history, known, lags, given)
+        rows = replace(rows, as_before=rows_of(history, n_train, *as_before))
     seasons = seasons_of(specification.sp, history.schema.step)
     specification = specification.with_lags(rows, seasons)
     if start is None and pretrained is not None:
@@ -76,7 +88,19 @@ def learn(
     else:
         model = _estimated(specification, rows, start)
     weights = None if rows.observed is None else filler.weights
-    return replace(model, effect=effect, fill_weights=weights)
+    return replace(model, effect=effect, fill_weights=weights), history
+
+
+def estimated_before(
+    history: History,
+    n_train: Mapping[Hashable, int],
+    lags: int,
+    effect: CovariateEffect | None,
+) -> tuple[CovariateEffect | None, Filler]:
+    """The effect of covariates, if it is not given, and what fills gaps."""
+    if effect is None:
+        effect = estimate_effect(history, n_train, lags)
+    return effect, Filler(None, history, n_train, effect, lags)
 
 
 def automatic_order(n_rows: int) -> int:

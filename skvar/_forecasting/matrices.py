@@ -9,6 +9,7 @@ import torch
 from sklearn.utils import check_scalar
 
 from .._data.tables import as_frame
+from .._data.units import deviations
 from .._data.windows import Windows
 from .._models.fitted import FittedModel
 from .._models.specification import Specification
@@ -140,7 +141,7 @@ class Posterior:
         return (
             matrices,
             intercepts,
-            covariances * np.outer(scaler.scale_, scaler.scale_),
+            covariances * np.outer(deviations(scaler), deviations(scaler)),
         )
 
 

@@ -9,7 +9,8 @@ import pandas as pd
 from .._closed_form.covariates import CovariateEffect
 from .._closed_form.fill import fill, fill_weights
 from .._data.lazy import Recomputable, lazy
-from .._data.tables import continue_index, precede_index, standardise
+from .._data.tables import continue_index, precede_index
+from .._data.units import standardise
 from .._data.windows import Windows
 from .history import History, SeriesHistory
 

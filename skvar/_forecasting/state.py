@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
+from sklearn.preprocessing import StandardScaler
 
 from .._data.lazy import Recomputable, lazy
 from .._data.windows import Windows
@@ -12,7 +13,7 @@ from .._models.fitted import FittedModel
 from .._models.specification import Specification
 from .calibration import Calibration, rows_after
 from .fitted_series import FittedSeries
-from .history import History, SeriesHistory, units_of
+from .history import History
 from .learning import learn
 from .residuals import Filler
 
@@ -53,11 +54,17 @@ class ForecasterState(Recomputable):
         *,
         start: FittedModel | None = None,
         pretrained: FittedModel | None = None,
+        units: Mapping[Hashable, StandardScaler] | None = None,
     ) -> "ForecasterState":
         """Learn from the rows up to a time, as by `learn`."""
         n_train = history.n_rows(cutoff)
-        model = learn(
-            specification, history, n_train, start=start, pretrained=pretrained
+        model, history = learn(
+            specification,
+            history,
+            n_train,
+            start=start,
+            pretrained=pretrained,
+            units=units,
         )
         calibration = Calibration(specification, history, n_train, pretrained)
         filler = Filler(
@@ -79,6 +86,7 @@ class ForecasterState(Recomputable):
             self.cutoff,
             start=self.model,
             pretrained=pretrained,
+            units=self.history.units,
         )
 
     def append(self, y: pd.DataFrame, X: pd.DataFrame | None, cutoff):
@@ -152,8 +160,7 @@ class ForecasterState(Recomputable):
 
     def on_new(self, table: pd.DataFrame, name: str) -> FittedSeries:
         """The model on a table that may be new to a panel, in units of its own."""
-        schema = self.history.schema
-        series = SeriesHistory(schema, table, None, units_of(table, name))
+        series = self.history.beside(table, name=name)
         return FittedSeries(self.model, series, self.filler, len(table) - 1, 0)
 
     def frame(self, table, name: str, X: pd.DataFrame | None = None) -> pd.DataFrame:

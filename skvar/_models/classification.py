@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from .._data.panel import Panel
-from .._data.tables import standardise
+from .._data.units import standardise, units_of
 from .._networks.aaren_classification import AarenForClassification
 from .._training.inference import like
 from .._training.loop import TrainingRecord, epochs_of, resolve_device, train
@@ -149,12 +149,15 @@ def estimate_classifier(
     names: pd.Index,
 ) -> FittedClassifier:
     """Train a network on series (n_rows, n_columns) with numbers of their classes."""
-    scaler = StandardScaler().fit(np.concatenate(values))
-    panel = _panel(values, scaler, labels)
     device = resolve_device(specification.device)
     generators = Generators(specification.seed, device)
     with torch.inference_mode(False), torch.enable_grad():
-        training, validation = _split(specification, panel, generators.cpu)
+        parts = _split(specification, labels, generators.cpu)
+        scaler = units_of(np.concatenate([values[i] for i in parts[0]]))
+        panel = _panel(values, scaler, labels)
+        training, validation = (
+            None if part is None else panel[torch.from_numpy(part)] for part in parts
+        )
         with initialised_by(generators.cpu):
             longest = int(panel.lengths.max())
             network = specification.build(len(names), n_classes, longest)
@@ -176,19 +179,18 @@ def _panel(
 
 def _split(
     specification: AarenClassifierSpecification,
-    panel: Panel,
+    labels: np.ndarray,
     generator: torch.Generator,
-) -> tuple[Panel, Panel | None]:
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Numbers of the series to train on and of those held out, if any are."""
+    numbers = np.arange(len(labels))
     if not specification.early_stopping:
-        return panel, None
+        return numbers, None
     seed = torch.randint(2**31, (), generator=generator).item()
     fraction = specification.validation_fraction
     try:
-        parts = train_test_split(
-            np.arange(len(panel)),
-            test_size=fraction,
-            stratify=panel.labels,
-            random_state=seed,
+        return train_test_split(
+            numbers, test_size=fraction, stratify=labels, random_state=seed
         )
     except ValueError as error:
         raise ValueError(
@@ -196,7 +198,6 @@ def _split(
             f"every class out: {error} Pass more series, or set "
             "early_stopping=False."
         ) from error
-    return tuple(panel[torch.from_numpy(part)] for part in parts)
 
 
 def _softmax(scores: Tensor) -> np.ndarray:

@@ -40,10 +40,6 @@ _REQUIRED_GAIN = 3.0
 # error-correction shape, whose forecasts are fed back.
 _LONG_HORIZON = 24
 
-# Windows below which networks hardly ever improve on a form chosen by evidence
-# (benchmarks/NOTES.md).
-_LEAST_WINDOWS = 1000
-
 # Windows that go through a network at once.
 _BATCH = 256
 
@@ -138,7 +134,7 @@ class Estimation:
         if validation is None and specification.early_stopping:
             return False
         n_windows = len(training.windows(network.lags, network.horizon))
-        return n_windows >= (1 if specification.form is None else _LEAST_WINDOWS)
+        return specification.suffices_for_training(n_windows)
 
     def train(
         self,

@@ -7,7 +7,7 @@ import numpy as np
 from sklearn.preprocessing import StandardScaler
 
 from .._data.lazy import Recomputable, lazy
-from .._data.tables import standardise
+from .._data.units import in_original_units, standardise, units_of, varying_in
 from .._data.windows import Windows, windows_ending_at
 from .._var.extraction import read_only, to_original_units
 from .fitted import FittedModel
@@ -27,12 +27,14 @@ class Units:
     is_flat: bool
 
     @classmethod
-    def of(cls, X: np.ndarray, y: np.ndarray | None) -> "Units":
-        """Means and standard deviations of columns."""
-        scaler = StandardScaler().fit(np.asarray(X, float))
+    def of(cls, X: np.ndarray, y: np.ndarray | None, rows: np.ndarray) -> "Units":
+        """Those of some rows, of all where columns do not vary on these."""
+        scaler = varying_in(units_of(X[rows]), units_of(X))
         if y is None:
             return cls(scaler, None, False)
-        return cls(scaler, StandardScaler().fit(columns_of(y)), y.ndim == 1)
+        targets = columns_of(y)
+        y_scaler = varying_in(units_of(targets[rows]), units_of(targets))
+        return cls(scaler, y_scaler, y.ndim == 1)
 
     def check_target(self, y: np.ndarray | None) -> None:
         """Raise unless ``y`` is as it was before."""
@@ -134,7 +136,7 @@ class FittedRegression(Recomputable):
 
     def in_units(self, values: np.ndarray) -> np.ndarray:
         """What the network returns, in original units."""
-        return values * self.target_scaler.scale_ + self.target_scaler.mean_
+        return in_original_units(values, self.target_scaler)
 
     def after(self, past: np.ndarray, steps: int) -> np.ndarray:
         """Forecasts (B, steps, n_targets) after standardised windows."""
@@ -198,7 +200,7 @@ class RegressionStep:
         scaled = standardise(row[np.newaxis], self.units.scaler)
         state, [target] = self.model.step(state, scaled)
         scaler = self.units.y_scaler or self.units.scaler
-        target = target * scaler.scale_ + scaler.mean_
+        target = in_original_units(target, scaler)
         return state, target[0] if self.units.is_flat else target
 
 

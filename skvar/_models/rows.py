@@ -16,11 +16,14 @@ class Rows:
     With targets, the first ``n_inputs`` columns are series and the others targets, one
     row below the last row of the window that they belong to. Where values were missing
     and are filled, ``observed`` has a table of the same shape for each segment.
+    ``as_before`` are the same rows as they look where the last ones are not known,
+    which are held out; by default they look the same.
     """
 
     segments: Sequence[np.ndarray]
     n_inputs: int | None = None
     observed: Sequence[np.ndarray] | None = None
+    as_before: "Rows | None" = None
 
     def sizes(self) -> tuple[int, int | None]:
         """Numbers of series and of targets."""
@@ -52,6 +55,8 @@ class Rows:
         The others serve training alone, and so do all where nothing was observed in
         what would be held out.
         """
+        if self.as_before is not None:
+            return self.as_before.split(lags, horizon, validation_fraction)
         sizes = lags, horizon, validation_fraction
         parts = [split_by_time(values, *sizes) for values in self.segments]
         training, held_out = _first_and_second(self.segments, parts)

@@ -20,6 +20,10 @@ from .rows import Rows
 # Steps of training by default, and epochs that make them of few rows.
 _STEPS, _MOST_EPOCHS = 300, 20
 
+# Windows below which networks hardly ever improve on a form chosen by evidence
+# (benchmarks/NOTES.md).
+_LEAST_WINDOWS = 1000
+
 # Rows of the shortest window that automatic lags may come to, and of the longest one
 # of a form in error-correction shape, but for long seasons.
 _LEAST_WINDOW, _MOST_ROWS = 2, 256
@@ -188,6 +192,25 @@ class Specification(TrainingSpecification):
         if not self.holds_rows_out:
             return 0
         return validation_rows(n_rows, horizon, self.validation_fraction)
+
+    def rows_trained_on(self, n_rows: Mapping) -> dict:
+        """Of so many rows of each table, those that are not held out."""
+        horizon, known = self.steps_learned, {}
+        least = horizon + (_LEAST_WINDOW if self.lags == "auto" else self.window_rows)
+        for key, n in n_rows.items():
+            n_before = n - self.n_held_out(n, horizon)
+            known[key] = n_before if n_before >= least else n
+        is_worth_it = self.suffices_for_training(sum(known.values()))
+        return known if is_worth_it else dict(n_rows)
+
+    def suffices_for_training(self, n_windows: int) -> bool:
+        """Whether a network beside the closed form may improve on it.
+
+        Not where a form that evidence chooses leaves few windows.
+        """
+        may_have_form = self.lags == "auto" and self.may_have_form
+        of_evidence = self.form is not None or may_have_form
+        return n_windows >= (_LEAST_WINDOWS if of_evidence else 1)
 
     def suffices(self, n_rows: int, horizon: int) -> bool:
         """Whether so many rows hold a window to train on, and those held out.

@@ -13,6 +13,7 @@ from sklearn.preprocessing import StandardScaler
 from torch import Tensor, nn
 
 from .._attention import linear_attention_output
+from .._data.units import deviations, divisors
 from .._data.windows import Windows
 from .._networks.layers import roll_out
 from .._networks.linear_attention_var import LinearAttentionVAR
@@ -368,11 +369,12 @@ def to_original_units(
     """Undo the standardisation of series in matrices (..., p, o, i) and intercepts.
 
     With ``z = (y - mean) / scale``: ``A -> scale A / scale``, and the means that the
-    matrices no longer subtract join the intercept.
+    matrices no longer subtract join the intercept. A constant is its own intercept.
     """
-    matrices = matrices * (targets.scale_[:, np.newaxis] / inputs.scale_)
+    scale = deviations(targets)
+    matrices = matrices * (scale[:, np.newaxis] / divisors(inputs))
     through = matrices.sum(axis=-3) @ inputs.mean_
-    return matrices, targets.mean_ + targets.scale_ * intercepts - through
+    return matrices, targets.mean_ + scale * intercepts - through
 
 
 def read_only(parts: tuple[np.ndarray, ...]) -> tuple[np.ndarray, ...]:

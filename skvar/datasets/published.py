@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_scalar
 
-from .._data.tables import as_frame, regular_step, standardise
+from .._data.tables import as_frame, regular_step
+from .._data.units import standardise, units_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,7 +90,7 @@ class SplitSeries:
         -------
         DataFrame of shape (test_end, n_series)
         """
-        scaler = StandardScaler().fit(self.training.to_numpy())
+        scaler = units_of(self.training.to_numpy())
         frame = self.series[: self.test_end]
         values = standardise(frame.to_numpy(), scaler)
         return pd.DataFrame(values, frame.index, frame.columns)

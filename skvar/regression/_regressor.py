@@ -282,9 +282,16 @@ class Regressor(NetworkAttributes, MultiOutputMixin, RegressorMixin, BaseEstimat
             X, y = validate_data(
                 self, X, y, **checks, multi_output=True, y_numeric=True
             )
-        units = Units.of(X, y) if before is None else before.units
-        units.check_target(y)
         parts = _parts(X, segments)
+        if before is None:
+            known = specification.rows_trained_on(
+                {label: len(rows) for label, rows in parts.items()}
+            )
+            known = [rows[: known[label]] for label, rows in parts.items()]
+            units = Units.of(X, y, np.concatenate(known))
+        else:
+            units = before.units
+        units.check_target(y)
         history = units.appended(before.history if go_on else {}, X, y, parts)
         rows = units.rows(history, specification.lags)
         weights = None if before is None else before.model.network.state_dict()
