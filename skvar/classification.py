@@ -7,6 +7,7 @@ import pandas as pd
 from sklearn.utils import ClassifierTags, InputTags, Tags, TargetTags
 from sktime.classification.base import BaseClassifier
 
+from ._data.tables import check_sizes
 from ._models.classification import (
     AarenClassifierSpecification,
     FittedClassifier,
@@ -319,4 +320,6 @@ def _values(X: list[pd.DataFrame], names: pd.Index) -> list[np.ndarray]:
         raise ValueError("X holds a series without rows; leave it out.")
     if not all(np.isfinite(x).all() for x in values):
         raise ValueError("X holds NaN or inf; fill these values first.")
+    for x in values:
+        check_sizes(x, "X", names)
     return values

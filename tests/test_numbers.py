@@ -6,7 +6,17 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from skvar import LinearAttentionVAR, rolling_score
+from skvar import (
+    AarenClassifier,
+    AarenForecaster,
+    InformerForecaster,
+    ITransformerForecaster,
+    LinearAttentionVAR,
+    LinearAttentionVARRegressor,
+    LinearTransformerForecaster,
+    SAMoVARForecaster,
+    rolling_score,
+)
 
 INDEX = pd.date_range("2024", periods=130, freq="D")
 WALK = np.random.default_rng(0).normal(size=(130, 2)).cumsum(axis=0).round(3)
@@ -106,3 +116,58 @@ def test_instances_without_a_label_are_refused():
     fitted = FORECASTER.clone().fit(known)
     with pytest.raises(ValueError, match=r"without a label \(NaN\).*\['shop'\]"):
         fitted.predict(panel)
+
+
+SMALL = {"lags": 6, "n_heads": 2, "d_model": 8, "max_epochs": 1, "random_state": 0}
+NETWORK = {"horizon": 3, "static_path": None, **SMALL}
+FORECASTERS = {
+    "closed form": LinearAttentionVAR(2, n_layers=0),
+    "attention": LinearAttentionVAR(**SMALL),
+    "tracking": LinearAttentionVAR(tracking_rows=9, early_stopping=False, **SMALL),
+    "var in float32": SAMoVARForecaster(horizon=3, static_path="var", **SMALL),
+    "samovar": SAMoVARForecaster(**NETWORK),
+    "aaren": AarenForecaster(**NETWORK),
+    "linear transformer": LinearTransformerForecaster(**NETWORK),
+    "itransformer": ITransformerForecaster(**NETWORK),
+    "informer": InformerForecaster(**NETWORK),
+}
+
+
+@pytest.mark.parametrize("name", FORECASTERS)
+def test_what_is_finite_stays_finite(name):
+    """At horizons where growth leaves the range of floats, and after any outlier."""
+    growth = pd.DataFrame({"up": 1.5 ** np.arange(130), "walk": WALK[:, 1]})
+    fitted = FORECASTERS[name].clone().fit(growth)
+    assert np.isfinite(fitted.predict(np.arange(1, 2001)).to_numpy()).all()
+    fitted = FORECASTERS[name].clone().fit(WALK)
+    for size in (1e12, 1e39, 1e150):
+        outlier = np.array([[size, 0.0]])
+        stream = fitted.stream()
+        assert np.isfinite([stream.push(row) for row in (*outlier, *WALK[:3])]).all()
+        table = np.concatenate([WALK, outlier])
+        assert np.isfinite(fitted.predict(table)).all()
+        assert np.isfinite(fitted.var_matrices(table)).all()
+        longer = fitted.clone().fit(WALK).update(outlier, update_params=False)
+        assert np.isfinite(longer.predict([1, 300])).all()
+        assert np.isfinite(longer.predict_interval([1, 3])).all(axis=None)
+
+
+@pytest.mark.parametrize("estimator", [LinearAttentionVAR, LinearAttentionVARRegressor])
+def test_enormous_rows_of_streams_and_regressors_are_refused(estimator):
+    fitted = estimator(2, n_layers=0).fit(FLOATS)
+    with pytest.raises(ValueError, match=r"row holds values beyond .*\['open'\]"):
+        fitted.stream().push([0.0, -1e151])
+    table = FLOATS * [1e152, 1]
+    with pytest.raises(ValueError, match=r"values beyond .*\['load'\]"):
+        fitted.predict(table)
+    with pytest.raises(ValueError, match=r"values beyond .*\['load'\]"):
+        estimator(2, n_layers=0).fit(table)
+
+
+def test_enormous_targets_and_series_to_classify_are_refused():
+    with pytest.raises(ValueError, match=r"y holds values beyond .*\[0\]"):
+        LinearAttentionVARRegressor(2, n_layers=0).fit(WALK, 1e155 * WALK[:, 0])
+    X = np.random.default_rng(0).normal(size=(8, 1, 12))
+    X[3, 0, 5] = 1e151
+    with pytest.raises(ValueError, match=r"X holds values beyond"):
+        AarenClassifier().fit(X, np.arange(8) % 2)

@@ -543,6 +543,21 @@ def test_a_cutoff_that_moved_back_asks_for_no_more_steps():
     assert Intervals(state_of(fitted), 1).n_steps == 2
 
 
+def test_pretrained_series_are_known_by_name():
+    table = tables_of([60])["b"]
+    panel = joined(tables_of([60, 50]))
+    pretrained = CLASSICAL.clone().pretrain(panel)
+    with pytest.raises(ValueError, match=r"pretrained on \['x', 'y'\]; select these"):
+        pretrained.clone().fit(table[["y", "x"]])
+    with pytest.raises(ValueError, match=r"\['y', 'z'\].*pretrained on"):
+        pretrained.clone().fit(table[["y", "x"]].set_axis(["y", "z"], axis=1))
+    # Other names, and arrays, are other series of the same kinds.
+    expected = pretrained.clone().fit(table).predict([1, 2]).to_numpy()
+    for others in (table.set_axis(["u", "v"], axis=1), table.to_numpy()):
+        found = np.asarray(pretrained.clone().fit(others).predict([1, 2]))
+        np.testing.assert_array_equal(found, expected)
+
+
 def test_warm_starts_keep_names_and_refuse_others():
     table = tables_of([60])["b"]
     fitted = CLASSICAL.clone().set_params(warm_start=True).fit(table)

@@ -104,14 +104,22 @@ def as_frame(
             f"{name} holds {problem} in column(s) {frame.columns[bad].tolist()}; "
             f"{remedy}"
         )
-    large = (np.abs(values) > _LARGEST).any(axis=0)
-    if large.any():
-        raise ValueError(
-            f"{name} holds values beyond {_LARGEST:g} in column(s) "
-            f"{frame.columns[large].tolist()}; divide these columns by a power of ten."
-        )
+    check_sizes(values, name, frame.columns)
     columns = frame.columns if columns is None else columns
     return pd.DataFrame(values, frame.index, columns, copy=False)
+
+
+def check_sizes(values: np.ndarray, name: str, columns: Sequence) -> None:
+    """Raise ValueError if values are too large to be squared."""
+    large = (np.abs(values) > _LARGEST).any(axis=0)
+    if large.any():
+        found = [
+            column for column, is_large in zip(columns, large, strict=True) if is_large
+        ]
+        raise ValueError(
+            f"{name} holds values beyond {_LARGEST:g} in column(s) {found}; divide "
+            "these columns by a power of ten."
+        )
 
 
 def floats_of(frame: pd.DataFrame, name: str) -> np.ndarray:

@@ -121,7 +121,7 @@ class Calibration:
         if max(blocks.values()) < n_steps:
             longest = [self._longest_blocks(key, n_steps) for key in self.n_train]
             is_late = (np.max(longest, axis=0) < n_steps)[self.history.schema.shown]
-            if is_late.any():
+            if is_late.any() and n_steps < max(self.n_train.values()):
                 raise ValueError(never_checked(self.history.schema.targets[is_late]))
             raise ValueError(too_short(n_steps))
         return specification, {key: n - blocks[key] for key, n in self.n_train.items()}

@@ -160,6 +160,8 @@ class Forecaster(NetworkAttributes, SktimeForecaster):
         schema = Schema.of(y, X, self.past_covariates, self.calendar)
         if before is not None:
             schema = schema.with_names_of(before.history.schema)
+        if pretrained is not None:
+            schema.check_places(pretrained.names)
         if pretrained is not None and pretrained.effect is not None:
             schema = replace(schema, features=pretrained.effect.features)
         history = History.start(schema, y, X)

@@ -84,6 +84,15 @@ class Schema:
             )
         return replace(self, targets=earlier.targets, names=earlier.names)
 
+    def check_places(self, before: pd.Index) -> None:
+        """Raise unless series that a pretrained network knows are where it had them."""
+        known = [name for name in self.names if name in before]
+        if [*self.names.get_indexer(known)] != [*before.get_indexer(known)]:
+            raise ValueError(
+                f"y has the series {[*self.names]}, but the forecaster was pretrained "
+                f"on {[*before]}; select these, in this order."
+            )
+
     @property
     def shown(self) -> slice:
         """The columns that are forecast for the user: not past covariates."""

@@ -88,7 +88,10 @@ def learn(
     else:
         model = _estimated(specification, rows, start)
     weights = None if rows.observed is None else filler.weights
-    return replace(model, effect=effect, fill_weights=weights), history
+    model = replace(
+        model, effect=effect, fill_weights=weights, names=history.schema.names
+    )
+    return model, history
 
 
 def estimated_before(

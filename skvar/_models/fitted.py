@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+import pandas as pd
 import torch
 from torch import Tensor, nn
 
@@ -67,6 +68,8 @@ class FittedModel(Recomputable):
         What known covariates do to the series.
     fill_weights : ndarray, optional
         As of `fill_weights`, where rows that it was estimated on had gaps.
+    names : Index, optional
+        Of the series, in their order.
     """
 
     specification: Specification
@@ -76,6 +79,7 @@ class FittedModel(Recomputable):
     record: TrainingRecord
     effect: CovariateEffect | None = None
     fill_weights: np.ndarray | None = None
+    names: pd.Index | None = None
 
     @property
     def window_rows(self) -> int:

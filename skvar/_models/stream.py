@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from .._data.tables import as_floats
+from .._data.tables import as_floats, check_sizes
 
 
 class Step(Protocol):
@@ -58,8 +58,8 @@ class Stream:
         ------
         ValueError
             If the row has another length or other names than the series, is not
-            numeric or holds inf, or NaN that the estimator does not take; the row is
-            then not taken.
+            numeric, holds inf or values beyond 1e150, or NaN that the estimator does
+            not take; the row is then not taken.
         """
         self._check_names(row)
         array = np.asarray(row)
@@ -75,6 +75,9 @@ class Stream:
             )
         if np.isinf(row).any():
             raise ValueError("row holds inf; replace these values.")
+        names = self._step.names
+        columns = range(n_series) if names is None else names
+        check_sizes(row[np.newaxis], "row", columns)
         if np.isnan(row).any() and not self._step.takes_missing:
             raise ValueError("row holds NaN; fill these values first.")
         self._state, predicted = self._step(self._state, row)

@@ -57,6 +57,12 @@ def split_heads(x: Tensor, n_heads: int) -> Tensor:
     return x.unflatten(-1, (n_heads, -1))
 
 
+def bounded(x: Tensor) -> Tensor:
+    """Inputs of a network, small enough that the product of four of them is finite."""
+    bound = torch.finfo(x.dtype).max ** 0.25
+    return x.clamp(-bound, bound)
+
+
 def roll_out(
     network: Callable[[Tensor], Tensor],
     window: Tensor,
@@ -69,7 +75,8 @@ def roll_out(
     """
     ahead = [network(window) if first is None else first]
     while len(ahead) * ahead[0].shape[1] < steps:
-        window = torch.cat([window, ahead[-1]], dim=1)[:, -window.shape[1] :]
+        longer = torch.cat([window, bounded(ahead[-1])], dim=1)
+        window = longer[:, -window.shape[1] :]
         ahead.append(network(window))
     return torch.cat(ahead, dim=1)[:, :steps]
 

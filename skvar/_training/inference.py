@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from .._data.windows import Windows, windows_ending_at
-from .._networks.layers import roll_out, window_means
+from .._networks.layers import bounded, roll_out, window_means
 
 # Windows, and numbers of a history, that go through a network at once.
 _BATCH, _BLOCK = 256, 2**13
@@ -38,7 +38,8 @@ def forecast(network: nn.Module, past: Tensor, steps: int) -> Tensor:
     Tensor of shape (B, steps, n_targets)
     """
     network.eval()
-    return roll_out(network, past.to(like(network)).contiguous(), steps)
+    past = bounded(past.to(like(network))).contiguous()
+    return roll_out(network, past, steps)
 
 
 def squared_errors(
@@ -163,9 +164,8 @@ class RecurrentInference:
         """Forecasts (n_last, horizon, C) after the last of some rows, and the state."""
         rows = torch.from_numpy(np.require(rows, requirements=["C", "W"]))
         with torch.inference_mode():
-            ahead, state = self.network.extend(
-                rows.to(like(self.network)).unsqueeze(0), state, n_last=n_last
-            )
+            rows = bounded(rows.to(like(self.network))).unsqueeze(0)
+            ahead, state = self.network.extend(rows, state, n_last=n_last)
         return ahead[0], state
 
     def _fed_back(self, ahead: Tensor, state, steps: int) -> Tensor:
@@ -173,7 +173,7 @@ class RecurrentInference:
         horizon = ahead.shape[1]
         with torch.inference_mode():
             while ahead.shape[1] < steps:
-                rows = ahead[:, -horizon:]
+                rows = bounded(ahead[:, -horizon:])
                 more, state = self.network.extend(rows, state, n_last=1)
                 ahead = torch.cat([ahead, more[0]], dim=1)
         return ahead[:, :steps]

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from .._attention import linear_attention_output
 from .._data.units import deviations, divisors
 from .._data.windows import Windows
-from .._networks.layers import roll_out
+from .._networks.layers import bounded, roll_out
 from .._networks.linear_attention_var import LinearAttentionVAR
 from .._networks.readout import Readout
 from .._networks.samovar import SAMoVAR
@@ -302,7 +302,7 @@ def matrices_of(
         for some in used.split(_windows_at_once(0, shared[0].size)):
             yield tuple(np.broadcast_to(x, (len(some), *x.shape)) for x in shared)
         return
-    window = windows[used[:1]][0].to(to)
+    window = bounded(windows[used[:1]][0].to(to))
     if len(used) == 1:
         yield _arrays(network, window, step)
         return
@@ -310,7 +310,7 @@ def matrices_of(
     parts, n_bytes = with_peak_bytes(_arrays, network, window, step)
     yield parts
     for some in used[1:].split(_windows_at_once(n_bytes, parts[0].size)):
-        yield _arrays(network, windows[some][0].to(to), step)
+        yield _arrays(network, bounded(windows[some][0].to(to)), step)
 
 
 def average_matrices(

@@ -1,6 +1,7 @@
 """The regressor: rows are time steps, in scikit-learn's protocol."""
 
 import numbers
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -10,6 +11,7 @@ from sklearn.metrics import r2_score
 from sklearn.utils import check_consistent_length, check_scalar, column_or_1d
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from .._data.tables import check_sizes
 from .._data.windows import Windows, windows_ending_at
 from .._models.estimation import estimate
 from .._models.regression import FittedRegression, Units, columns_of
@@ -268,7 +270,9 @@ class Regressor(NetworkAttributes, MultiOutputMixin, RegressorMixin, BaseEstimat
         """What was fitted, and a table that fits to it."""
         # A copy, so that another thread's fit does not come between the two.
         view = copy_of(self)
-        return view._known(), validate_data(view, X, dtype=dtype, reset=False)
+        X = validate_data(view, X, dtype=dtype, reset=False)
+        check_sizes(X, "X", _columns(view, X))
+        return view._known(), X
 
     def _learn(self, X, y, segments, go_on: bool) -> None:
         specification = self._specification.from_parameters(self.get_params(deep=False))
@@ -282,6 +286,10 @@ class Regressor(NetworkAttributes, MultiOutputMixin, RegressorMixin, BaseEstimat
             X, y = validate_data(
                 self, X, y, **checks, multi_output=True, y_numeric=True
             )
+        check_sizes(X, "X", _columns(self, X))
+        if y is not None:
+            targets = columns_of(y)
+            check_sizes(targets, "y", range(targets.shape[1]))
         parts = _parts(X, segments)
         if before is None:
             known = specification.rows_trained_on(
@@ -299,6 +307,11 @@ class Regressor(NetworkAttributes, MultiOutputMixin, RegressorMixin, BaseEstimat
         model = estimate(specification, rows, weights)
         dtype = X.dtype if y is None else np.result_type(X, columns_of(y, None))
         self._fitted = FittedRegression(model, units, history, dtype)
+
+
+def _columns(regressor: Regressor, X: np.ndarray) -> Sequence:
+    """Names of the columns of a checked table, else their numbers."""
+    return getattr(regressor, "feature_names_in_", range(X.shape[1]))
 
 
 def _parts(X: np.ndarray, segments) -> dict[object, np.ndarray]:
