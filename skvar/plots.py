@@ -18,8 +18,16 @@ _BLUE, _VERMILION = _COLORS[:2]
 _ZERO = {"color": "0.6", "linewidth": 0.8, "zorder": 0}
 _BAND = {"color": _BLUE, "linewidth": 0}
 
+# Of more, the strongest are drawn: series of impulse responses, links of a graph.
+_MOST_SERIES, _MOST_LINKS = 6, 40
 
-def plot_matrices(matrices, *, names=None, max_lags: int = 6, ax=None) -> "Axes":
+# Letters that an inch holds in the usual size of a font.
+_LETTERS = 12
+
+
+def plot_matrices(
+    matrices, *, names=None, max_lags: int = 6, title: str | None = None, ax=None
+) -> "Axes":
     """Heat map of the matrices of a VAR, lags side by side.
 
     Parameters
@@ -30,6 +38,8 @@ def plot_matrices(matrices, *, names=None, max_lags: int = 6, ax=None) -> "Axes"
         Of the series, or a pair: names of the responses, names of the causes.
     max_lags : int, default=6
         Later lags are left out.
+    title : str, optional
+        Of the panel.
     ax : Axes, optional
         Where to draw; by default on a new figure.
 
@@ -52,10 +62,10 @@ def plot_matrices(matrices, *, names=None, max_lags: int = 6, ax=None) -> "Axes"
             f"names does not fit matrices of shape {matrices.shape}: that must be (p, "
             "n_responses, n_causes), with a name for each series or a pair of names."
         )
-    shown = matrices[:max_lags]
+    shown, names = matrices[:max_lags], [_shortened(some, 20) for some in names]
     n_lags, n_rows, n_columns = shown.shape
     size = 1.8 + 0.4 * n_lags * n_columns, 1.7 + 0.4 * n_rows
-    ax = _grid(ax, (1, 1), np.clip(size, (3.5, 3), (13, 9)))[0, 0]
+    ax = _grid(ax, (1, 1), np.clip(size, (5, 3), (13, 9)))[0, 0]
     limit = np.abs(shown).max() or 1.0
     style = {"cmap": "RdBu_r", "vmin": -limit, "vmax": limit, "aspect": "auto"}
     ax.figure.colorbar(ax.imshow(np.hstack(shown), **style), ax=ax, pad=0.02)
@@ -74,6 +84,7 @@ def plot_matrices(matrices, *, names=None, max_lags: int = 6, ax=None) -> "Axes"
     lags = [f"lag {lag + 1}" for lag in range(n_lags)]
     top.set_xticks(starts + (n_columns - 1) / 2, lags)
     top.tick_params(length=0)
+    _title(ax, title)
     return ax
 
 
@@ -129,7 +140,8 @@ def plot_influence(influence, *, threshold: float = 0.1, ax=None) -> "Axes":
     influence : DataFrame of shape (n_responses, n_causes)
         Strength of every link, not negative; rows respond, columns cause.
     threshold : float, default=0.1
-        Links below this share of the strongest are left out.
+        Links below this share of the strongest are left out, and all but the 40
+        strongest.
     ax : Axes, optional
         Where to draw; by default on a new figure.
 
@@ -151,7 +163,8 @@ def plot_influence(influence, *, threshold: float = 0.1, ax=None) -> "Axes":
     strengths = influence.reindex(index=names, columns=names, fill_value=0.0)
     links = strengths.to_numpy(float) * (1 - np.eye(len(names)))
     strongest = links.max()
-    shown = (links > 0) & (links >= threshold * strongest)
+    least = max(threshold * strongest, np.sort(links, axis=None)[-_MOST_LINKS:][0])
+    shown = (links > 0) & (links >= least)
     ax = _grid(ax, (1, 1), (6, 6))[0, 0]
     places = _nodes(ax, names)
     style = {"arrowstyle": "-|>", "connectionstyle": "arc3,rad=0.15", "color": _BLUE}
@@ -162,9 +175,9 @@ def plot_influence(influence, *, threshold: float = 0.1, ax=None) -> "Axes":
         ax.annotate("", places[response], places[cause], arrowprops=arrow)
     note = f"cause \N{RIGHTWARDS ARROW} response; strongest link: {strongest:.3g}"
     if hidden := np.sum(links > 0) - shown.sum():
-        note += f"\n{hidden} links below {100 * threshold:g}% of it left out"
+        note += f"\n{hidden} links below {100 * least / strongest:.3g}% of it left out"
     ax.set_xlabel(note, fontsize="small")
-    ax.set_title(influence.attrs.get("label", ""))
+    _title(ax, influence.attrs.get("label"))
     return ax
 
 
@@ -177,7 +190,8 @@ def plot_irf(irf, *, impulses=None, responses=None, ax=None) -> np.ndarray:
         Columns "horizon", "impulse", "response", "value" and perhaps "lower" and
         "upper", a band whose coverage may be in ``irf.attrs["coverage"]``.
     impulses, responses : sequence of str, optional
-        Series to show; by default all.
+        Series to show; by default all, on a new figure the six at most that respond to
+        others or move them most.
     ax : ndarray of Axes of shape (n_responses, n_impulses), optional
         Where to draw; by default on a new figure, whose rows share their scale.
 
@@ -191,12 +205,17 @@ def plot_irf(irf, *, impulses=None, responses=None, ax=None) -> np.ndarray:
         If columns or series are missing, or ``ax`` has another shape.
     """
     _select(["horizon", "impulse", "response", "value"], irf.columns, "irf")
+    chosen = impulses, responses
     impulses = _select(impulses, irf["impulse"], "impulses")
     responses = _select(responses, irf["response"], "responses")
+    title = irf.attrs.get("label") or ""
+    if ax is None:
+        impulses, responses, note = _strongest(irf, impulses, responses, chosen)
+        title += note
     table = irf.pivot(index="horizon", columns=["response", "impulse"])
     shape = len(responses), len(impulses)
     size = (3.2, 2.2) if max(shape) <= 4 else (1.7, 1.4)
-    axes = _grid(ax, shape, size, sharex=True, sharey="row")
+    axes = _grid(ax, shape, size, legend=True, sharex=True, sharey="row")
     band = (
         f"{100 * irf.attrs['coverage']:g}% band" if "coverage" in irf.attrs else "band"
     )
@@ -209,14 +228,14 @@ def plot_irf(irf, *, impulses=None, responses=None, ax=None) -> np.ndarray:
             panel.fill_between(horizon, *edges, alpha=0.2, label=band, **_BAND)
         panel.axhline(0, **_ZERO)
         panel.locator_params(axis="y", nbins=4)
-    for panel, name in zip(axes[0], impulses, strict=True):
-        panel.set_title(f"shock to\n{textwrap.fill(str(name), 14)}", fontsize="medium")
-    for panel, name in zip(axes[:, 0], responses, strict=True):
-        panel.set_ylabel(textwrap.fill(str(name), 14))
+    for panel, name in zip(axes[0], _wrapped(impulses, 14), strict=True):
+        panel.set_title(f"shock to\n{name}", fontsize="medium")
+    for panel, name in zip(axes[:, 0], _wrapped(responses, 14), strict=True):
+        panel.set_ylabel(name)
     for panel in axes[-1]:
         panel.set_xlabel("horizon")
     handles, _ = axes[0, 0].get_legend_handles_labels()
-    _legend(axes, ax, handles, irf.attrs.get("label"))
+    _legend(axes, ax, handles, title)
     return axes
 
 
@@ -322,12 +341,19 @@ def plot_forecast(
     names = _select(forecast.columns, history.columns, "forecast")
     coverages = []
     if intervals is not None:
-        if intervals.columns.nlevels != 3 or not intervals.index.equals(forecast.index):
+        if intervals.columns.nlevels < 3 or not intervals.index.equals(forecast.index):
             raise ValueError(
                 "intervals must be from predict_interval, with forecast's fh."
             )
-        _select(names, intervals.columns.unique(0), "intervals")
-        coverages = sorted(intervals.columns.unique(1), reverse=True)
+        ends = {_end_of(column): values for column, values in intervals.items()}
+        coverages = sorted({coverage for _, coverage, _ in ends}, reverse=True)
+        missing = [
+            name for name in names if (_levels(name), coverages[0], "lower") not in ends
+        ]
+        if missing:
+            raise ValueError(
+                f"intervals: {missing} not found; pass those of the same forecaster."
+            )
     # The last row before the forecast joins it to the history.
     origin = history[history.index < forecast.index[0]].iloc[-1:].astype(float)
     shown = history.iloc[-(n_history or max(40, 4 * len(forecast))) :]
@@ -338,8 +364,8 @@ def plot_forecast(
         times = _times(panel, path.index)
         panel.plot(times, path, color=_BLUE, label="forecast")
         for depth, coverage in enumerate(coverages):
-            bounds = intervals[name][coverage][["lower", "upper"]].to_numpy().T
-            edges = (np.append(origin[name], bound) for bound in bounds)
+            sides = (ends[_levels(name), coverage, side] for side in ("lower", "upper"))
+            edges = (np.append(origin[name], side) for side in sides)
             style = {**_BAND, "alpha": 0.15 + 0.3 * depth / len(coverages)}
             label = f"{100 * coverage:g}% interval"
             panel.fill_between(times, *edges, label=label, **style)
@@ -421,7 +447,8 @@ def plot_benchmark(results, *, measure: str = "MSE", ax=None) -> np.ndarray:
     cells = values.agg(lambda seeds: seeds.mean(skipna=False))
     names, _, horizons = (key.unique() for key in keys)
     size = 6, 1.2 + 0.3 * results["estimator"].nunique()
-    axes = _grid(None if ax is None else np.ravel(ax), (1, len(names)), size).ravel()
+    given = None if ax is None else np.ravel(ax)
+    axes = _grid(given, (1, len(names)), size, legend=True).ravel()
     for name, axis in zip(names, axes, strict=True):
         means = cells[name].unstack("horizon").reindex(columns=horizons)
         order = means.mean(axis=1, skipna=False).sort_values(
@@ -446,8 +473,13 @@ def plot_benchmark(results, *, measure: str = "MSE", ax=None) -> np.ndarray:
     return axes
 
 
-def _grid(ax, shape: tuple[int, int], size: tuple, **shared) -> np.ndarray:
-    """The Axes that were given, or new ones of a size in inches."""
+def _grid(
+    ax, shape: tuple[int, int], size: tuple, *, legend: bool = False, **shared
+) -> np.ndarray:
+    """The Axes that were given, or new ones of a size in inches, perhaps with a legend.
+
+    Not narrower than a title needs.
+    """
     if ax is not None:
         axes = np.array(ax, dtype=object)
         if axes.squeeze().shape != np.empty(shape).squeeze().shape:
@@ -457,7 +489,7 @@ def _grid(ax, shape: tuple[int, int], size: tuple, **shared) -> np.ndarray:
         import matplotlib.pyplot as plt
     except ImportError as error:
         raise ImportError('Plots need pip install "skvar[plots]".') from error
-    figsize = size[0] * shape[1], size[1] * shape[0] + 0.8 * (shape != (1, 1))
+    figsize = max(size[0] * shape[1], 5.0), size[1] * shape[0] + 0.8 * legend
     options = {"figsize": figsize, "layout": "constrained", "squeeze": False}
     return plt.subplots(*shape, **options, **shared)[1]
 
@@ -469,23 +501,31 @@ def _panels(ax, names, per_row: int | None = None, size=(6.5, 1.9)) -> np.ndarra
         axes = _grid(np.ravel(ax), (len(names), 1), size).ravel()
     else:
         shape = n_rows, math.ceil(len(names) / n_rows)
-        axes = _grid(None, shape, size, sharex=True).ravel()
+        axes = _grid(None, shape, size, legend=True, sharex=True).ravel()
         for unused in axes[len(names) :]:
             unused.remove()
         axes = axes[: len(names)]
         for lowest in axes[-shape[1] :]:
             lowest.tick_params(labelbottom=True)
     for panel, name in zip(axes, names, strict=True):
-        panel.set_title(name, loc="left", fontsize="medium")
+        _title(panel, _shown(name), loc="left", fontsize="medium")
     return axes
 
 
 def _legend(axes: np.ndarray, given, handles: list, title: str | None) -> None:
     """One for all panels, above them where the figure is ours."""
     where, place = axes.flat[0], {}
+    names = _wrapped([handle.get_label() for handle in handles], 30)
+    for handle, name in zip(handles, names, strict=True):
+        handle.set_label(name)
     if given is None:
-        where, n_columns = where.figure, int(where.figure.get_figwidth() / 1.6)
+        where = where.figure
+        longest = max(len(line) for name in names for line in name.splitlines())
+        n_columns = int(where.get_figwidth() / (0.7 + longest / 14)) or 1
         place = {"loc": "outside upper center", "ncols": min(len(handles), n_columns)}
+        width = int(where.get_figwidth() * _LETTERS)
+        lines = (title or "").splitlines()
+        title = "\n".join(textwrap.fill(line, width) for line in lines)
     where.legend(handles=handles, title=title, frameon=False, fontsize="small", **place)
 
 
@@ -506,7 +546,7 @@ def _stack(ax: "Axes", table: pd.DataFrame) -> list:
         for low, high, color in zip((tops - part).T, tops.T, colors, strict=True):
             ax.fill_between(edges, low, high, step="post", color=color, linewidth=0)
     ax.set_xlim(edges[0], edges[-1])
-    named = zip(colors, table.columns, strict=True)
+    named = zip(colors, map(_shown, table.columns), strict=True)
     return [patches.Patch(color=color, label=name) for color, name in named]
 
 
@@ -515,14 +555,17 @@ def _nodes(ax: "Axes", names: pd.Index) -> np.ndarray:
     angles = np.pi / 2 - 2 * np.pi * np.arange(len(names)) / len(names)
     places = np.column_stack([np.cos(angles), np.sin(angles)]).round(9)
     ax.plot(*places.T, "o", color="black", markersize=11)
+    few = len(names) <= 12
+    names = _wrapped(names, 14) if few else _shortened(names, 24)
     for name, angle, (x, y) in zip(names, np.degrees(angles), places, strict=True):
         style = {"ha": "right" if x < 0 else "left", "va": "center"}
-        if len(names) > 12:
+        if not few:
             style["rotation"] = angle + 180 * (x < 0)
         elif abs(x) < 0.2:
             style = {"ha": "center", "va": "bottom" if y > 0 else "top"}
         ax.text(1.1 * x, 1.1 * y, name, rotation_mode="anchor", **style)
-    room = 1.3 if len(names) <= 12 else 1.2 + 0.06 * max(map(len, map(str, names)))
+    longest = max(len(line) for name in names for line in name.splitlines())
+    room = 1.2 + 0.06 * longest
     ax.set(xlim=(-room, room), ylim=(-room, room), aspect=1, xticks=[], yticks=[])
     ax.spines[:].set_visible(False)
     return places
@@ -543,6 +586,83 @@ def _times(ax: "Axes", index: pd.Index) -> np.ndarray:
         raise ValueError(f"index is of {index.dtype}; use dates, periods or integers.")
     ax.xaxis.set_major_locator(ticker.MaxNLocator(6, integer=True))
     return index.to_numpy(float)
+
+
+def _strongest(
+    irf: pd.DataFrame, impulses: list, responses: list, chosen: tuple
+) -> tuple[list, list, str]:
+    """Those of many that were not chosen which move others or respond to them most.
+
+    As parts of the largest response of each series; and what to say of it.
+    """
+    is_long = [
+        asked is None and len(names) > _MOST_SERIES
+        for asked, names in zip(chosen, (impulses, responses), strict=True)
+    ]
+    if not any(is_long):
+        return impulses, responses, ""
+    sizes = irf["value"].abs().groupby([irf["response"], irf["impulse"]]).max()
+    sizes = sizes.unstack("impulse")
+    sizes = sizes.div(sizes.max(axis=1).replace(0.0, 1.0), axis=0)
+    for name in sizes.index.intersection(sizes.columns):
+        sizes.loc[[name], [name]] = 0.0
+    moving, moved = sizes.loc[responses].sum(), sizes[impulses].sum(axis=1)
+    if all(is_long):
+        # The same series both ways, so that answers among them are seen.
+        moving = moved = moving.add(moved, fill_value=0.0)
+    if is_long[0]:
+        impulses = _largest(moving[impulses])
+    if is_long[1]:
+        responses = _largest(moved[responses])
+    return (
+        impulses,
+        responses,
+        (
+            f"\n{_MOST_SERIES} of {len(sizes)} series, which move others or respond to "
+            "them most; impulses and responses of skvar.plots.plot_irf choose others"
+        ),
+    )
+
+
+def _largest(strengths: pd.Series) -> list:
+    """Names of the largest, in their order."""
+    kept = {*strengths.nlargest(_MOST_SERIES).index}
+    return [name for name in strengths.index if name in kept]
+
+
+def _end_of(column: tuple) -> tuple:
+    """Levels of the name of a series, coverage and side of an end of its interval."""
+    *name, coverage, side = column
+    return _levels(name[0] if len(name) == 1 else tuple(name)), coverage, side
+
+
+def _levels(name) -> tuple:
+    return name if isinstance(name, tuple) else (name,)
+
+
+def _shown(name) -> str:
+    """A name as it is drawn."""
+    return ", ".join(map(str, _levels(name)))
+
+
+def _wrapped(names: Sequence, width: int) -> list[str]:
+    """Names as they are drawn, in short lines."""
+    return [textwrap.fill(_shown(name), width) for name in names]
+
+
+def _shortened(names: Sequence, width: int) -> list[str]:
+    """Names as they are drawn in one line, where this is long without their ends."""
+    names = [_shown(name) for name in names]
+    return [
+        name if len(name) <= width else name[: width - 1] + "\N{HORIZONTAL ELLIPSIS}"
+        for name in names
+    ]
+
+
+def _title(ax: "Axes", text: str | None, **style) -> None:
+    """A title in lines as long as the panel is wide."""
+    room = ax.get_window_extent().width / ax.figure.dpi * _LETTERS
+    ax.set_title(textwrap.fill(text or "", max(int(room), 14)), **style)
 
 
 def _select(asked: Sequence | None, known: Sequence, name: str) -> list:

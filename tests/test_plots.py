@@ -12,7 +12,7 @@ import matplotlib.pyplot as plt
 from matplotlib.dates import date2num
 from matplotlib.transforms import Bbox
 
-from skvar import plots
+from skvar import LinearAttentionVAR, plots
 
 RNG = np.random.default_rng(0)
 NAMES = ["Income", "Savings", "Output"]
@@ -130,6 +130,72 @@ def test_irf():
     assert axes[2, 0].get_ylim() == axes[2, 1].get_ylim() != axes[0, 0].get_ylim()
     labels = ["impulse response", "90% band"]
     assert legend_of(axes) == ("window ending 2008Q3", labels)
+
+
+def test_impulse_responses_of_many_series_are_the_strongest():
+    names = [f"y{i}" for i in range(20)]
+    keys = pd.MultiIndex.from_product([range(3), names, names])
+    irf = keys.to_frame(index=False, name=["horizon", "impulse", "response"])
+    irf["value"] = (irf["impulse"] == irf["response"]) * 1.0
+    # y3 moves some, y15 follows some, in units of its own.
+    irf.loc[(irf["impulse"] == "y3") & (irf["response"] > "y6"), "value"] = 0.5
+    irf.loc[(irf["response"] == "y15"), "value"] *= 1e-3
+    irf.loc[(irf["response"] == "y15") & (irf["impulse"] < "y12"), "value"] = 4e-4
+    axes = plots.plot_irf(irf)
+    drawn = [panel.get_ylabel() for panel in axes[:, 0]]
+    assert len(drawn) == 6
+    assert {"y3", "y15"} < {*drawn}
+    assert drawn == [panel.get_title()[9:] for panel in axes[0]]
+    title = legend_of(axes)[0]
+    assert "6 of 20 series" in title
+    assert "plot_irf" in title
+    axes = plots.plot_irf(irf, impulses=["y7", "y3"])
+    assert axes.shape == (6, 2)
+    assert plots.plot_irf(irf, impulses=["y7"], responses=names[:9]).shape == (9, 1)
+
+
+def test_only_the_strongest_of_many_links_are_drawn():
+    names = [f"y{i}" for i in range(20)]
+    links = RNG.permutation(np.arange(400.0)).reshape(20, 20)
+    ax = plots.plot_influence(pd.DataFrame(links, names, names), threshold=0)
+    strengths = np.sort(links[~np.eye(20, dtype=bool)])
+    assert len(arrows_of(ax)) == 40
+    share = 100 * strengths[-40] / strengths[-1]
+    assert f"links below {share:.3g}% of it left out" in ax.get_xlabel()
+
+
+LONG = [
+    "Gross domestic product, seasonally adjusted, chained volumes",
+    "Unemployment among persons aged 25 to 54",
+    "an_identifier_without_any_spaces_at_all_of_2024",
+]
+LEVELS = pd.MultiIndex.from_product([["north", "south"], ["load", "price"]])
+
+
+@pytest.mark.parametrize("names", [["GDP"], LONG, LEVELS], ids=["one", "long", "pairs"])
+def test_nothing_is_cut_off(names):
+    """All lies within the figure, whatever series are called."""
+    table = pd.DataFrame(RNG.normal(size=(60, len(names))), QUARTERS, names)
+    fitted = LinearAttentionVAR(2, n_layers=0).fit(table, fh=[1, 2, 3])
+    ends = fitted.predict_interval(coverage=[0.5, 0.9])
+    var, forecast = fitted.var_coefficients(), fitted.predict()
+    drawn = [
+        plots.plot_forecast(table, forecast, ends),
+        var.plot_irf(),
+        var.plot_fevd(),
+        var.plot_decomposition(),
+        var.plot_influence(),
+        var.plot_matrices(),
+    ]
+    for axes in drawn:
+        figure = np.ravel(axes)[0].figure
+        figure.canvas.draw()
+        # In inches: what is drawn, and the page.
+        used = figure.get_tightbbox(figure.canvas.get_renderer())
+        page = figure.bbox_inches.padded(0.02)
+        assert all(page.contains(*corner) for corner in used.corners())
+    for panel, (_, path) in zip(drawn[0], forecast.items(), strict=True):
+        assert np.array_equal(panel.lines[1].get_ydata()[1:], path)
 
 
 def test_fevd():

@@ -519,9 +519,8 @@ class VARCoefficients:
         Axes
         """
         matrices = self.relative_matrices() if relative else self.matrices
-        ax = plots.plot_matrices(matrices, names=self.names, max_lags=max_lags, ax=ax)
-        ax.set_title(self.label)
-        return ax
+        style = {"title": self.label, "max_lags": max_lags}
+        return plots.plot_matrices(matrices, names=self.names, ax=ax, **style)
 
     def plot_influence(self, *, threshold: float = 0.1, ax=None):
         """Draw ``influence`` as a graph.
