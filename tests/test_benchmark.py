@@ -25,7 +25,6 @@ from skvar.benchmark import (
 )
 from skvar.benchmark.__main__ import main, markdown
 from skvar.datasets import SplitSeries, make_var, split_series
-from skvar.datasets.published import read_table
 
 # sktime announces a default of its next version.
 pytestmark = pytest.mark.filterwarnings("ignore:The default of config:FutureWarning")
@@ -630,53 +629,6 @@ def test_classical_var_of_few_rows_and_constant_series():
     )
     assert (fitted.predict([1, 2, 3])[:, 1] == 7).all()
     assert ClassicalVAR().fit(np.full((30, 2), 3.0)).predict([9]).tolist() == [[3, 3]]
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("date;a\n2020-01-01;1\n2020-01-02;2\n", "separated by commas"),
-        ("date,a\n01.02.2020,1\n02.02.2020,2\n", "holds neither numbers nor times"),
-        ("date,a\n2020-01-02,1\n2020-01-01,2\n", "not strictly increasing"),
-        ("date,a\n2020-01-01,1\n2020-01-02,2\n2020-01-05,1\n", "irregular time index"),
-        ("date,a\n2020-01-01,1\n2020-01-02,b\n2020-01-03,1\n", "not numeric"),
-        ("date,a\n2020-01-01,1\n2020-01-02,\n2020-01-03,1\n", "holds NaN"),
-        ("date,a\n", "no rows"),
-        ("", "No columns"),
-        ("a,b\n1,2,3\n4,5,6\n", "hold more values than the first one"),
-    ],
-)
-def test_command_names_what_is_wrong_in_a_file(text, message, tmp_path, capsys):
-    path = tmp_path / "mine.csv"
-    path.write_text(text)
-    with pytest.raises(SystemExit):
-        main(["--data", str(path), "--results", str(tmp_path / "results.csv")])
-    printed = capsys.readouterr().err
-    assert f"--data {path}: " in printed
-    assert message in printed
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "date,a,b\n{}",
-        "{}",
-        ",a,b\n{}",
-        "date,0,1\n{}",
-    ],
-)
-def test_tables_that_files_hold(text, tmp_path):
-    days = pd.date_range("2020-01-01", periods=20)
-    rows = "\n".join(f"{day.date()},{i},{-i}" for i, day in enumerate(days))
-    (tmp_path / "mine.csv").write_text(text.format(rows))
-    table = read_table(tmp_path / "mine.csv")
-    np.testing.assert_array_equal(table, np.outer(np.arange(20), [1, -1]))
-    assert (table.index == days).all()
-    numbers = pd.DataFrame(np.arange(40.0).reshape(20, 2))
-    for options in ({}, {"index": False, "header": False}):
-        numbers.to_csv(tmp_path / "numbers.csv", **options)
-        table = read_table(tmp_path / "numbers.csv")
-        np.testing.assert_array_equal(table, numbers)
 
 
 def test_command_fails_if_a_cell_does(tmp_path, monkeypatch, capsys, us_change):

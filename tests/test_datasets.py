@@ -334,8 +334,8 @@ def test_seasons(freq, season):
         ({"training": 0}, "training=0 is not a share"),
         ({"test": 1}, "test=1 is not a share"),
         ({"training": 0.7, "test": 0.5}, "exceed the whole"),
-        ({"training": 0.01}, "training_end == 0"),
-        ({"test": 0.01}, "must hold"),
+        ({"training": 0.01}, "too few for training=0.01 and test=0.2"),
+        ({"test": 0.01}, "20 row.* too few for training=0.7 and test=0.01"),
         ({"season": 0}, "season == 0"),
     ],
 )

@@ -12,9 +12,10 @@ from sktime.forecasting.base import BaseForecaster
 
 from .. import forecasting
 from ..datasets import SplitSeries, split_series
-from ..datasets.published import SOURCES, fetch, read_table
+from ..datasets.published import SOURCES, fetch
 from ..plots import plot_benchmark
 from .baselines import baselines
+from .reading import read_own
 from .results import summarise
 from .running import benchmark
 
@@ -28,6 +29,13 @@ FORECASTERS = (
 )
 
 
+UNITS = {
+    "MSE": "where the variance of each series in the training rows is 1",
+    "MAE": "in standard deviations of the training rows",
+    "fit_seconds": "of the first fit",
+}
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Run what the command line asks for; print it, and write CSV and PNG."""
     parser = _parser()
@@ -39,7 +47,7 @@ def main(arguments: list[str] | None = None) -> None:
             raise ValueError(f"--results {picture} is the name of the picture.")
         results = benchmark(
             _estimators(args),
-            [_data(name) for name in args.data],
+            [_data(name, args) for name in args.data],
             args.horizons,
             seeds=range(args.seeds),
             stride=args.stride,
@@ -48,8 +56,8 @@ def main(arguments: list[str] | None = None) -> None:
         )
     except (ImportError, OSError, TypeError, ValueError) as error:
         parser.error(str(error))
-    for measure in ("MSE", "MAE", "fit_seconds"):
-        print(f"\n{measure}\n\n{markdown(results, measure)}")
+    for measure, unit in UNITS.items():
+        print(f"\n{measure}, {unit}\n\n{markdown(results, measure)}")
     plot_benchmark(results)[0].figure.savefig(picture, dpi=150)
     print(f"\nEvery run is in {args.results}, a picture in {picture}.")
     if results["MSE"].isna().any():
@@ -101,6 +109,7 @@ def _parser() -> argparse.ArgumentParser:
         help="CSV files of your own (70, 10 and 20 %% of their rows to train, validate "
         f"and test), or of: {', '.join(SOURCES)}",
     )
+    _add_options_of_files(parser)
     parser.add_argument("--horizons", nargs="+", type=count, default=[96])
     parser.add_argument(
         "--estimators",
@@ -120,6 +129,25 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _add_options_of_files(parser: argparse.ArgumentParser) -> None:
+    files = parser.add_argument_group(
+        "CSV files of your own", "What these do not say is found out, and printed."
+    )
+    files.add_argument("--separator", help="between values, such as ';'")
+    files.add_argument("--decimal", choices=[".", ","], help="sign before decimals")
+    files.add_argument("--time-column", help="name of the column of times")
+    files.add_argument(
+        "--day-first",
+        action=argparse.BooleanOptionalAction,
+        help="whether days stand before months, as in 31.12.2024",
+    )
+    files.add_argument(
+        "--fill",
+        action="store_true",
+        help="take the values before for rows and values that are missing",
+    )
+
+
 def count(text: str) -> int:
     """A whole number of at least 1."""
     if int(text) < 1:
@@ -127,7 +155,7 @@ def count(text: str) -> int:
     return int(text)
 
 
-def _data(name: str) -> SplitSeries:
+def _data(name: str, args: argparse.Namespace) -> SplitSeries:
     if name in SOURCES:
         return fetch(name)
     path = Path(name).expanduser()
@@ -136,7 +164,16 @@ def _data(name: str) -> SplitSeries:
             f"--data {name} is neither a file nor one of {', '.join(SOURCES)}."
         )
     try:
-        return split_series(read_table(path), path.name.partition(".")[0])
+        table = read_own(
+            path,
+            separator=args.separator,
+            decimal=args.decimal,
+            time=args.time_column,
+            day_first=args.day_first,
+            fill=args.fill,
+            say=lambda text: print(f"{name}: {text}"),
+        )
+        return split_series(table, path.name.partition(".")[0])
     except (LookupError, TypeError, ValueError) as error:
         raise ValueError(f"--data {name}: {error}") from error
 

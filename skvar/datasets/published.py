@@ -145,6 +145,11 @@ def split_series(
         )
     frame = as_frame(series, "series")
     ends = _shares(len(frame), training, test)
+    if not 0 < ends[0] <= ends[1] < ends[2]:
+        raise ValueError(
+            f"The table has {len(frame)} row(s), too few for training={training} and "
+            f"test={test}, of which each needs one: pass more rows, or other shares."
+        )
     if season is None:
         season = _season_of(frame.index, regular_step(frame.index, "series"))
     return SplitSeries(name, frame, *ends, season)
@@ -583,52 +588,31 @@ def _retrieve(source: _Source, data_home) -> Path:
 
 
 def read_table(path, timed: bool = True) -> pd.DataFrame:
-    """Read a table from a CSV file, or the first channel of an array of numpy.
+    """Read a published table: CSV, or the first channel of an array of numpy.
 
-    A first column of times, not numbers, becomes the index, or is dropped unless
-    ``timed``; one without a name that counts the rows is dropped. A first line of
-    numbers is no header.
+    A first column of times becomes the index, or is dropped unless ``timed``. A first
+    line of numbers is no header.
 
     Raises
     ------
     ValueError
-        If the file is no such table, or its times are not one step apart.
+        If times are not one step apart.
     """
     if Path(path).suffix == ".npz":
         with np.load(path) as arrays:
             return pd.DataFrame(arrays["data"][..., 0])
-    first = pd.read_csv(path, header=None, nrows=1, dtype=str).iloc[0]
-    frame = pd.read_csv(path, header=None if _are_values(first) else 0)
-    # pandas takes values beyond the names of the first line for an index.
-    if frame.empty or not frame.index.equals(pd.RangeIndex(len(frame))):
-        raise ValueError(
-            "There are no rows, or they hold more values than the first one. Values "
-            "are to be separated by commas, with points for decimals."
-        )
+    first = pd.read_csv(path, header=None, nrows=1).iloc[0]
+    is_header = pd.to_numeric(first, errors="coerce").isna().any()
+    frame = pd.read_csv(path, header=0 if is_header else None)
     begin = frame.iloc[:, 0]
     if pd.api.types.is_numeric_dtype(begin):
-        counts = pd.isna(first.iloc[0]) and np.array_equal(begin, range(len(begin)))
-        return frame.iloc[:, 1:] if counts else frame
+        return frame
     frame = frame.iloc[:, 1:]
     if not timed:
         return frame
-    try:
-        times = pd.DatetimeIndex(pd.to_datetime(begin, format="ISO8601"))
-    except ValueError as error:
-        raise ValueError(
-            f"The first column, which begins with {begin.iloc[0]!r}, holds neither "
-            "numbers nor times such as 2024-12-31 or 2024-12-31 23:00. Values are to "
-            "be separated by commas, with points for decimals."
-        ) from error
+    times = pd.DatetimeIndex(pd.to_datetime(begin, format="ISO8601"))
     times.freq = regular_step(times, "the first column")
     return frame.set_index(times)
-
-
-def _are_values(cells: pd.Series) -> bool:
-    """Whether they are numbers, the first perhaps a time, rather than names."""
-    begin = pd.to_datetime(cells.iloc[:1], format="ISO8601", errors="coerce")
-    numbers = pd.to_numeric(cells, errors="coerce").notna()
-    return bool(numbers.iloc[1:].all() and (numbers.iloc[0] or begin.notna().all()))
 
 
 def _season_of(index: pd.Index, step: pd.DateOffset | int) -> int:
