@@ -36,6 +36,10 @@ TABLES = {
     "bool with NA": (nullable(GAPPY, "boolean"), GAPPY),
     "integers with NA": (nullable(GAPPY, "Int64"), GAPPY),
     "small integers": (nullable(FLOATS, "UInt8"), FLOATS),
+    "Arrow": (
+        GAPPY.astype({"load": "float64[pyarrow]", "open": "bool[pyarrow]"}),
+        GAPPY,
+    ),
     "decimals": (FLOATS.map(lambda value: Decimal(str(value))), FLOATS),
     "objects with None": (
         GAPPY.astype(object).where(GAPPY.notna(), None),

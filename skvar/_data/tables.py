@@ -154,7 +154,8 @@ def as_floats(values: pd.Series) -> np.ndarray | None:
         if not all(is_real):
             return None
         return values.where(values.notna(), np.nan).to_numpy().astype(float)
-    if not pd.api.types.is_numeric_dtype(dtype) or dtype.kind == "c":
+    is_real = pd.api.types.is_numeric_dtype(dtype) and dtype.kind != "c"
+    if not (is_real or pd.api.types.is_bool_dtype(dtype)):
         return None
     return values.to_numpy(dtype=float, na_value=np.nan)
 
