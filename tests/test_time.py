@@ -156,3 +156,35 @@ def test_calendar_effects_follow_the_clock():
     error = fitted.predict(ahead)["load"] - effect[n_rows:]
     assert np.sqrt(np.mean(error**2)) < 4 * 0.1 / np.sqrt(29)
     assert fitted.exog_coef_.shape[0] == 1
+
+
+STEPS = [
+    *["s", "5min", "15min", "30min", "h", "2h", "3h", "4h", "6h", "8h", "12h", "24h"],
+    *["36h", "D", "2D", "3D", "7D", "W-SUN", "W-MON", "2W-WED", "B", "C", "bh", "cbh"],
+    *["BMS", "BME", "CBMS", "CBME", "MS", "ME", "2MS", "SMS", "SME", "WOM-1MON"],
+    *["LWOM-SUN", "QS", "QE", "QS-OCT", "3MS", "BQS", "BQE", "YS", "YE", "BYE-JUN"],
+    pd.offsets.Easter(),
+    pd.offsets.FY5253(weekday=4, startingMonth=12, variation="nearest"),
+    pd.offsets.FY5253Quarter(weekday=4, startingMonth=12, qtr_with_extra_week=4),
+    pd.offsets.CustomBusinessHour(start="09:30", end="16:00"),
+    pd.offsets.CustomBusinessDay(holidays=["2024-04-01"]),
+]
+
+
+@pytest.mark.parametrize("freq", STEPS, ids=str)
+def test_absolute_and_relative_horizons_agree(freq):
+    """In every zone, whether clocks go forward or back within the horizon."""
+    assert len(STEPS) >= 40
+    expected = FORECASTER.clone().fit(VALUES[:121]).predict([1, 4, 9, 11])
+    for zone in ("Europe/Berlin", "Australia/Lord_Howe", "America/Halifax"):
+        for change in ("2024-03-31", "2024-10-27"):
+            day = pd.Timestamp(change, tz=zone)
+            # Of such an index, the change lies between rows 121 and 130, if not before.
+            index = pd.date_range(end=day, periods=126, freq=freq)
+            index = pd.date_range(index[0], periods=140, freq=freq)
+            asked = index[[121, 124, 129, 131]]
+            fitted = fitted_to(index, fh=asked)
+            assert fitted.horizon_ == 11
+            by_time, by_step = fitted.predict(), fitted.predict([1, 4, 9, 11])
+            assert_same(by_time, by_step, asked)
+            np.testing.assert_allclose(by_time, expected)

@@ -265,7 +265,8 @@ def precede_index(index: pd.Index, step: pd.DateOffset | int, n_steps: int) -> p
     if isinstance(index, pd.PeriodIndex):
         longer = pd.period_range(end=index[0], periods=n_steps + 1, freq=step)
     elif isinstance(index, pd.DatetimeIndex):
-        longer = pd.date_range(end=index[0], periods=n_steps + 1, freq=step)
+        # Of some offsets there is no product with 0, which one time would ask for.
+        longer = pd.date_range(end=index[0], periods=n_steps + 2, freq=step)[1:]
     else:
         longer = pd.RangeIndex(index[0] - n_steps, index[0] + 1)
     return longer[:-1]
@@ -390,7 +391,7 @@ def _grid(first, step: pd.DateOffset | int, length: int) -> pd.Index:
     if isinstance(first, pd.Period):
         return pd.period_range(first, periods=length, freq=step)
     if isinstance(first, pd.Timestamp):
-        return pd.date_range(first, periods=length, freq=step)
+        return pd.date_range(first, periods=length + 1, freq=step)[:length]
     return pd.RangeIndex(first, first + length)
 
 

@@ -147,7 +147,10 @@ class SktimeForecaster(SktimeEstimator, BaseForecaster):
         return join_panel(tables, panel.index.names)
 
     def _set_cutoff_from_y(self, y):
-        super()._set_cutoff_from_y(y)
+        # sktime would look for the step, which it does not find of every kind.
+        last = [table.index[-1:] for table in split_panel(y).values() if len(table)]
+        if last:
+            self._cutoff = max(last, key=lambda time: time[0])
         if self.is_fitted:
             self._step_the_cutoff(self._fitted.history.schema.step)
 
@@ -156,7 +159,7 @@ class SktimeForecaster(SktimeEstimator, BaseForecaster):
         if isinstance(self._cutoff, pd.DatetimeIndex):
             # Equal steps have several labels, which an index would not take on.
             now, name = self._cutoff[0], self._cutoff.name
-            self._cutoff = pd.date_range(now, periods=1, freq=step, name=name)
+            self._cutoff = pd.date_range(now, periods=2, freq=step, name=name)[:1]
 
     def _steps_of(self, fh: ForecastingHorizon, step=None) -> np.ndarray:
         """Steps from the cutoff, of the history or those given; at most 0 in-sample.

@@ -154,7 +154,11 @@ class Specification(TrainingSpecification):
         if self.lags != "auto":
             return self
         form = None
-        if self.may_have_form and self.allows_form(rows):
+        if (
+            rows.longest() > _LEAST_WINDOW
+            and self.may_have_form
+            and self.allows_form(rows)
+        ):
             most_rows = self._most_rows(rows.longest(), seasons)
             form = choose_form(rows.segments, seasons, rows.observed, most_rows)
         return replace(self, lags=self.automatic_lags(rows, seasons, form), form=form)
