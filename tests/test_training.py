@@ -200,6 +200,15 @@ def test_divergence_warns_and_keeps_finite_weights():
     assert network.level.item() == 0.0
 
 
+def test_the_last_step_may_diverge_as_well():
+    """Its loss would be that of the next epoch."""
+    windows, network = Windows([np.ones((40, 1), np.float32)], 2, 1), Level()
+    wild = options(max_epochs=1, learning_rate=1e30)
+    with pytest.warns(ConvergenceWarning, match="weights of epoch 0 are kept"):
+        record = train(network, windows, None, wild, generators())
+    assert network.level.item() == record.best_epoch == 0
+
+
 def test_gradients_are_clipped_to_norm_one():
     values = np.full((9, 1), 1e4, dtype=np.float32)
     network, norms = Level(), []

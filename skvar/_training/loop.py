@@ -84,7 +84,7 @@ def train(
     examples = examples.to(options.device)
     if validation is not None:
         validation = validation.to(options.device)
-    record = TrainingRecord()
+    record, diverged = TrainingRecord(), 0
     best = _BestWeights(network, validation, errors, record.validation_scores)
     steps = options.max_epochs * math.ceil(len(examples) / options.batch_size)
     with _progress(steps, options.verbose) as bar, drawing_from(network, generators):
@@ -93,7 +93,7 @@ def train(
             net.fit_loop(examples, epochs=1)
             loss = net.history[-1, "train_loss"]
             if not math.isfinite(loss):
-                best.diverged(epoch)
+                diverged = epoch
                 break
             record.loss_curve.append(loss)
             patience = options.n_iter_no_change
@@ -104,7 +104,26 @@ def train(
                 break
     record.best_epoch = best.restore(options.required_gain)
     network.eval()
+    # The loss of an epoch does not tell of the weights after its last step.
+    if validation is None and not _is_finite(network, examples, options.batch_size):
+        record.best_epoch = best.give_up()
+        diverged = diverged or len(record.loss_curve)
+    if diverged:
+        warnings.warn(
+            f"Training diverged in epoch {diverged}: the loss is not finite. The "
+            f"weights of epoch {record.best_epoch} are kept; lower learning_rate to "
+            "train on.",
+            ConvergenceWarning,
+            stacklevel=2,
+        )
     return record
+
+
+def _is_finite(network: nn.Module, examples: Dataset, batch_size: int) -> bool:
+    """Whether the losses of a batch are."""
+    with torch.no_grad():
+        losses = network.losses(*next(examples.batches(batch_size)))
+    return math.isfinite(sum(losses.values()))
 
 
 class _BestWeights:
@@ -135,14 +154,6 @@ class _BestWeights:
         self.weights = copy.deepcopy(self.network.state_dict())
         return epoch
 
-    def diverged(self, epoch: int) -> None:
-        warnings.warn(
-            f"Training diverged in epoch {epoch}: the loss is not finite. The weights "
-            f"of epoch {self.epoch} are kept; lower learning_rate to train on.",
-            ConvergenceWarning,
-            stacklevel=2,
-        )
-
     def restore(self, required_gain: float) -> int:
         """Load the best weights, or those of the start if they gained too little."""
         weights, errors = self.start
@@ -154,6 +165,11 @@ class _BestWeights:
                 self.epoch, self.weights = 0, weights
         self.network.load_state_dict(self.weights)
         return self.epoch
+
+    def give_up(self) -> int:
+        """Load the weights of the start."""
+        self.network.load_state_dict(self.start[0])
+        return 0
 
 
 class _Engine(NeuralNet):
