@@ -2,6 +2,7 @@
 
 python benchmarks/intervals.py
 python benchmarks/intervals.py --few-rows
+python benchmarks/intervals.py --few-rows --only LinearAttentionVAR "Gaussian VAR"
 
 Every test window of ETTh1 and exchange rates (96 steps ahead) and of three kinds of
 simulated tables (12 steps ahead, means over ten tables each), all series.
@@ -163,7 +164,7 @@ def scores(quantiles: np.ndarray, truth: np.ndarray, past: pd.DataFrame) -> dict
     }
 
 
-def measured_on_few(table: pd.DataFrame) -> pd.DataFrame:
+def measured_on_few(table: pd.DataFrame, only: list[str] | None) -> pd.DataFrame:
     """Scores of each kind of forecaster, means over origins."""
     conformal = LinearAttentionVAR(n_layers=0)
     kinds = {
@@ -181,6 +182,8 @@ def measured_on_few(table: pd.DataFrame) -> pd.DataFrame:
         past = table[:origin]
         truth = table[origin : origin + len(STEPS)].to_numpy()
         for kind, quantiles in kinds.items():
+            if only and kind not in only:
+                continue
             found.append({"of": kind, **scores(quantiles(past), truth, past)})
     return pd.DataFrame(found).groupby("of", sort=False).mean()
 
@@ -189,11 +192,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", nargs="*", default=None, help="names of data")
     parser.add_argument("--few-rows", action="store_true")
+    parser.add_argument("--only", nargs="+", help="kinds of intervals on few rows")
     args = parser.parse_args()
     if args.few_rows:
         for name, table in few_rows().items():
             print(f"\n{name}, {len(table)} rows\n")
-            print(measured_on_few(table).round(3).to_markdown(), flush=True)
+            print(measured_on_few(table, args.only).round(3).to_markdown(), flush=True)
         return
     fit = {"random_state": 0}
     var = LinearAttentionVAR(4, horizon=12, **fit)

@@ -93,6 +93,20 @@ def test_an_instance_of_a_panel_may_be_constant(forecaster):
     assert one == pytest.approx(other, rel=0.5)
 
 
+def test_one_row_is_no_constant(forecaster):
+    """It is taken to vary as other instances do."""
+    tables = {
+        key: pd.DataFrame({"x": scale * WALKS[:, 0]})
+        for key, scale in {"a": 1.0, "b": 2.0, "c": 30.0}.items()
+    }
+    tables["new"] = pd.DataFrame({"x": [4.0]}, index=[199])
+    fitted = forecaster.fit(pd.concat(tables))
+    assert fitted.scaler_["new"].scale_ == fitted.scaler_["b"].scale_
+    assert fitted.scaler_["new"].mean_ == 4
+    ends = fitted.predict_interval([1], coverage=0.9).loc["new"].to_numpy()[0]
+    assert ends[1] > ends[0]
+
+
 def test_a_series_of_much_smaller_instances_is_not_taken_for_a_constant(forecaster):
     tables = {
         key: pd.DataFrame({"x": scale * WALKS[:, 0]})

@@ -327,7 +327,7 @@ def test_instances_that_begin_after_the_cutoff_are_not_forecast():
     tables["a"] = tables["a"][40:]
     fitted = CLASSICAL.clone().fit(joined(tables))
     fitted.update(joined({"b": tables["b"][30:35]}), update_params=False)
-    with pytest.raises(ValueError, match="before the first row of the history"):
+    with pytest.raises(ValueError, match="before the first row of instance 'a'"):
         fitted.predict([1])
     fitted.update(joined({"b": tables["b"][30:35]}))
     alone = CLASSICAL.clone().fit(tables["b"][:35])

@@ -1,6 +1,8 @@
 """Units of columns: means and standard deviations."""
 
 import copy
+from collections.abc import Iterable
+from dataclasses import dataclass
 
 import numpy as np
 from sklearn.preprocessing import StandardScaler
@@ -10,33 +12,63 @@ from sklearn.preprocessing import StandardScaler
 _ROUNDING = 64 * np.finfo(float).eps
 
 
-def units_of(values: np.ndarray, size: np.ndarray | float = 0.0) -> StandardScaler:
+@dataclass(frozen=True)
+class Likely:
+    """What units of some tables tell about those of further ones, by column.
+
+    Parameters
+    ----------
+    size : ndarray of shape (n_columns,)
+        How large values are at most, about.
+    scale : ndarray of shape (n_columns,)
+        The median of the standard deviations, NaN where nothing varies.
+    """
+
+    size: np.ndarray
+    scale: np.ndarray
+
+    @classmethod
+    def of(cls, scalers: Iterable[StandardScaler]) -> "Likely":
+        """From units of tables with the same columns."""
+        scalers = [*scalers]
+        scales = np.array([deviations(scaler) for scaler in scalers])
+        known = [column[column > 0] for column in scales.T]
+        scale = [np.median(some) if len(some) else np.nan for some in known]
+        return cls(np.fmax.reduce([*map(_size_of, scalers)]), np.array(scale))
+
+
+def units_of(values: np.ndarray, likely: Likely | None = None) -> StandardScaler:
     """Means and standard deviations of columns, less what is missing.
 
     Parameters
     ----------
     values : ndarray of shape (n_rows, n_columns)
-    size : ndarray of shape (n_columns,), optional
-        How large values of the columns are in other tables, as of `size_of`.
+    likely : Likely, optional
+        What other tables tell.
 
     Returns
     -------
     StandardScaler
         A column that varies by no more than rounding errors of its values, or of those
-        of other tables, is constant: its variance is 0, its scale 1.
+        of other tables, is constant: its variance is 0, its scale 1. One with a single
+        value, which does not tell, varies as that of other tables does as a rule.
     """
-    scaler = StandardScaler().fit(np.asarray(values, dtype=float))
-    deviation = np.sqrt(scaler.var_)
-    constant = deviation <= _ROUNDING * np.maximum(size, size_of(scaler))
+    values = np.asarray(values, dtype=float)
+    scaler = StandardScaler().fit(values)
+    deviation, size = np.sqrt(scaler.var_), _size_of(scaler)
+    if likely is not None:
+        size = np.fmax(size, likely.size)
+        is_single = np.isfinite(values).sum(axis=0) == 1
+        deviation = np.where(is_single & (likely.scale > 0), likely.scale, deviation)
+    constant = deviation <= _ROUNDING * size
     # A mean of equal numbers may differ from them by rounding.
     scaler.mean_[constant] = np.nanmedian(values[:, constant], axis=0)
-    scaler.var_ = np.where(constant, 0.0, scaler.var_)
+    scaler.var_ = np.where(constant, 0.0, deviation**2)
     scaler.scale_ = np.where(constant, 1.0, deviation)
     return scaler
 
 
-def size_of(scaler: StandardScaler) -> np.ndarray:
-    """How large the values of each column are."""
+def _size_of(scaler: StandardScaler) -> np.ndarray:
     return np.abs(scaler.mean_) + np.sqrt(scaler.var_)
 
 

@@ -15,7 +15,7 @@ from .._models.fitted import FittedModel
 from .._models.stream import Stream
 from .._var.estimation import covariance
 from .._var.extraction import read_only, to_original_units
-from .history import Schema, SeriesHistory
+from .history import Schema, SeriesHistory, name_of
 from .residuals import Filler, ResidualSeries
 
 
@@ -88,8 +88,9 @@ class FittedSeries(Recomputable):
         last = self.n_known - 1
         if rows.min() < 0:
             raise ValueError(
-                f"fh reaches {-rows.min()} row(s) before the first row of the "
-                "history; forecasts begin at that row."
+                f"fh reaches {-rows.min()} row(s) before the first row of "
+                f"{name_of(self.series.key, 'the history')}; forecasts begin at that "
+                "row."
             )
         values = self.residual.effects(max(rows.max(), last) + 1, X)[rows]
         ahead = rows > last
@@ -166,6 +167,8 @@ class FittedSeries(Recomputable):
         """
         values = windows.values.numpy()
         ends = np.arange(windows.lags - 1, len(values))
+        if not len(ends):
+            return np.empty((0, values.shape[1]))
         parts = self.batches_of_forecasts(values, ends, 1)
         forecasts = np.concatenate(list(parts))[:-1, 0]
         errors = self.in_units(values[windows.lags :]) - forecasts

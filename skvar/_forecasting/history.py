@@ -20,7 +20,7 @@ from .._data.tables import (
     position,
     split_panel,
 )
-from .._data.units import size_of, units_of, varying_in
+from .._data.units import Likely, units_of, varying_in
 
 
 @dataclass(frozen=True, eq=False)
@@ -353,8 +353,7 @@ class History(Recomputable):
     ) -> SeriesHistory:
         """A further table in units of its own."""
         check_observed(table, name_of(key, name))
-        sizes = [size_of(series.scaler) for series in self.series.values()]
-        scaler = units_of(table.to_numpy(), np.max(sizes, axis=0))
+        scaler = units_of(table.to_numpy(), Likely.of(self.units.values()))
         return SeriesHistory(self.schema, table, covariates, scaler, key)
 
     def first(self, n_rows: Mapping[Hashable, int]) -> "History":
@@ -424,14 +423,14 @@ class History(Recomputable):
 
 
 def units_of_tables(
-    tables: Mapping[Hashable, pd.DataFrame], size: np.ndarray | float = 0.0
+    tables: Mapping[Hashable, pd.DataFrame],
 ) -> dict[Hashable, StandardScaler]:
-    """Units of each of some tables; other tables may have values of some ``size``."""
-    units = {key: units_of(table.to_numpy(), size) for key, table in tables.items()}
+    """Units of each of some tables with the same columns."""
+    alone = {key: units_of(table.to_numpy()) for key, table in tables.items()}
     if len(tables) == 1:
-        return units
-    size = np.fmax.reduce([size_of(scaler) for scaler in units.values()])
-    return {key: units_of(table.to_numpy(), size) for key, table in tables.items()}
+        return alone
+    likely = Likely.of(alone.values())
+    return {key: units_of(table.to_numpy(), likely) for key, table in tables.items()}
 
 
 def name_of(key: Hashable | None, name: str = "y") -> str:
