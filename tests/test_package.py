@@ -52,7 +52,7 @@ MAY_IMPORT = {
     },
     "forecasting": {"_forecasting", "_models"},
     "regression": {"_data", "_models", "_protocols", "_training", "_var"},
-    "classification": {"_models", "_protocols", "_training"},
+    "classification": {"_data", "_models", "_protocols", "_training"},
     "analysis": {"_var"},
     "coefficients": {"_var"},
     "nn": {"_attention", "_networks"},

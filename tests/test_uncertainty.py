@@ -153,7 +153,7 @@ def naive_track(start, errors, levels, scale):
         for step, series in np.ndindex(scale.shape):
             if np.isfinite(error[step, series]):
                 new = error[step, series] ** 2
-                squares[step, series] = 0.95 * squares[step, series] + 0.05 * new
+                squares[step, series] = 0.995 * squares[step, series] + 0.005 * new
                 below = error[step, series] <= quantiles[:, step, series]
                 moved = 0.02 * np.sqrt(squares[step, series]) * (levels - below)
                 quantiles[:, step, series] += moved

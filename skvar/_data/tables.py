@@ -111,7 +111,7 @@ def as_frame(
 
 def check_sizes(values: np.ndarray, name: str, columns: Sequence) -> None:
     """Raise ValueError if values are too large to be squared."""
-    large = (np.abs(values) > _LARGEST).any(axis=0)
+    large = (np.abs(values, dtype=float) > _LARGEST).any(axis=0)
     if large.any():
         found = [
             column for column, is_large in zip(columns, large, strict=True) if is_large
