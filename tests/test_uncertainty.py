@@ -153,7 +153,8 @@ def naive_track(start, errors, levels, scale):
         for step, series in np.ndindex(scale.shape):
             if np.isfinite(error[step, series]):
                 new = error[step, series] ** 2
-                squares[step, series] = 0.995 * squares[step, series] + 0.005 * new
+                kept = 0.995 if squares[step, series] else 0.0
+                squares[step, series] = kept * squares[step, series] + (1 - kept) * new
                 below = error[step, series] <= quantiles[:, step, series]
                 moved = 0.02 * np.sqrt(squares[step, series]) * (levels - below)
                 quantiles[:, step, series] += moved
@@ -166,6 +167,8 @@ def test_tracked_quantiles_are_those_by_hand():
     errors[rng.random(errors.shape) < 0.1] = np.nan
     levels, scale = np.array([0.1, 0.5, 0.9]), rng.random((2, 3))
     start = rng.normal(size=(3, 2, 3))
+    # One that was quiet so far.
+    scale[:, 2] = start[:, :, 2] = 0
     steps = list(Tracked(start, scale**2, levels).along(errors))
     assert len(steps) == 401
     expected = naive_track(start, errors, levels, scale)
