@@ -14,10 +14,7 @@ def rolling_score(estimator, Y, y=None, *, by_scale: bool = False) -> float:
     Parameters
     ----------
     estimator : forecaster of skvar, or Pipeline that ends in one
-        Fitted. Errors are in the units of ``Y``: forecasts are transformed back. Where
-        the transformers of a pipeline cannot be inverted, errors are relative to the
-        variance of what the forecaster sees, times that of ``Y``, so that a transformer
-        that shrinks the table gains nothing by it.
+        Fitted. Errors are in the units of ``Y``: forecasts are transformed back.
     Y : Series, DataFrame or array of shape (n_rows, n_series)
         At least ``lags + horizon`` rows.
     y : Series, DataFrame or array, optional
@@ -25,8 +22,9 @@ def rolling_score(estimator, Y, y=None, *, by_scale: bool = False) -> float:
         pass on those of ``fit(Y, X)``.
     by_scale : bool, default=False
         Whether each series' errors are divided by its variance in ``Y``, so that one in
-        large units does not decide alone. In a search pass
-        ``functools.partial(rolling_score, by_scale=True)``.
+        large units does not decide alone. Where the transformers of a pipeline cannot
+        be inverted, errors and variances are those of what the forecaster sees. In a
+        search pass ``functools.partial(rolling_score, by_scale=True)``.
 
     Returns
     -------
@@ -39,8 +37,9 @@ def rolling_score(estimator, Y, y=None, *, by_scale: bool = False) -> float:
     TypeError
         If ``estimator`` does not end in a forecaster of skvar.
     ValueError
-        If ``Y`` holds no such window, or none with a value to score against, or is not
-        a table that the forecaster accepts.
+        If ``Y`` holds no such window, or none with a value to score against, is not a
+        table that the forecaster accepts, or transformers cannot be inverted and
+        ``by_scale`` is False.
 
     Examples
     --------
@@ -64,6 +63,8 @@ def rolling_score(estimator, Y, y=None, *, by_scale: bool = False) -> float:
     # Checks all rows, also those without a window.
     state.frame(table, "Y", y)
     invertible = _can_invert(transformers, Y, transformed)
+    if not (invertible or by_scale):
+        raise ValueError(_not_inverted(transformers))
     truth = as_frame(Y if invertible else transformed, "Y", missing=True).to_numpy()
     if truth.shape[1] == state.history.schema.n_series:
         truth = truth[:, state.history.schema.shown]
@@ -78,11 +79,7 @@ def rolling_score(estimator, Y, y=None, *, by_scale: bool = False) -> float:
     targets = targets.swapaxes(1, 2)
     if not np.isfinite(targets).any():
         raise ValueError("Y has no value after its first window to score against.")
-    weight, unit = np.ones(truth.shape[1]), 1.0
-    if by_scale or not invertible:
-        weight = 1 / _variances(truth)
-    if not by_scale and not invertible:
-        unit = _variances(as_frame(Y, "Y", missing=True).to_numpy()).mean()
+    weight = 1 / _variances(truth) if by_scale else 1.0
     total, done = 0.0, 0
     for forecasts in forecaster.rolling_batches(table[:-horizon], y):
         part = targets[done : done + len(forecasts)]
@@ -91,7 +88,7 @@ def rolling_score(estimator, Y, y=None, *, by_scale: bool = False) -> float:
             rows = np.asarray(transformers.inverse_transform(rows))
         total += np.nansum(weight * np.square(rows.reshape(part.shape) - part))
         done += len(forecasts)
-    return -float(unit * total / np.isfinite(targets).sum())
+    return -float(total / np.isfinite(targets).sum())
 
 
 def _variances(rows: np.ndarray) -> np.ndarray:
@@ -112,6 +109,19 @@ def _split_pipeline(estimator) -> tuple[Pipeline, Forecaster]:
             f"one, not a {type(estimator).__name__}."
         )
     return Pipeline(steps or [("none", "passthrough")]), estimator
+
+
+def _not_inverted(transformers: Pipeline) -> str:
+    """What is wrong with transformers that forecasts cannot be taken back through."""
+    steps = [step for _, step in transformers.steps]
+    without = [step for step in steps if not hasattr(step, "inverse_transform")]
+    names = ", ".join(type(step).__name__ for step in without or steps)
+    return (
+        f"Forecasts cannot be taken back through {names}: their errors in the units of "
+        "Y are not known. Leave it out (forecasters scale tables and fill gaps by "
+        "themselves), give it an inverse, or pass by_scale=True to compare errors "
+        "relative to the variance of what the forecaster sees."
+    )
 
 
 def _can_invert(transformers: Pipeline, Y, table) -> bool:
