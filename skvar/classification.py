@@ -81,7 +81,7 @@ class AarenClassifier(NetworkAttributes, SktimeEstimator, BaseClassifier):
     network_ : skvar.nn.AarenForClassification
         The trained network; works on standardised rows.
     scaler_ : StandardScaler
-        Of the columns, fitted on the rows of all series.
+        Of the columns, fitted on the rows of all series that are not held out.
     device_ : torch.device
         Where the network is.
     feature_names_in_ : Index

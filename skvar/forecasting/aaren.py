@@ -130,9 +130,10 @@ class AarenForecaster(Forecaster):
     network_ : torch.nn.Module
         A ``skvar.nn.AarenForForecasting``, or a ``skvar.nn.StaticPath`` around one.
     scaler_ : StandardScaler
-        Of the series, fitted on all rows; after a fit to a panel, a dict with that of
-        each instance. Matrices, intercepts and covariances, too, differ in units
-        between instances: there they are attributes of ``instance(key)``.
+        Of the series, fitted on the rows that are not held out; the variance of a
+        constant is 0, which is forecast by itself. After a fit to a panel, a dict with
+        that of each instance. Matrices, intercepts and covariances, too, differ in
+        units between instances: there they are attributes of ``instance(key)``.
     device_ : torch.device
         Where the network is.
     exog_coef_ : ndarray of shape (n_lags, n_targets, n_covariates)
