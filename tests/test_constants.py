@@ -163,3 +163,14 @@ def test_a_constant_target_of_a_regressor_is_predicted_by_itself(regressor):
     np.testing.assert_array_equal(fitted.predict(WALKS)[:, 1], 0.1)
     fitted = clone(regressor).fit(between(0.1))
     np.testing.assert_array_equal(fitted.predict(between(0.1))[:, 1], 0.1)
+
+
+@pytest.mark.parametrize("constant", [0, 1], ids=["series", "target"])
+def test_a_constant_of_the_first_rows_is_learned_from_further_ones(constant):
+    """As by one fit, up to the penalty, which depends on units."""
+    X, y = WALKS.copy(), WALKS[:, :1] + 0.5 * WALKS[:, 1:]
+    (X if constant == 0 else y)[:60, 0] = 0.1
+    regressor = LinearAttentionVARRegressor(2, n_layers=0, alpha=1e-9)
+    in_parts = clone(regressor).fit(X[:60], y[:60]).partial_fit(X[60:], y[60:])
+    at_once = clone(regressor).fit(X, y)
+    np.testing.assert_allclose(in_parts.predict(X), at_once.predict(X), atol=1e-4)

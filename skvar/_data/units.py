@@ -81,6 +81,19 @@ def varying_in(scaler: StandardScaler, other: StandardScaler) -> StandardScaler:
     return merged
 
 
+def with_moved(scaler: StandardScaler, values: np.ndarray) -> StandardScaler:
+    """Units in which constants that move in further rows have a scale.
+
+    Their means stay, so that rows that were standardised before stay as they are.
+    """
+    spread = np.sqrt(np.square(values - scaler.mean_).mean(axis=0))
+    moved = (scaler.var_ == 0) & (spread > _ROUNDING * _size_of(scaler))
+    found = copy.deepcopy(scaler)
+    found.var_ = np.where(moved, spread**2, scaler.var_)
+    found.scale_ = np.where(moved, spread, scaler.scale_)
+    return found
+
+
 def standardise(values: np.ndarray, scaler: StandardScaler) -> np.ndarray:
     """Rows in units, as a new array; 0 in columns whose variance is 0 there."""
     values = np.subtract(values, scaler.mean_, dtype=float, order="C")

@@ -76,10 +76,10 @@ def learn(
     known = specification.rows_trained_on(n_train)
     history = history.in_units_of(known, units or {})
     given = None if pretrained is None else pretrained.effect
-    effect, filler = estimated_before(history, n_train, lags, given)
+    effect, filler = effect_and_filler(history, n_train, lags, given)
     rows = rows_of(history, n_train, effect, filler)
     if known != n_train and (effect is not None or rows.observed is not None):
-        as_before = estimated_before(history, known, lags, given)
+        as_before = effect_and_filler(history, known, lags, given)
         rows = replace(rows, as_before=rows_of(history, n_train, *as_before))
     seasons = seasons_of(specification.sp, history.schema.step)
     specification = specification.with_lags(rows, seasons)
@@ -94,7 +94,7 @@ def learn(
     return model, history
 
 
-def estimated_before(
+def effect_and_filler(
     history: History,
     n_train: Mapping[Hashable, int],
     lags: int,

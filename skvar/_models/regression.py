@@ -1,13 +1,19 @@
 """What a fitted regressor knows: a model, units, and the rows of each segment."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from sklearn.preprocessing import StandardScaler
 
 from .._data.lazy import Recomputable, lazy
-from .._data.units import in_original_units, standardise, units_of, varying_in
+from .._data.units import (
+    in_original_units,
+    standardise,
+    units_of,
+    varying_in,
+    with_moved,
+)
 from .._data.windows import Windows, windows_ending_at
 from .._var.extraction import read_only, to_original_units
 from .fitted import FittedModel
@@ -35,6 +41,11 @@ class Units:
         targets = columns_of(y)
         y_scaler = varying_in(units_of(targets[rows]), units_of(targets))
         return cls(scaler, y_scaler, y.ndim == 1)
+
+    def after(self, X: np.ndarray, y: np.ndarray | None) -> "Units":
+        """The same after further rows, for what was constant before and moves."""
+        y_scaler = y if y is None else with_moved(self.y_scaler, columns_of(y))
+        return replace(self, scaler=with_moved(self.scaler, X), y_scaler=y_scaler)
 
     def check_target(self, y: np.ndarray | None) -> None:
         """Raise unless ``y`` is as it was before."""

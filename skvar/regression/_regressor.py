@@ -298,8 +298,8 @@ class Regressor(NetworkAttributes, MultiOutputMixin, RegressorMixin, BaseEstimat
             known = [rows[: known[label]] for label, rows in parts.items()]
             units = Units.of(X, y, np.concatenate(known))
         else:
-            units = before.units
-        units.check_target(y)
+            before.units.check_target(y)
+            units = before.units.after(X, y)
         history = units.appended(before.history if go_on else {}, X, y, parts)
         rows = units.rows(history, specification.lags)
         weights = None if before is None else before.model.network.state_dict()
