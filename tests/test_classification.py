@@ -57,6 +57,14 @@ def fitted(data):
     return SMALL.clone().fit(*data)
 
 
+def test_units_are_those_of_series_that_are_not_held_out():
+    X, y = np.random.default_rng(0).normal(size=(20, 1, 12)), np.arange(20) % 2
+    classifier = AarenClassifier(max_epochs=1, validation_fraction=0.2, random_state=0)
+    for early_stopping, n_seen in ((True, 16), (False, 20)):
+        classifier.set_params(early_stopping=early_stopping)
+        assert classifier.fit(X, y).scaler_.n_samples_seen_ == n_seen * 12
+
+
 @pytest.mark.parametrize(
     ("load", "least"),
     [

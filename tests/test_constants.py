@@ -93,6 +93,33 @@ def test_an_instance_of_a_panel_may_be_constant(forecaster):
     assert one == pytest.approx(other, rel=0.5)
 
 
+def test_intervals_of_few_rows_take_no_account_of_constants():
+    """Of which all errors are 0."""
+    tables = {
+        key: pd.DataFrame({"x": WALKS[:20, i], "y": WALKS[::-1][:20, i]})
+        for i, key in enumerate("ab")
+    }
+    alone = LinearAttentionVAR().fit(pd.concat(tables))
+    for i in range(6):
+        tables[f"c{i}"] = pd.DataFrame({"x": np.full(20, 0.1), "y": -1e3})
+    beside = LinearAttentionVAR().fit(pd.concat(tables))
+    one, other = (
+        each.predict_interval([1, 4], coverage=0.8).loc["a"] for each in (alone, beside)
+    )
+    # Neither the model nor its errors know of these.
+    pd.testing.assert_frame_equal(one, other)
+    # Where one of two series is constant, the errors of that one alone do not count.
+    noise = np.random.default_rng(0).normal(size=(20, 8))
+    half = {
+        f"d{i}": pd.DataFrame({"x": np.full(20, 0.1), "y": noise[:, i]})
+        for i in range(8)
+    }
+    partly = LinearAttentionVAR(2, n_layers=0).fit(pd.concat(tables | half))
+    ends = partly.predict_interval([1], coverage=0.8)["x"]
+    widths = np.diff(ends.loc[["a", "b"]].to_numpy()).ravel()
+    assert (widths > 1.5).all()
+
+
 def test_one_row_is_no_constant(forecaster):
     """It is taken to vary as other instances do."""
     tables = {

@@ -131,6 +131,7 @@ FORECASTERS = {
     "var in float32": SAMoVARForecaster(horizon=3, static_path="var", **SMALL),
     "samovar": SAMoVARForecaster(**NETWORK),
     "aaren": AarenForecaster(**NETWORK),
+    "aaren beside a VAR": AarenForecaster(horizon=3, static_path="var", **SMALL),
     "linear transformer": LinearTransformerForecaster(**NETWORK),
     "itransformer": ITransformerForecaster(**NETWORK),
     "informer": InformerForecaster(**NETWORK),
@@ -151,6 +152,8 @@ def test_what_is_finite_stays_finite(name):
         table = np.concatenate([WALK, outlier])
         assert np.isfinite(fitted.predict(table)).all()
         assert np.isfinite(fitted.var_matrices(table)).all()
+        window = table[-fitted.network_.lags :]
+        assert np.isfinite(fitted.var_matrices(window)).all()
         longer = fitted.clone().fit(WALK).update(outlier, update_params=False)
         assert np.isfinite(longer.predict([1, 300])).all()
         assert np.isfinite(longer.predict_interval([1, 3])).all(axis=None)

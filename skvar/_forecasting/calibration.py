@@ -61,7 +61,7 @@ class Calibration:
     def n_independent(self, n_steps: int) -> float:
         """Errors so many steps ahead that do not overlap; 0 with too few rows."""
         blocks = self._last_rows(self.specification, n_steps)
-        return sum(blocks.values()) / n_steps
+        return sum(blocks[key] for key in self._judged) / n_steps
 
     def errors(self, n_steps: int, *, timed: bool = True) -> CalibrationErrors:
         """Standardised errors of at least so many steps, of all instances.
@@ -81,7 +81,7 @@ class Calibration:
             known = self._errors.get(key)
             if known is None or known.n_steps < n_steps:
                 errors, rows = self._errors_of(self.model(n_steps), n_steps)
-                n_rows = sum(self.n_train.values()) - sum(n_train.values())
+                n_rows = sum(self.n_train[key] - n_train[key] for key in self._judged)
                 known = CalibrationErrors.of(errors, n_rows, rows, seasons)
                 self._errors[key] = known
         return known
@@ -95,6 +95,11 @@ class Calibration:
         """The row of a time, counted from the same time for all instances."""
         first = self.history.series[next(iter(self.n_train))]
         return first.position(time)
+
+    @property
+    def _judged(self) -> list[Hashable]:
+        """Instances whose forecasts are."""
+        return self.history.in_order(self.n_train)
 
     def model(self, n_steps: int) -> "CalibrationModel":
         """The calibration model for errors of so many steps."""
@@ -189,7 +194,7 @@ class Calibration:
         """Errors of forecasts of rows from a start to an end, of each instance."""
         shown = self.history.schema.shown
         most = max(_MOST_ORIGINS // len(fitted.scalers), 1)
-        for key in self.history.in_order(self.n_train):
+        for key in self._judged:
             start, end = max(starts[key], 1), ends[key]
             if end <= start:
                 continue

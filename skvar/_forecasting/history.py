@@ -383,8 +383,12 @@ class History(Recomputable):
         return replace(self, series={None: self.series[key]}, levels=self.levels[-1:])
 
     def in_order(self, n_rows: Mapping[Hashable, int]) -> list[Hashable]:
-        """Instances with rows, in an order that their first rows alone decide."""
+        """Instances to learn from, in an order that their first rows alone decide.
+
+        Those with rows; of constants there is nothing to learn while others vary.
+        """
         keys = [key for key in self.series if n_rows.get(key)]
+        keys = [key for key in keys if self.series[key].varies.any()] or keys
         if len(keys) == 1:
             return keys
         return sorted(keys, key=lambda key: self.series[key].digest(n_rows[key]))

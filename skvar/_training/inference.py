@@ -173,7 +173,7 @@ class RecurrentInference:
         horizon = ahead.shape[1]
         with torch.inference_mode():
             while ahead.shape[1] < steps:
-                rows = bounded(ahead[:, -horizon:])
+                rows = ahead[:, -horizon:]
                 more, state = self.network.extend(rows, state, n_last=1)
                 ahead = torch.cat([ahead, more[0]], dim=1)
         return ahead[:, :steps]
