@@ -134,6 +134,16 @@ def test_frames_and_text_bear_the_names(var):
     assert all(name in text for name in NAMES)
 
 
+def test_text_of_a_series_without_errors():
+    """Its correlations are not defined, those of others are."""
+    covariance = np.array([[4.0, 1.0, 0.0], [1.0, 1.0, 0.0], [0.0, 0.0, 0.0]])
+    matrices = [np.diag([0.5, 0.5, 0.0])]
+    text = VARCoefficients(matrices, np.zeros(3), covariance).summary()
+    *_, first, second, constant = (line.split()[1:] for line in text.splitlines())
+    assert [first, second] == [["1", "0.5", "NaN"], ["0.5", "1", "NaN"]]
+    assert constant == ["NaN"] * 3
+
+
 def test_bands_hold_whatever_the_number_of_jobs(var):
     options = {"bands": 0.9, "n_draws": 20, "random_state": 3}
     alone = var.irf(4, **options)

@@ -92,7 +92,8 @@ def cholesky(sigma_u: np.ndarray) -> np.ndarray:
     except np.linalg.LinAlgError as error:
         raise ValueError(
             "The covariance of the errors is not positive definite, so that shocks "
-            "cannot be made orthogonal: drop series that others determine."
+            "cannot be made orthogonal: drop series that are constant or that others "
+            "determine."
         ) from error
 
 

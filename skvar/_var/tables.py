@@ -88,7 +88,10 @@ class Tables:
         """Order, stability, the first matrices and error covariance as text."""
         matrices, intercept, sigma_u = estimate
         deviations = np.sqrt(np.diag(sigma_u))
-        correlation = sigma_u / np.outer(deviations, deviations)
+        products = np.outer(deviations, deviations)
+        correlation = np.divide(
+            sigma_u, products, np.full_like(products, np.nan), where=products > 0
+        )
         lines = [
             f"Vector autoregression of order {len(matrices)}, {len(self.names)} series",
             f"Matrices: {self.label or 'no label'}",
