@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.integrate import dblquad
+from statsmodels.api import OLS
 from statsmodels.tsa.api import VAR
 
 from skvar import (
@@ -393,6 +394,16 @@ def test_strength_of_a_season():
     assert season_strength([with_season(240, 12, noise=0.0)], 12) > 0.9
     assert season_strength([random_walks(240, 2)], 12) < 0.3
     assert season_strength([with_season(20, 12)], 12) == 0
+    rows = with_season(240, 12, noise=0.5)
+    places = np.eye(12)[np.arange(239) % 12]
+    expected = OLS(np.diff(rows[:, 0]), places).fit().rsquared_adj
+    assert season_strength([rows], 12) == pytest.approx(expected)
+
+
+def test_no_season_is_found_by_chance():
+    """In few rows whose mean at each place explains much of their changes."""
+    noise = np.random.default_rng(0).normal(size=(500, 24, 2))
+    assert max(season_strength([table], 7) for table in noise) == 0
 
 
 def monthly(values, **names):

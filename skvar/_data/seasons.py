@@ -5,6 +5,10 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import pandas as pd
 from pandas.tseries.offsets import BusinessDay
+from scipy.special import fdtrc
+
+# Of the F test of a season, over all series: rarely seen where there is none.
+_SIGNIFICANCE = 1e-6
 
 _DAY = pd.Timedelta("1D")
 _BY_MONTHS = {1: 12, 2: 6, 3: 4, 4: 3, 6: 2}
@@ -36,9 +40,11 @@ def season_strength(segments: Sequence[np.ndarray], season: int) -> float:
     """Part of the variance of changes that their mean at each place explains.
 
     Corrected for the number of places, of the series where it is largest; 0 for tables
-    of less than three seasons.
+    of less than three seasons, and where it may be chance.
     """
-    left = total = np.zeros(segments[0].shape[1])
+    n_series = segments[0].shape[1]
+    left = total = np.zeros(n_series)
+    n_left = n_places = 0
     for values in segments:
         n_rows = len(values)
         if n_rows < 3 * season:
@@ -49,11 +55,18 @@ def season_strength(segments: Sequence[np.ndarray], season: int) -> float:
         sums = np.zeros((season, changes.shape[1]))
         np.add.at(sums, place, changes)
         means = sums / np.bincount(place)[:, np.newaxis]
-        correction = len(changes) / (len(changes) - season)
-        left = left + correction * np.square(changes - means[place]).sum(axis=0)
+        left = left + np.square(changes - means[place]).sum(axis=0)
         total = total + np.square(changes).sum(axis=0)
-    shares = 1 - np.divide(left, total, out=np.ones_like(total), where=total > 0)
-    return float(np.max(shares, initial=0.0))
+        n_left += len(changes) - season
+        n_places += season - 1
+    within = np.divide(left, total, out=np.ones_like(total), where=total > 0)
+    if not n_left:
+        return 0.0
+    ratio = (1 - within) / n_places / np.maximum(within / n_left, np.finfo(float).tiny)
+    sure = fdtrc(n_places, n_left, ratio) < _SIGNIFICANCE / n_series
+    # A variance of changes left over, against one of all changes.
+    shares = 1 - within * (n_left + n_places) / n_left
+    return float(np.max(shares, initial=0.0, where=sure))
 
 
 def _of_step(step: pd.DateOffset | int) -> list[int]:
