@@ -7,6 +7,7 @@ if TYPE_CHECKING:
     from . import benchmark, datasets, nn, plots
     from .analysis import VARCoefficients
     from .classification import AarenClassifier
+    from .files import load, save
     from .forecasting import (
         AarenForecaster,
         InformerForecaster,
@@ -32,9 +33,11 @@ __all__ = [
     "VARCoefficients",
     "benchmark",
     "datasets",
+    "load",
     "nn",
     "plots",
     "rolling_score",
+    "save",
 ]
 
 _HOME = {
@@ -48,7 +51,9 @@ _HOME = {
     "SAMoVARForecaster": "forecasting",
     "SAMoVARRegressor": "regression",
     "VARCoefficients": "analysis",
+    "load": "files",
     "rolling_score": "scoring",
+    "save": "files",
 }
 
 

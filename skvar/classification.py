@@ -14,13 +14,13 @@ from ._models.classification import (
     estimate_classifier,
 )
 from ._models.stream import Stream
-from ._protocols.fitted import NetworkAttributes, fitted_attribute
+from ._protocols.fitted import NetworkEstimator, fitted_attribute
 from ._protocols.sharing import copy_of, reading, replacement, writing
 from ._protocols.sktime import SktimeEstimator
 from ._training.randomness import draw_seed
 
 
-class AarenClassifier(NetworkAttributes, SktimeEstimator, BaseClassifier):
+class AarenClassifier(NetworkEstimator, SktimeEstimator, BaseClassifier):
     """Classification of time series by attention as a recurrent neural network.
 
     Softmax attention with a learned query is trained in parallel, as a Transformer, and

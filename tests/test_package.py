@@ -26,8 +26,9 @@ PACKAGE = ROOT / "skvar"
 # Which rooms and modules each one may import from the package.
 MAY_IMPORT = {
     "_attention": set(),
+    "_files": set(),
     "_data": set(),
-    "_protocols": set(),
+    "_protocols": {"_files"},
     "plots": set(),
     "_closed_form": {"_data"},
     "_networks": {"_attention"},
@@ -54,6 +55,7 @@ MAY_IMPORT = {
     "regression": {"_data", "_models", "_protocols", "_training", "_var"},
     "classification": {"_data", "_models", "_protocols", "_training"},
     "analysis": {"_var"},
+    "files": {"_files"},
     "coefficients": {"_var"},
     "nn": {"_attention", "_networks"},
     "scoring": {"_data", "_forecasting"},
@@ -64,6 +66,7 @@ MAY_IMPORT = {
         "benchmark",
         "classification",
         "datasets",
+        "files",
         "forecasting",
         "nn",
         "plots",

@@ -12,7 +12,7 @@ from sktime.forecasting.base import BaseForecaster, ForecastingHorizon
 
 from .._data.tables import as_frame, continue_index, join_panel, split_panel
 from .._models.specification import Specification, check_count
-from .._protocols.fitted import NetworkAttributes, fitted_attribute
+from .._protocols.fitted import NetworkEstimator, fitted_attribute
 from .._protocols.sharing import copy_of, reading, replacement
 from .._training.randomness import draw_seed
 from .._var.results import VARCoefficients
@@ -25,7 +25,7 @@ from .state import ForecasterState
 from .summary import summary
 
 
-class Forecaster(NetworkAttributes, SktimeForecaster):
+class Forecaster(NetworkEstimator, SktimeForecaster):
     """From tables to a `ForecasterState`, and from what that says to tables.
 
     A family of forecasters says what is estimated.

@@ -145,14 +145,14 @@ class Posterior:
         )
 
 
+@dataclass(frozen=True)
 class Refit:
     """Estimate of the same specification on another table, for bootstraps.
 
     Simulated are all series, past covariates as well, less effects of others.
     """
 
-    def __init__(self, specification: Specification):
-        self.specification = specification
+    specification: Specification
 
     def __call__(self, table: np.ndarray, seed: int):
         specification = replace(self.specification, seed=draw_seed(seed), verbose=0)

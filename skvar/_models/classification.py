@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -17,7 +18,7 @@ from .._networks.aaren_classification import AarenForClassification
 from .._training.inference import like
 from .._training.loop import TrainingRecord, epochs_of, resolve_device, train
 from .._training.randomness import Generators, initialised_by
-from .fitted import network_on_cpu
+from .fitted import network_on_cpu, restored, weights_of
 from .specification import TrainingSpecification
 
 # Series that go through a network at once.
@@ -60,8 +61,19 @@ class AarenClassifierSpecification(TrainingSpecification):
 
 @dataclass(frozen=True)
 class Classes:
-    """The model that a fitted classifier shows."""
+    """The model that a fitted classifier shows.
 
+    Parameters
+    ----------
+    specification : AarenClassifierSpecification
+    sizes : tuple of int
+        Numbers of columns, of classes and of rows of the longest series.
+    network : Module
+    record : TrainingRecord
+    """
+
+    specification: AarenClassifierSpecification
+    sizes: tuple[int, int, int]
     network: nn.Module
     record: TrainingRecord
 
@@ -71,8 +83,12 @@ class Classes:
         return like(self.network).device
 
     def __getstate__(self):
-        # Saved models must load where there is no GPU.
-        return {**vars(self), "network": network_on_cpu(self.network)}
+        return {**vars(self), "network": weights_of(self.network)}
+
+    def __setstate__(self, state: dict) -> None:
+        build = partial(state["specification"].build, *state["sizes"])
+        network = restored(build, state["network"])
+        vars(self).update({**state, "network": network})
 
 
 @dataclass(frozen=True, eq=False)
@@ -158,14 +174,15 @@ def estimate_classifier(
         training, validation = (
             None if part is None else panel[torch.from_numpy(part)] for part in parts
         )
+        sizes = len(names), n_classes, int(panel.lengths.max())
         with initialised_by(generators.cpu):
-            longest = int(panel.lengths.max())
-            network = specification.build(len(names), n_classes, longest)
+            network = specification.build(*sizes)
         options = specification.options(device, specification.epochs(len(training)))
         record = train(
             network, training, validation, options, generators, _cross_entropies
         )
-    return FittedClassifier(Classes(network.eval(), record), scaler, names)
+    model = Classes(specification, sizes, network.eval(), record)
+    return FittedClassifier(model, scaler, names)
 
 
 def _panel(

@@ -1,13 +1,15 @@
 """A fitted model: all that forecasts and matrices are made of, but the rows."""
 
 import copy
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from .._closed_form.covariates import CovariateEffect
 from .._closed_form.error_correction import error_correction_draws
@@ -24,6 +26,19 @@ from .._training.loop import TrainingRecord
 from .._training.randomness import initialised_by
 from .._var.extraction import average_matrices, matrices_of
 from .specification import Specification
+
+# Numbers that a network makes of its sizes beside its weights, at most, and what
+# makes them.
+_SPARE_NUMBERS = 1_000_000
+_MAKING = {
+    torch.empty,
+    torch.full,
+    torch.ones,
+    torch.rand,
+    torch.randint,
+    torch.randn,
+    torch.zeros,
+}
 
 
 @dataclass(frozen=True)
@@ -189,20 +204,12 @@ class FittedModel(Recomputable):
         return replace(self, network=network_on_cpu(self.network))
 
     def __getstate__(self):
-        # The network is built anew, on the CPU: saved models must load where there is
-        # no GPU, and a module takes up more than the weights of a small network.
-        weights = {
-            name: weight.cpu().numpy()
-            for name, weight in self.network.state_dict().items()
-        }
-        return {**super().__getstate__(), "network": weights}
+        return {**super().__getstate__(), "network": weights_of(self.network)}
 
     def __setstate__(self, state: dict) -> None:
-        weights = {name: torch.tensor(x) for name, x in state["network"].items()}
-        network = built(state["specification"], state["sizes"], torch.Generator())
-        [dtype, *_] = {x.dtype for x in weights.values() if x.is_floating_point()}
-        network.to(dtype).load_state_dict(weights)
-        vars(self).update({**state, "network": network.eval()})
+        build = partial(state["specification"].build, *state["sizes"])
+        network = restored(build, state["network"])
+        vars(self).update({**state, "network": network})
 
 
 def built(
@@ -215,6 +222,64 @@ def built(
         network = specification.build(*sizes)
     # Closed forms alone are exact and fast in float64 on the CPU.
     return network.float() if specification.n_layers else network.double()
+
+
+def weights_of(network: nn.Module) -> dict[str, np.ndarray]:
+    """Weights as arrays on the CPU, as pickles and files hold them.
+
+    They load where there is no GPU, and take less room than a module.
+    """
+    state = network.state_dict()
+    return {name: weight.cpu().numpy() for name, weight in state.items()}
+
+
+def restored(
+    build: Callable[[], nn.Module], weights: Mapping[str, np.ndarray]
+) -> nn.Module:
+    """A network, built anew, with the weights that it had.
+
+    Raises
+    ------
+    ValueError
+        If these are not the weights of such a network.
+    """
+    n_numbers = _SPARE_NUMBERS + 2 * sum(x.size for x in weights.values())
+    with _making_at_most(n_numbers), initialised_by(torch.Generator()):
+        network = build()
+    tensors = {name: torch.tensor(x) for name, x in weights.items()}
+    [dtype, *_] = {x.dtype for x in tensors.values() if x.is_floating_point()}
+    try:
+        network.to(dtype).load_state_dict(tensors)
+    except RuntimeError as error:
+        raise ValueError("The weights are not those of the network.") from error
+    return network.eval()
+
+
+class _making_at_most(TorchFunctionMode):
+    """Within it, a network is not made that has many more numbers than its weights.
+
+    A file may lie about sizes.
+    """
+
+    def __init__(self, n_numbers: int):
+        super().__init__()
+        self.n_left = n_numbers
+
+    def __torch_function__(self, function, types, args=(), kwargs=None):
+        kwargs = kwargs or {}
+        if function is torch.arange:
+            first, end, step = (*(0,)[: len(args) == 1], *args, 1)[:3]
+            self._make((end - first) / step)
+        elif function in _MAKING:
+            nowhere = {**kwargs, "device": "meta"}
+            nowhere.pop("generator", None)
+            self._make(function(*args, **nowhere).numel())
+        return function(*args, **kwargs)
+
+    def _make(self, n_numbers: float) -> None:
+        self.n_left -= n_numbers
+        if self.n_left < 0:
+            raise ValueError("The network is too large for its weights.")
 
 
 def network_on_cpu(network: nn.Module) -> nn.Module:

@@ -131,20 +131,19 @@ class Informer(nn.Module):
         attention = partial(
             ProbSparseAttention, d_model=d_model, n_heads=n_heads, factor=factor
         )
-        embedding = partial(Embedding, n_series, n_marks, d_model, dropout=dropout)
         layer = partial(Layer, d_model=d_model, d_ff=d_ff, dropout=dropout)
-        # The convolution adds two tokens, as in TSLib, before pooling halves them.
-        lengths = [lags]
+        self.embed = Embedding(n_series, n_marks, d_model, dropout)
+        length, self.encoder = lags, nn.ModuleList([layer(attention(lags, lags))])
         for _ in range(n_layers - 1):
-            lengths.append((lengths[-1] + 1) // 2 + 1)
-        self.embed = embedding(length=lags)
-        self.encoder = nn.ModuleList(layer(attention(n, n)) for n in lengths)
-        self.distil = nn.ModuleList(Distilling(d_model) for _ in lengths[1:])
+            # The convolution adds two tokens, as in TSLib, before pooling halves them.
+            length = (length + 1) // 2 + 1
+            self.encoder.append(layer(attention(length, length)))
+        self.distil = nn.ModuleList(Distilling(d_model) for _ in range(n_layers - 1))
         self.encoder_norm = nn.LayerNorm(d_model)
         n = label_len + horizon
-        self.decoder_embed = embedding(length=n)
+        self.decoder_embed = Embedding(n_series, n_marks, d_model, dropout)
         self.decoder = nn.ModuleList(
-            layer(attention(n, n, causal=True), attention(n, lengths[-1]))
+            layer(attention(n, n, causal=True), attention(n, length))
             for _ in range(n_decoder_layers)
         )
         self.decoder_norm = nn.LayerNorm(d_model)
@@ -271,9 +270,7 @@ class Informer(nn.Module):
 class Embedding(nn.Module):
     """Tokens from each row and its neighbours, its place and its marks."""
 
-    def __init__(
-        self, n_series: int, n_marks: int, d_model: int, *, length: int, dropout: float
-    ):
+    def __init__(self, n_series: int, n_marks: int, d_model: int, dropout: float):
         super().__init__()
         self.rows = nn.Conv1d(
             n_series, d_model, 3, padding=1, padding_mode="circular", bias=False
@@ -281,20 +278,24 @@ class Embedding(nn.Module):
         nn.init.kaiming_normal_(self.rows.weight, nonlinearity="leaky_relu")
         if n_marks:
             self.marks = nn.Linear(n_marks, d_model, bias=False)
-        self.register_buffer("place", sinusoids(length, d_model), persistent=False)
         self.dropout = Dropout(dropout)
 
     def forward(self, rows: Tensor, marks: Tensor | None) -> Tensor:
-        tokens = self.rows(rows.mT).mT + self.place
+        tokens = self.rows(rows.mT).mT
+        tokens = tokens + sinusoids(tokens)
         if marks is not None:
             tokens = tokens + self.marks(marks)
         return self.dropout(tokens)
 
 
-def sinusoids(length: int, d_model: int) -> Tensor:
-    """Sines and cosines (length, d_model) of places, at wavelengths up to 2 pi 10^4."""
-    frequency = 10_000 ** -(torch.arange(0, d_model, 2) / d_model)
-    angle = torch.arange(length).unsqueeze(1) * frequency
+def sinusoids(tokens: Tensor) -> Tensor:
+    """Sines and cosines (N, D) of the places of tokens (..., N, D).
+
+    At wavelengths up to 2 pi 10^4.
+    """
+    length, d_model = tokens.shape[-2:]
+    frequency = 10_000 ** -(torch.arange(0, d_model, 2).to(tokens) / d_model)
+    angle = torch.arange(length).to(tokens).unsqueeze(1) * frequency
     return torch.stack([angle.sin(), angle.cos()], dim=-1).flatten(1)[:, :d_model]
 
 

@@ -2,6 +2,8 @@
 
 from operator import attrgetter
 
+from .._files.versions import with_versions, without_versions
+
 
 def fitted_attribute(path: str, doc: str) -> property:
     """A read-only attribute that shows a part of what was fitted.
@@ -20,8 +22,11 @@ def fitted_attribute(path: str, doc: str) -> property:
     return property(show, doc=doc)
 
 
-class NetworkAttributes:
-    """What every estimator shows of its network and of the training of it."""
+class NetworkEstimator:
+    """What every estimator shows of its network and of the training of it.
+
+    Its pickles know which versions they were made with.
+    """
 
     network_ = fitted_attribute("model.network", "The trained network.")
     device_ = fitted_attribute("model.device", "The device that holds the network.")
@@ -35,3 +40,11 @@ class NetworkAttributes:
     best_epoch_ = fitted_attribute(
         "model.record.best_epoch", "The epoch whose weights are kept; 0 is the start."
     )
+
+    def __getstate__(self) -> dict:
+        inherited = getattr(super(), "__getstate__", None)
+        state = vars(self) if inherited is None else inherited()
+        return with_versions(state)
+
+    def __setstate__(self, state: dict) -> None:
+        vars(self).update(without_versions(state, type(self).__name__))

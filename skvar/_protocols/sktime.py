@@ -1,5 +1,11 @@
 """What sktime 1.2 and scikit-learn 1.9 need of an estimator of sktime of ours."""
 
+import io
+from pathlib import Path
+from zipfile import ZipFile
+
+from .._files.estimators import load, write
+
 
 class SktimeEstimator:
     """Goes before sktime's base class."""
@@ -29,9 +35,62 @@ class SktimeEstimator:
         self.__dict__.update(state)
         return self
 
+    def save(self, path=None, serialization_format="skvar"):
+        """Save to a zip file, or to memory, as `skvar.save` does.
+
+        Parameters
+        ----------
+        path : str or Path, optional
+            Where to, without the ending ".zip", which is added.
+        serialization_format : "skvar"
+            The only one; use joblib.dump for a pickle.
+
+        Returns
+        -------
+        ZipFile or tuple
+            The file, or without a path the class and the bytes of one, of which
+            ``sktime.base.load`` makes the estimator again.
+
+        Raises
+        ------
+        ValueError
+            If the format is another one, or as in `skvar.save`.
+
+        Notes
+        -----
+        ``sktime.base.load`` unpickles the class from the file, and pickles can run
+        code: load files of others by `skvar.load` or ``load_from_path``.
+        """
+        if serialization_format != "skvar":
+            raise ValueError(
+                f"serialization_format={serialization_format!r} is not 'skvar', which "
+                "runs no code when it is opened; use joblib.dump for a pickle."
+            )
+        if path is None:
+            memory = io.BytesIO()
+            write(self, memory, for_sktime=True)
+            return type(self), memory.getvalue()
+        path = _with_ending(path)
+        write(self, path, for_sktime=True)
+        return ZipFile(path)
+
+    @classmethod
+    def load_from_serial(cls, serial):
+        """Load what ``save`` returned without a path, of which these are the bytes."""
+        return load(io.BytesIO(serial))
+
+    @classmethod
+    def load_from_path(cls, serial):
+        """Load what ``save`` saved at a path, with or without the ending ".zip"."""
+        return load(serial if Path(serial).is_file() else _with_ending(serial))
+
     def _after_reading(self, view) -> None:
         """Take over what a call that reads may leave behind: nothing."""
 
     # scikit-learn's check_is_fitted else looks for attributes that end in "_".
     def __sklearn_is_fitted__(self) -> bool:
         return self.is_fitted
+
+
+def _with_ending(path) -> Path:
+    return Path(f"{path}.zip")

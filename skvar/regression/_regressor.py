@@ -16,13 +16,13 @@ from .._data.windows import Windows, windows_ending_at
 from .._models.estimation import estimate
 from .._models.regression import FittedRegression, Units, columns_of
 from .._models.specification import Specification
-from .._protocols.fitted import NetworkAttributes, fitted_attribute
+from .._protocols.fitted import NetworkEstimator, fitted_attribute
 from .._protocols.sharing import copy_of, replacement
 from .._training.randomness import draw_seed
 from .._var.extraction import collect_matrices
 
 
-class Regressor(NetworkAttributes, MultiOutputMixin, RegressorMixin, BaseEstimator):
+class Regressor(NetworkEstimator, MultiOutputMixin, RegressorMixin, BaseEstimator):
     """From arrays whose rows are time steps to a fitted model, and back.
 
     A family of regressors says what is estimated. All that it knows is in ``_fitted``.
