@@ -58,6 +58,7 @@ class Writer:
     nodes: list = field(default_factory=list)
     arrays: dict[str, np.ndarray] = field(default_factory=dict)
     _written: dict[int, tuple] = field(default_factory=dict)
+    _n_named: dict[str, int] = field(default_factory=dict)
 
     def write(self, value, place: str):
         """What stands for a value, which ``place`` calls by its name.
@@ -98,7 +99,7 @@ class Writer:
             items = sorted(value, key=repr)
             return [type(value).__name__, [self.write(item, place) for item in items]]
         if type(value) is np.ndarray:
-            return ["array", self._array(value, place)]
+            return self._array(value, place)
         name = self.kinds.name_of(value)
         if name is None:
             kind = f"{type(value).__module__}.{type(value).__qualname__}"
@@ -112,28 +113,31 @@ class Writer:
         }
         return [name, content]
 
-    def _array(self, array: np.ndarray, place: str) -> dict:
+    def _array(self, array: np.ndarray, place: str) -> list:
         if array.dtype.kind in "OU":
             items = [self.write(item, place) for item in array.ravel().tolist()]
-            return {
-                "items": items,
-                "shape": list(array.shape),
-                "text": array.dtype.kind == "U",
-            }
+            kind = "text" if array.dtype.kind == "U" else "objects"
+            return [kind, {"items": items, "shape": list(array.shape)}]
         if array.dtype.kind not in "biuf":
             raise ValueError(
                 f"{place} is an array of {array.dtype}, which files of skvar do not "
                 "hold; pass numbers or text."
             )
-        name, number = place, 1
-        while name in self.arrays:
-            number += 1
-            name = f"{place} {number}"
         # Sums depend on the order in memory by rounding.
         is_transposed = array.flags.f_contiguous and not array.flags.c_contiguous
         stored = np.asarray(array.T if is_transposed else array, order="C")
+        name = self._new_name(place)
         self.arrays[name] = stored.astype(stored.dtype.newbyteorder("="), copy=False)
-        return {"data": name, "transposed": is_transposed}
+        return ["transposed" if is_transposed else "array", name]
+
+    def _new_name(self, place: str) -> str:
+        """What an array is called: what holds it and its own name, if need be a number.
+
+        The names of many arrays would take more room than small arrays do.
+        """
+        name = place.partition("network.")[2] or ".".join(place.split(".")[-2:])
+        number = self._n_named[name] = self._n_named.get(name, 0) + 1
+        return name if number == 1 else f"{name} {number}"
 
 
 @dataclass
@@ -189,23 +193,22 @@ class Reader:
             if len(found) < len(content):
                 raise ValueError("a dictionary has one key twice")
             return found
-        if kind == "array":
-            return self._array(**content)
+        if kind in ("array", "transposed"):
+            self._used.add(content)
+            array = self.arrays[content]
+            return array if kind == "array" else array.T
+        if kind in ("text", "objects"):
+            return self._objects(kind == "text", **content)
         parts = {name: self._refer(part) for name, part in content.items()}
         # What holds it prints no more than its class.
         self._size = 1
         return self.kinds[kind].whole(self.kinds.type_of(kind), **parts)
 
-    def _array(
-        self, data=None, transposed=False, items=None, shape=None, text=False
-    ) -> np.ndarray:
-        if items is None:
-            self._used.add(data)
-            return self.arrays[data].T if transposed else self.arrays[data]
+    def _objects(self, is_text: bool, items: list, shape: list) -> np.ndarray:
         found = np.empty(len(items), dtype=object)
         found[:] = [self._refer(item) for item in items]
         found = found.reshape(shape)
-        return found.astype(str) if text else found
+        return found.astype(str) if is_text else found
 
 
 _CONTAINERS = {"list": list, "tuple": tuple, "set": set, "frozenset": frozenset}

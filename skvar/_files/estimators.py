@@ -65,9 +65,9 @@ _DATACLASSES = {
     "skvar._closed_form.evidence": "Evidence",
     "skvar._closed_form.form": "Form",
     "skvar._closed_form.spread": "Spread",
-    "skvar._forecasting.calibration": "Calibration CalibrationModel",
+    "skvar._forecasting.calibration": "Calibration CalibrationModel KnownErrors",
     "skvar._forecasting.fitted_series": "SeriesStep",
-    "skvar._forecasting.history": "History Schema SeriesHistory",
+    "skvar._forecasting.history": "Forgotten History Schema SeriesHistory",
     "skvar._forecasting.intervals": "StreamErrors",
     "skvar._forecasting.matrices": "Posterior Refit",
     "skvar._forecasting.residuals": "Filler",
@@ -273,6 +273,8 @@ def save(estimator, path, *, history: bool = True) -> None:
             f"{type(estimator).__name__} is no estimator of skvar, nor a stream or "
             "matrices of one. Save the part of it that is, or use joblib.dump."
         )
+    if not history and hasattr(estimator, "_without_history"):
+        estimator = estimator._without_history()
     write(estimator, path)
 
 

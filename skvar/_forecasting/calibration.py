@@ -1,13 +1,17 @@
 """What the errors of forecasts of unseen rows say about those of the next ones."""
 
+import math
 from collections.abc import Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from typing import ClassVar
 
 import numpy as np
+import pandas as pd
 from sklearn.preprocessing import StandardScaler
 
 from .._closed_form.conformal import CalibrationErrors
 from .._data.seasons import seasons_of
+from .._data.tables import position
 from .._data.windows import validation_rows
 from .._models.fitted import FittedModel
 from .._models.specification import Specification
@@ -212,6 +216,50 @@ class Calibration:
     def __getstate__(self):
         # Errors follow from the model and the history. Other threads may add to models.
         return {**vars(self), "_models": dict(self._models), "_errors": {}}
+
+
+@dataclass(frozen=True, eq=False)
+class KnownErrors:
+    """Errors of forecasts that a calibration has found, without its history.
+
+    Parameters
+    ----------
+    found : mapping of bool to CalibrationErrors
+        With seasons of their spread and without; none where there are too few rows.
+    n_steps : int
+        Steps ahead of which they are.
+    first : Index
+        The time that numbers of rows are counted from, an index of one.
+    step : DateOffset or int
+        From one row to the next.
+    """
+
+    found: Mapping[bool, CalibrationErrors]
+    n_steps: int
+    first: pd.Index
+    step: pd.DateOffset | int
+
+    history: ClassVar[None] = None
+
+    def n_independent(self, n_steps: int) -> float:
+        """More than any number: nothing stands in for them."""
+        return math.inf
+
+    def errors(self, n_steps: int, *, timed: bool = True) -> CalibrationErrors:
+        """As of a calibration, of so many steps at most."""
+        if not self.found:
+            raise ValueError(too_short(n_steps))
+        if n_steps > self.n_steps:
+            raise ValueError(
+                f"Intervals of {n_steps} steps need the rows of the fit, but the "
+                "forecaster was saved with history=False, which keeps errors of "
+                f"{self.n_steps} step(s). Save it with its history, or ask for fewer."
+            )
+        return self.found[timed]
+
+    def number_of(self, time) -> int:
+        """The row of a time, as errors count them."""
+        return position(self.first, self.step, time)
 
 
 @dataclass(frozen=True, eq=False)

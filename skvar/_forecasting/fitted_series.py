@@ -72,20 +72,32 @@ class FittedSeries(Recomputable):
         return in_original_units(values, self.series.scaler)
 
     def batches_of_forecasts(
-        self, values: np.ndarray, ends: np.ndarray, steps: int
+        self, values: np.ndarray, ends: np.ndarray, steps: int, state=None
     ) -> Iterator[np.ndarray]:
-        """Forecasts (n, steps, n_series) in original units after rows of ``values``."""
-        for forecasts in self.model.inference.forecasts(values, ends, steps):
+        """Forecasts (n, steps, n_series) in original units after rows of ``values``.
+
+        With the state after the rows before these, if there are any.
+        """
+        for forecasts in self.model.inference.forecasts(values, ends, steps, state):
             yield self.in_units(forecasts)
+
+    @property
+    def state_before(self) -> tuple | None:
+        """What a recurrent network carries after rows that are left out."""
+        before = self.series.before
+        return None if before is None else before.state
 
     def forecasts_after(self, origins: np.ndarray, steps: int) -> np.ndarray:
         """Forecasts (n_origins, steps, n_series) of the residual series."""
-        parts = self.batches_of_forecasts(self.residual.values, origins, steps)
+        values, state = self.residual.values, self.state_before
+        parts = self.batches_of_forecasts(values, origins, steps, state)
         return np.concatenate(list(parts))
 
     def forecast_rows(self, rows: np.ndarray, X: pd.DataFrame | None) -> np.ndarray:
         """Forecasts (len(rows), n_targets) of rows by number, one step where known."""
-        last = self.n_known - 1
+        last, before = self.n_known - 1, self.series.before
+        if before is not None and rows.min() < before.n_spare:
+            self.series.check_whole("A forecast in-sample")
         if rows.min() < 0:
             raise ValueError(
                 f"fh reaches {-rows.min()} row(s) before the first row of "
@@ -141,6 +153,7 @@ class FittedSeries(Recomputable):
 
     def residuals(self) -> pd.DataFrame:
         """Truth minus one-step forecast of every row up to now."""
+        self.series.check_whole("predict_residuals without y")
         truth = self.series.table[: self.n_known]
         forecasts = self.forecasts_after(np.arange(-1, len(truth) - 1), 1)[:, 0]
         residuals = truth - forecasts - self.residual.effects(len(truth))
@@ -156,7 +169,7 @@ class FittedSeries(Recomputable):
             model, self.series.scaler, self.schema.names, self.schema.shown
         )
         values = self.residual.values[: self.n_known]
-        return Stream(step, (model.inference.start(values), errors))
+        return Stream(step, (model.inference.start(values, self.state_before), errors))
 
     # errors
 
@@ -178,6 +191,7 @@ class FittedSeries(Recomputable):
 
     def windows(self) -> Windows:
         """Windows without a future over the history."""
+        self.series.check_whole("An analysis of matrices without Y")
         return self.residual.windows(self.model.window_rows)
 
     @lazy
@@ -217,6 +231,9 @@ class FittedSeries(Recomputable):
     @lazy
     def sigma_u(self) -> np.ndarray:
         """Covariance of the one-step errors on the history, read-only."""
+        before = self.series.before
+        if before is not None and before.sigma_u is not None:
+            return before.sigma_u
         found = covariance(self.history_errors, self.n_coefficients)
         found.flags.writeable = False
         return found
@@ -240,6 +257,10 @@ class FittedSeries(Recomputable):
     @lazy
     def average_matrices(self) -> tuple[np.ndarray, np.ndarray]:
         """Averages over the windows of the history that have a next row."""
+        before = self.series.before
+        if before is not None and before.averages is not None:
+            return read_only(before.averages)
+        self.series.check_whole("The average of matrices of an instance")
         windows = Windows([self.residual.values], self.model.window_rows, 1)
         return self.average_over(windows)
 

@@ -20,6 +20,7 @@ from . import matrices
 from .advice import advice
 from .history import History, Schema, name_of
 from .intervals import Intervals, StreamErrors, rolling_intervals
+from .shortening import without_history
 from .sktime_forecaster import SktimeForecaster
 from .state import ForecasterState
 from .summary import summary
@@ -197,6 +198,13 @@ class Forecaster(NetworkEstimator, SktimeForecaster):
             longer = longer.learn_again(specification, pretrained)
         self._fitted = longer
         return self
+
+    def _without_history(self) -> "Forecaster":
+        """The same for files, but for the rows that its next forecasts do not need."""
+        short = copy_of(self)
+        if short._fitted is not None:
+            short._fitted = without_history(short._fitted)
+        return short
 
     def _checked(self) -> Specification:
         """The present parameters, checked."""

@@ -172,6 +172,31 @@ class Schema:
 
 
 @dataclass(frozen=True, eq=False)
+class Forgotten:
+    """What is kept of the first rows of a table that a history does without.
+
+    Parameters
+    ----------
+    n_rows : int
+        How many they were.
+    n_spare : int
+        Rows kept after them that are there for the sake of later ones alone.
+    state : object, optional
+        What a recurrent network carries after them.
+    averages : tuple of ndarray, optional
+        Matrices and intercepts, over all windows.
+    sigma_u : ndarray, optional
+        Covariance of all one-step errors.
+    """
+
+    n_rows: int
+    n_spare: int
+    state: tuple | None = None
+    averages: tuple[np.ndarray, np.ndarray] | None = None
+    sigma_u: np.ndarray | None = None
+
+
+@dataclass(frozen=True, eq=False)
 class SeriesHistory(Recomputable):
     """The rows of one table, and the units of its columns.
 
@@ -186,6 +211,8 @@ class SeriesHistory(Recomputable):
         Means and standard deviations of the columns of the table.
     key : label, optional
         What errors call it, where it is an instance of a panel.
+    before : Forgotten, optional
+        Of rows before those of the table, which are left out.
     """
 
     schema: Schema
@@ -193,6 +220,7 @@ class SeriesHistory(Recomputable):
     covariates: pd.DataFrame | None
     scaler: StandardScaler
     key: Hashable | None = None
+    before: Forgotten | None = None
 
     @property
     def index(self) -> pd.Index:
@@ -203,6 +231,29 @@ class SeriesHistory(Recomputable):
     def inputs(self) -> pd.DataFrame:
         """Known covariates of its rows, with features of the calendar."""
         return self.schema.features.table(self.covariates, self.index)
+
+    @property
+    def n_forgotten(self) -> int:
+        """Rows before those of its table, which are left out."""
+        return 0 if self.before is None else self.before.n_rows
+
+    def check_whole(self, what: str) -> None:
+        """Raise where rows are left out that something needs."""
+        if self.before is not None:
+            raise ValueError(
+                f"{what} needs the rows of the fit, but the forecaster was saved with "
+                "history=False, without them. Save it with them, or fit anew."
+            )
+
+    def without_first(self, n_rows: int, before: Forgotten) -> "SeriesHistory":
+        """The same without its first rows."""
+        covariates = self.covariates
+        return replace(
+            self,
+            table=self.table[n_rows:],
+            covariates=covariates if covariates is None else covariates[n_rows:],
+            before=before,
+        )
 
     def position(self, time) -> int:
         """The row of a time, also beyond the ends."""

@@ -10,7 +10,7 @@ from sklearn.utils import check_random_state
 from .._closed_form.conformal import CalibrationErrors, Tracked, completed
 from .._closed_form.simulation import error_paths
 from .._closed_form.spread import Spread
-from .calibration import never_checked, rows_after, rows_ahead, too_short
+from .calibration import KnownErrors, never_checked, rows_after, rows_ahead, too_short
 from .history import History
 from .state import ForecasterState
 
@@ -146,6 +146,23 @@ def _shocks(state: ForecasterState, n_steps: int) -> np.ndarray:
     return completed(shocks[:, np.newaxis], np.random.RandomState(0))[:, 0]
 
 
+def known_errors(state: ForecasterState) -> KnownErrors:
+    """What is known of errors up to the horizon, for who has no history."""
+    calibration, n_steps = state.calibration, _n_steps(state, state.model.horizon)
+    if isinstance(calibration, KnownErrors):
+        return calibration
+    try:
+        timed = errors_of(state, n_steps)
+        untimed = timed
+        if calibration.seasons:
+            untimed = errors_of(state, n_steps, timed=False)
+        found = {True: timed, False: untimed}
+    except ValueError:
+        found = {}
+    series = calibration.history.series[next(iter(calibration.n_train))]
+    return KnownErrors(found, n_steps, series.index[:1], series.schema.step)
+
+
 def _n_steps(state: ForecasterState, farthest: int) -> int:
     """Farthest step that errors are needed for.
 
@@ -155,6 +172,8 @@ def _n_steps(state: ForecasterState, farthest: int) -> int:
     """
     calibration, specification = state.calibration, state.model.specification
     n_steps = max(farthest, specification.horizon)
+    if isinstance(calibration, KnownErrors):
+        return max(n_steps, calibration.n_steps)
     spare = max(calibration.n_train.values()) - specification.window_rows
     spare -= specification.horizon
     n_behind = _n_behind(state.history, state.cutoff)

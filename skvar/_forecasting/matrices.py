@@ -51,6 +51,8 @@ def var_coefficients(state: ForecasterState, Y, at) -> VARCoefficients:
         history.index = pd.DatetimeIndex(history.index, freq=member.schema.step)
     matrices, intercept, label = _matrices_of(member, windows, history.index, at)
     errors = member.history_errors if Y is None else member.errors(windows)
+    is_whole = member.series.before is None
+    has_posterior = is_whole and member.model.var_alone is not None
     foreign = Y is not None
     enough = len(errors) > errors.shape[1]
     after = history.index[member.model.window_rows :]
@@ -63,11 +65,11 @@ def var_coefficients(state: ForecasterState, Y, at) -> VARCoefficients:
         history=history,
         residuals=residuals if len(residuals) else None,
         df_model=0 if foreign else member.n_coefficients,
-        n_rows=len(member.series.index),
+        n_rows=len(member.series.index) + member.series.n_forgotten,
         scale=member.series.scaler.scale_,
         refit=Refit(member.model.specification),
         alpha=_penalty(member.model),
-        posterior=Posterior(state) if member.model.var_alone is not None else None,
+        posterior=Posterior(state) if has_posterior else None,
     )
 
 
@@ -96,6 +98,7 @@ def _matrices_of(member: FittedSeries, windows: Windows, index: pd.Index, at):
 def compare_with_ols(state: ForecasterState, name: str, Y) -> pd.DataFrame:
     """As of the method of forecasters."""
     member, windows = state.single, state.windows(Y)
+    member.series.check_whole("A comparison with least squares")
     n_before, lags = windows.lags, member.model.specification.lags
     if len(windows) < 2:
         raise ValueError(f"Y has no row after its first {n_before}; pass more rows.")

@@ -11,7 +11,7 @@ from .._data.lazy import Recomputable, lazy
 from .._data.windows import Windows
 from .._models.fitted import FittedModel
 from .._models.specification import Specification
-from .calibration import Calibration, rows_after
+from .calibration import Calibration, KnownErrors, rows_after
 from .fitted_series import FittedSeries
 from .history import History
 from .learning import learn
@@ -30,7 +30,7 @@ class ForecasterState(Recomputable):
         The present time.
     n_train : mapping of label to int
         Rows of each table that the model was estimated on.
-    calibration : Calibration
+    calibration : Calibration or KnownErrors
     filler : Filler
     online_forecasts : dict
         Forecasts after rows that came since, by instance and number of steps: they stay
@@ -41,7 +41,7 @@ class ForecasterState(Recomputable):
     history: History
     cutoff: object
     n_train: Mapping[Hashable, int]
-    calibration: Calibration
+    calibration: Calibration | KnownErrors
     filler: Filler
     online_forecasts: dict = field(default_factory=dict)
 
@@ -80,6 +80,8 @@ class ForecasterState(Recomputable):
         self, specification: Specification, pretrained: FittedModel | None = None
     ) -> "ForecasterState":
         """Train on from the present network on all rows up to now."""
+        for series in self.history.series.values():
+            series.check_whole("Learning from further rows")
         return ForecasterState.learned(
             specification,
             self.history,

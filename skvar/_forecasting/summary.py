@@ -25,7 +25,9 @@ def summary(state: ForecasterState, name: str) -> str:
 
 
 def _rows(state: ForecasterState) -> str:
-    n_rows, series = sum(state.n_train.values()), len(state.history.schema.names)
+    n_rows = sum(state.n_train.values())
+    n_rows += sum(one.n_forgotten for one in state.history.series.values())
+    series = len(state.history.schema.names)
     instances = f" in {len(state.n_train)} instances" if len(state.n_train) > 1 else ""
     return f"{n_rows}{instances} of {series} series"
 

@@ -114,12 +114,19 @@ class FittedRegression(Recomputable):
         Standardised rows of each segment, with targets beside them.
     dtype : dtype
         Of predictions.
+    averages : tuple of ndarray, optional
+        Matrices and intercepts over all windows of a history that is left out.
     """
 
     model: FittedModel
     units: Units
     history: Mapping[object, np.ndarray]
     dtype: np.dtype
+    averages: tuple[np.ndarray, np.ndarray] | None = None
+
+    def without_history(self) -> "FittedRegression":
+        """The same without rows, which only learning from further ones needs."""
+        return replace(self, history={}, averages=self.average_matrices)
 
     @property
     def scaler(self) -> StandardScaler:
@@ -179,6 +186,8 @@ class FittedRegression(Recomputable):
     @lazy
     def average_matrices(self) -> tuple[np.ndarray, np.ndarray]:
         """Averages over the windows of the history, read-only."""
+        if self.averages is not None:
+            return read_only(self.averages)
         rows = self.units.rows(self.history, self.model.window_rows)
         windows = Windows(
             rows.segments, self.model.window_rows, 1, n_inputs=rows.n_inputs

@@ -73,19 +73,20 @@ class WindowInference:
         return _as_array(forecast(self.network, torch.from_numpy(past), steps))
 
     def forecasts(
-        self, values: np.ndarray, ends: np.ndarray, steps: int
+        self, values: np.ndarray, ends: np.ndarray, steps: int, before=None
     ) -> Iterator[np.ndarray]:
         """Forecasts (n, steps, C) after rows of a table (n_rows, C), batch by batch.
 
         In the order of ``ends``, which rise. Before its first row the history is taken
-        as constant, and at -1, where it has no past, as the mean of the series.
+        as constant, and at -1, where it has no past, as the mean of the series. What it
+        carries after the rows ``before`` does not matter where there is a window.
         """
         for some in np.array_split(ends, math.ceil(len(ends) / _BATCH)):
             past = windows_ending_at(values, some, self.network.lags)
             past[some < 0] = 0.0
             yield self.after_windows(past, steps)
 
-    def start(self, values: np.ndarray) -> np.ndarray:
+    def start(self, values: np.ndarray, before=None) -> np.ndarray:
         """What it carries after the rows of a table."""
         last = np.array([len(values) - 1])
         return windows_ending_at(values, last, self.network.lags)[0]
@@ -119,18 +120,22 @@ class RecurrentInference:
         return _as_array(forecast(self.network, torch.from_numpy(past), steps))
 
     def forecasts(
-        self, values: np.ndarray, ends: np.ndarray, steps: int
+        self,
+        values: np.ndarray,
+        ends: np.ndarray,
+        steps: int,
+        before: tuple | None = None,
     ) -> Iterator[np.ndarray]:
         """Forecasts (n, steps, C) after rows of a table (n_rows, C), batch by batch.
 
         In the order of ``ends``, which rise; -1 stands for a history of one row, the
-        mean of the series.
+        mean of the series. ``before`` is what it carries after the rows before these.
         """
         if ends[0] < 0:
             ahead, state = self._extend(np.zeros((1, values.shape[1])), None, 1)
             yield _as_array(self._fed_back(ahead, state, steps))
             ends = ends[1:]
-        state = None
+        _, state = before or (None, None)
         alone = steps > self.network.horizon
         for start, rows in _blocks(values, ends, alone):
             wanted = ends[(ends >= start) & (ends < start + len(rows))] - start
@@ -140,9 +145,9 @@ class RecurrentInference:
                 ahead = ahead[torch.from_numpy(wanted - wanted[0])]
                 yield _as_array(self._fed_back(ahead, state, steps))
 
-    def start(self, values: np.ndarray) -> tuple:
-        """What it carries after the rows of a table."""
-        state = None
+    def start(self, values: np.ndarray, before: tuple | None = None) -> tuple:
+        """What it carries after the rows of a table, and those before."""
+        _, state = before or (None, None)
         for _, rows in _blocks(values, np.array([len(values) - 1])):
             _, state = self._extend(rows, state, 0)
         return values[-self.network.lags :].copy(), state

@@ -114,6 +114,20 @@ class VARCoefficients:
         self.alpha = alpha
         self.posterior = posterior
 
+    def _without_history(self) -> "VARCoefficients":
+        """The matrices for files, without rows and what needs them."""
+        return VARCoefficients(
+            self.matrices,
+            self.intercept,
+            self.sigma_u,
+            names=self.names,
+            label=self.label,
+            df_model=self.df_model,
+            n_rows=self.n_rows,
+            scale=self.scale,
+            alpha=self.alpha,
+        )
+
     def __repr__(self) -> str:
         what = f"order={self.order}, names={self.names}, label={self.label!r}"
         return f"VARCoefficients({what})"

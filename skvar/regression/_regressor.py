@@ -259,6 +259,13 @@ class Regressor(NetworkEstimator, MultiOutputMixin, RegressorMixin, BaseEstimato
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "_fitted")
 
+    def _without_history(self) -> "Regressor":
+        """The same for files, but for the rows that predictions do not need."""
+        short = copy_of(self)
+        if hasattr(short, "_fitted"):
+            short._fitted = short._fitted.without_history()
+        return short
+
     def _check_fitted(self) -> None:
         check_is_fitted(self)
 
@@ -299,6 +306,12 @@ class Regressor(NetworkEstimator, MultiOutputMixin, RegressorMixin, BaseEstimato
             units = Units.of(X, y, np.concatenate(known))
         else:
             before.units.check_target(y)
+            if go_on and before.averages is not None:
+                raise ValueError(
+                    "partial_fit needs the rows of the fit, but the regressor was "
+                    "saved with history=False, without them. Save it with them, or "
+                    "fit anew."
+                )
             units = before.units.after(X, y)
         history = units.appended(before.history if go_on else {}, X, y, parts)
         rows = units.rows(history, specification.lags)
