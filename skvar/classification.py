@@ -63,6 +63,15 @@ class AarenClassifier(NetworkEstimator, SktimeEstimator, BaseClassifier):
         Seed of initial weights, batches, dropout and the series held out.
     verbose : int, default=0
         Whether to show a progress bar.
+    on_interrupt : {"raise", "keep_best"}, default="raise"
+        What Ctrl-C does while the network trains: "raise" leaves the estimator as it
+        was before ``fit``, "keep_best" ends training with the best weights so far and
+        a warning.
+    checkpoint : str or path, optional
+        Directory that keeps how far each training is. A fit of the same data and
+        parameters goes on from there after the process was killed, to the very same
+        result, and needs no training once it is done; ``random_state`` must be given.
+        Delete the directory when its fits are not wanted again.
 
     Attributes
     ----------
@@ -143,6 +152,8 @@ class AarenClassifier(NetworkEstimator, SktimeEstimator, BaseClassifier):
         device="auto",
         random_state=None,
         verbose=0,
+        on_interrupt="raise",
+        checkpoint=None,
     ):
         self.token_length = token_length
         self.n_layers = n_layers
@@ -159,6 +170,8 @@ class AarenClassifier(NetworkEstimator, SktimeEstimator, BaseClassifier):
         self.device = device
         self.random_state = random_state
         self.verbose = verbose
+        self.on_interrupt = on_interrupt
+        self.checkpoint = checkpoint
         super().__init__()
 
     def fit(self, X, y):

@@ -32,7 +32,7 @@ MAY_IMPORT = {
     "plots": set(),
     "_closed_form": {"_data"},
     "_networks": {"_attention"},
-    "_training": {"_data", "_networks"},
+    "_training": {"_data", "_files", "_networks"},
     "_var": {
         "_attention",
         "_closed_form",

@@ -41,6 +41,10 @@ class Panel(Dataset):
         part.lengths, part.labels = self.lengths[index], self.labels[index]
         return part
 
+    def content(self) -> dict:
+        """All that batches depend on."""
+        return vars(self)
+
     def batches(
         self, batch_size: int, *, generator: torch.Generator | None = None
     ) -> Iterator[tuple[Tensor, Tensor, Tensor]]:

@@ -77,6 +77,10 @@ class Windows(Dataset):
         past, future = rows[:, : self.lags], rows[:, self.lags :]
         return past[..., : self.n_inputs], future[..., self.n_inputs :]
 
+    def content(self) -> dict:
+        """All that batches depend on."""
+        return {**vars(self), "dtype": str(self.dtype)}
+
     def batches(
         self, batch_size: int, *, generator: torch.Generator | None = None
     ) -> Iterator[tuple[Tensor, ...]]:

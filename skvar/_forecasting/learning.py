@@ -170,6 +170,8 @@ def _fine_tuned(
     )
     if held_out is not None and specification.suffices(training.longest(), horizon):
         trained = _estimated(specification, training, pretrained)
+        if trained.record.interrupted:
+            return trained
         windows = held_out.windows(network.lags, horizon)
         gain = squared_errors(network, windows)
         gain -= squared_errors(trained.network, windows)

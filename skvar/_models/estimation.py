@@ -256,11 +256,12 @@ class BesideStaticPath(Estimation):
             windows = validation.windows(specification.lags, specification.horizon)
             mix.fit_static_weight(windows.to(self.device).batches(_BATCH))
         used = mix is None or not mix.static_only
-        if specification.retrain and used and record.best_epoch:
+        again = specification.retrain and not record.interrupted
+        if again and used and record.best_epoch:
             kept = copy.deepcopy(network.state_dict())
             network.load_state_dict(start)
-            again = self.train(network, self.rows, None, max_epochs=record.best_epoch)
-            if len(again.loss_curve) < record.best_epoch:
+            whole = self.train(network, self.rows, None, max_epochs=record.best_epoch)
+            if whole.n_epochs < record.best_epoch:
                 network.load_state_dict(kept)
         return record
 

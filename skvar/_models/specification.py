@@ -2,6 +2,7 @@
 
 import math
 import numbers
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import ClassVar
@@ -54,16 +55,31 @@ class TrainingSpecification:
     n_iter_no_change: int
     device: str
     verbose: int
+    on_interrupt: str = "raise"
+    checkpoint: str | None = None
     seed: int = 0
 
     @classmethod
     def from_parameters(cls, parameters: Mapping) -> "TrainingSpecification":
         """Take those of an estimator's parameters that have a field."""
         names = [field.name for field in fields(cls)]
-        return cls(**{name: parameters[name] for name in names if name in parameters})
+        used = {name: parameters[name] for name in names if name in parameters}
+        if used["checkpoint"] is not None:
+            used["checkpoint"] = os.fspath(used["checkpoint"])
+            if parameters["random_state"] is None:
+                raise ValueError(
+                    "checkpoint needs a random_state, so that a fit that goes on is "
+                    "the one that was ended; pass an integer."
+                )
+        return cls(**used)
 
     def __post_init__(self):
         check_scalar(self.early_stopping, "early_stopping", (bool, np.bool_))
+        if self.on_interrupt not in ("raise", "keep_best"):
+            raise ValueError(
+                "on_interrupt must be 'raise' or 'keep_best', not "
+                f"{self.on_interrupt!r}."
+            )
         self._check_counts("n_heads", "batch_size", "n_iter_no_change")
         for name in ("learning_rate", "weight_decay"):
             self._check_below(name, math.inf)
@@ -93,6 +109,8 @@ class TrainingSpecification:
             required_gain=required_gain,
             device=device,
             verbose=self.verbose,
+            on_interrupt=self.on_interrupt,
+            checkpoint=self.checkpoint,
         )
 
 

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.utils.data import Dataset
 from tqdm.auto import tqdm
 
+from .checkpoint import Checkpoint
 from .inference import squared_errors
 from .randomness import Generators, drawing_from
 
@@ -42,18 +43,22 @@ class TrainingOptions:
     required_gain: float
     device: torch.device
     verbose: int
+    on_interrupt: str = "raise"
+    checkpoint: str | None = None
 
 
 @dataclass
 class TrainingRecord:
     """Mean training loss of each epoch; validation scores before and after each.
 
-    ``best_epoch`` is the one whose weights are kept; 0 is the start.
+    ``best_epoch`` is the one whose weights are kept; 0 is the start. ``interrupted``
+    tells whether the user ended it.
     """
 
     loss_curve: list[float] = field(default_factory=list)
     validation_scores: list[float] = field(default_factory=list)
     best_epoch: int = 0
+    interrupted: bool = False
 
     @property
     def n_epochs(self) -> int:
@@ -84,26 +89,32 @@ def train(
     examples = examples.to(options.device)
     if validation is not None:
         validation = validation.to(options.device)
-    record, diverged = TrainingRecord(), 0
+    record = TrainingRecord()
     best = _BestWeights(network, validation, errors, record.validation_scores)
     steps = options.max_epochs * math.ceil(len(examples) / options.batch_size)
     with _progress(steps, options.verbose) as bar, drawing_from(network, generators):
-        net = _engine(network, steps, options, generators, bar)
-        for epoch in range(1, options.max_epochs + 1):
-            net.fit_loop(examples, epochs=1)
-            loss = net.history[-1, "train_loss"]
-            if not math.isfinite(loss):
-                diverged = epoch
-                break
-            record.loss_curve.append(loss)
-            patience = options.n_iter_no_change
-            if options.required_gain and not best.epoch:
-                # Where the start is a good forecast, a look tells if it can be beaten.
-                patience = min(patience, _LOOK)
-            if best.see(epoch) - best.epoch >= patience:
-                break
+        training = _Training(
+            _engine(network, steps, options, generators, bar),
+            examples,
+            options,
+            generators,
+            record,
+            best,
+        )
+        checkpoint = _checkpoint(training, validation)
+        if checkpoint is not None:
+            training.go_on_from(checkpoint.load())
+            if bar is not None:
+                bar.update(steps // options.max_epochs * record.n_epochs)
+        try:
+            training.run(checkpoint)
+        except KeyboardInterrupt:
+            if options.on_interrupt == "raise":
+                raise
+            record.interrupted = True
     record.best_epoch = best.restore(options.required_gain)
     network.eval()
+    diverged = training.diverged
     # The loss of an epoch does not tell of the weights after its last step.
     if validation is None and not _is_finite(network, examples, options.batch_size):
         record.best_epoch = best.give_up()
@@ -116,7 +127,109 @@ def train(
             ConvergenceWarning,
             stacklevel=2,
         )
+    if record.interrupted:
+        warnings.warn(
+            f"Training was interrupted after epoch {record.n_epochs} of "
+            f"{options.max_epochs}. The weights of epoch {record.best_epoch} are kept.",
+            ConvergenceWarning,
+            stacklevel=2,
+        )
     return record
+
+
+@dataclass
+class _Training:
+    """Epochs of a training, which may go on from a checkpoint."""
+
+    net: "_Engine"
+    examples: Dataset
+    options: TrainingOptions
+    generators: Generators
+    record: TrainingRecord
+    best: "_BestWeights"
+    diverged: int = 0
+    is_done: bool = False
+
+    def run(self, checkpoint: Checkpoint | None) -> None:
+        """Train to the end, or to an epoch that is no improvement."""
+        while not self.is_done and self.record.n_epochs < self.options.max_epochs:
+            self.run_epoch()
+            if checkpoint is not None:
+                checkpoint.write(self.state(), at_once=self.is_done)
+        if checkpoint is not None and not self.is_done:
+            self.is_done = True
+            checkpoint.write(self.state(), at_once=True)
+
+    def run_epoch(self) -> None:
+        """Train for an epoch, and see whether it is the last one."""
+        epoch, options, best = self.record.n_epochs + 1, self.options, self.best
+        self.net.fit_loop(self.examples, epochs=1)
+        loss = self.net.history[-1, "train_loss"]
+        if not math.isfinite(loss):
+            self.diverged, self.is_done = epoch, True
+            return
+        self.record.loss_curve.append(loss)
+        patience = options.n_iter_no_change
+        if options.required_gain and not best.epoch:
+            # Where the start is a good forecast, a look tells if it can be beaten.
+            patience = min(patience, _LOOK)
+        self.is_done = best.see(epoch) - best.epoch >= patience
+
+    def state(self) -> dict:
+        """All that the next epochs depend on."""
+        return {
+            "network": self.net.module_.state_dict(),
+            "optimizer": self.net.optimizer_.state_dict(),
+            "cycle": self.net.cycle.state_dict(),
+            "generators": [one.get_state() for one in self.generators],
+            "loss_curve": self.record.loss_curve,
+            "best": self.best.state(),
+            "diverged": self.diverged,
+            "is_done": self.is_done,
+        }
+
+    def go_on_from(self, state: dict | None) -> None:
+        """Be as when a state was taken."""
+        if state is None:
+            return
+        self.net.module_.load_state_dict(state["network"])
+        self.net.optimizer_.load_state_dict(state["optimizer"])
+        self.net.cycle.load_state_dict(state["cycle"])
+        for generator, of_then in zip(
+            self.generators, state["generators"], strict=True
+        ):
+            generator.set_state(of_then)
+        self.record.loss_curve.extend(state["loss_curve"])
+        self.best.go_on_from(state["best"])
+        self.diverged, self.is_done = state["diverged"], state["is_done"]
+
+
+def _built_as(network: nn.Module) -> list:
+    """What a network makes of its weights: modules, sizes and constants."""
+    plain = bool, int, float, str
+    modules = [
+        [name, type(module).__qualname__]
+        + [[k, v] for k, v in vars(module).items() if type(v) in plain]
+        for name, module in network.named_modules()
+    ]
+    return [*modules, dict(network.named_buffers())]
+
+
+def _checkpoint(training: _Training, validation: Dataset | None) -> Checkpoint | None:
+    """The one of a training that begins as this one does, if there are to be any."""
+    options = training.options
+    if options.checkpoint is None:
+        return None
+    ignored = ("checkpoint", "verbose", "on_interrupt")
+    kept = {k: v for k, v in vars(options).items() if k not in ignored}
+    beginning = {
+        "network": _built_as(training.net.module_),
+        "options": {**kept, "device": str(options.device)},
+        "examples": training.examples.content(),
+        "validation": None if validation is None else validation.content(),
+        "state": training.state(),
+    }
+    return Checkpoint(options.checkpoint, beginning)
 
 
 def _is_finite(network: nn.Module, examples: Dataset, batch_size: int) -> bool:
@@ -154,6 +267,20 @@ class _BestWeights:
         self.weights = copy.deepcopy(self.network.state_dict())
         return epoch
 
+    def state(self) -> dict:
+        """What it has seen."""
+        return {
+            "epoch": self.epoch,
+            "weights": self.weights,
+            "errors": self.errors,
+            "scores": self.scores,
+        }
+
+    def go_on_from(self, state: dict) -> None:
+        """Have seen what it had seen then."""
+        self.epoch, self.weights = state["epoch"], state["weights"]
+        self.errors, self.scores[:] = state["errors"], state["scores"]
+
     def restore(self, required_gain: float) -> int:
         """Load the best weights, or those of the start if they gained too little."""
         weights, errors = self.start
@@ -174,6 +301,11 @@ class _BestWeights:
 
 class _Engine(NeuralNet):
     """skorch's loop on our losses; validation is ours."""
+
+    @property
+    def cycle(self) -> torch.optim.lr_scheduler.LRScheduler:
+        """What sets the learning rate."""
+        return dict(self.callbacks_)["cycle"].lr_scheduler_
 
     def train_step_single(self, batch, **fit_params):
         self._set_training(True)

@@ -75,6 +75,9 @@ class Generators:
         if device.type != "cpu":
             self.device = torch.Generator(device).manual_seed(seed)
 
+    def __iter__(self) -> Iterator[torch.Generator]:
+        yield from {id(one): one for one in (self.cpu, self.device)}.values()
+
 
 class initialised_by(TorchFunctionMode):
     """Within it, this thread's modules draw their initial weights from a generator."""

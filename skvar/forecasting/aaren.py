@@ -87,6 +87,15 @@ class AarenForecaster(Forecaster):
         Seed of initial weights, batches and dropout.
     verbose : int, default=0
         Whether to show a progress bar.
+    on_interrupt : {"raise", "keep_best"}, default="raise"
+        What Ctrl-C does while the network trains: "raise" leaves the estimator as it
+        was before ``fit``, "keep_best" ends training with the best weights so far and
+        a warning.
+    checkpoint : str or path, optional
+        Directory that keeps how far each training is. A fit of the same data and
+        parameters goes on from there after the process was killed, to the very same
+        result, and needs no training once it is done; ``random_state`` must be given.
+        Delete the directory when its fits are not wanted again.
 
     Attributes
     ----------
@@ -191,6 +200,8 @@ class AarenForecaster(Forecaster):
         device="auto",
         random_state=None,
         verbose=0,
+        on_interrupt="raise",
+        checkpoint=None,
     ):
         self.lags = lags
         self.sp = sp
@@ -216,6 +227,8 @@ class AarenForecaster(Forecaster):
         self.device = device
         self.random_state = random_state
         self.verbose = verbose
+        self.on_interrupt = on_interrupt
+        self.checkpoint = checkpoint
         super().__init__()
 
     @classmethod
