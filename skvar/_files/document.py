@@ -124,6 +124,7 @@ class Writer:
                 "hold; pass numbers or text."
             )
         # Sums depend on the order in memory by rounding.
+        array = np.asarray(array.copy(order="K") if array.ndim > 1 else array)
         is_transposed = array.flags.f_contiguous and not array.flags.c_contiguous
         stored = np.asarray(array.T if is_transposed else array, order="C")
         name = self._new_name(place)

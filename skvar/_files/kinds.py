@@ -1,6 +1,7 @@
 """How values of numpy, pandas, torch, scikit-learn and sktime are written."""
 
 import datetime
+import pathlib
 import re
 import zoneinfo
 from collections.abc import Callable
@@ -79,6 +80,11 @@ def _scalar(cls: type, value, unit=None):
 
 def _slice(cls: type, start, stop, step):
     return cls(start, stop, step)
+
+
+def _path(cls: type, path):
+    # That of this system.
+    return pathlib.Path(path)
 
 
 def _random_state(cls: type, state):
@@ -325,6 +331,10 @@ LIBRARIES = Kinds(
             "numpy.random", lambda x: {"state": x.get_state(False)}, _random_state
         ),
         "slice": Kind("builtins", by_attributes("start", "stop", "step"), _slice),
+        **{
+            name: Kind("pathlib", lambda x: {"path": str(x)}, _path)
+            for name in ("PosixPath", "WindowsPath")
+        },
         "date": Kind("datetime", by_attributes("year", "month", "day"), called),
         "time": Kind(
             "datetime",
