@@ -537,3 +537,53 @@ def test_other_pickles_are_warned_of(monkeypatch):
     monkeypatch.setattr("skvar._files.versions._PARTS", 2)
     with pytest.raises(ValueError, match="It cannot be loaded here"):
         pickle.loads(data)
+
+
+# files of earlier versions
+
+
+def examples():
+    """Of each kind of estimator, whose files of every format are kept."""
+    tiny = TINY | {"d_model": 4}
+    panel = pd.concat({"i": table(60), "j": table(40)})
+    closed = LinearAttentionVAR(2, horizon=2, n_layers=0, sp=1)
+    return {
+        "closed_form": closed.fit(table(60, gaps=True), X=COVARIATES[:60]),
+        "network": SAMoVARForecaster(horizon=2, **tiny).fit(table(60)),
+        "panel": closed.clone().fit(panel),
+        "regressor": SAMoVARRegressor(**tiny).fit(table(60)),
+    }
+
+
+def example_forecasts(name, estimator):
+    if name == "regressor":
+        return estimator.predict(table(60))
+    X = COVARIATES[60:] if name == "closed_form" else None
+    return estimator.predict([1, 2, 3], X=X).to_numpy()
+
+
+@pytest.mark.parametrize("path", sorted(GOLDEN.glob("format_*/*.skvar")), ids=str)
+def test_files_of_earlier_formats_are_loaded(path):
+    """They were made by ``python tests/test_files.py FORMAT``."""
+    expected = np.load(path.with_suffix(".npy"))
+    found = example_forecasts(path.stem, load(path))
+    # Other processors and libraries sum float32 in another order.
+    np.testing.assert_allclose(found, expected, rtol=ROUNDING)
+
+
+def test_there_are_files_of_the_present_format():
+    file = io.BytesIO(saved(LinearAttentionVAR()))
+    with zipfile.ZipFile(file) as archive:
+        present = json.loads(archive.read("document.json"))["format"]
+    for number in range(1, present + 1):
+        assert len([*GOLDEN.glob(f"format_{number}/*.skvar")]) == len(EXAMPLES)
+
+
+EXAMPLES = ["closed_form", "network", "panel", "regressor"]
+
+if __name__ == "__main__":
+    folder = GOLDEN / f"format_{int(sys.argv[1])}"
+    folder.mkdir()
+    for name, estimator in examples().items():
+        save(estimator, folder / f"{name}.skvar")
+        np.save(folder / f"{name}.npy", example_forecasts(name, estimator))
