@@ -3,13 +3,15 @@
     python benchmarks/reliability.py files --number 100000
     python benchmarks/reliability.py saves --number 50
     python benchmarks/reliability.py fits --number 50
+    python benchmarks/reliability.py sizes
 
 ``files`` mutates files of skvar and loads them: damaged ones as accidents leave them,
 and forged ones whose checksums are right. It counts what was refused, what was loaded
 as it was saved, and forged ones that were loaded as what they say, and fails on any
 other exception than ValueError, on code that was run, on a load of more than a second,
 and on memory of more than 200 MB. ``saves`` kills processes that save over a file,
-``fits`` processes that fit with a checkpoint.
+``fits`` processes that fit with a checkpoint. ``sizes`` compares files with their
+arrays and with joblib's.
 """
 
 import argparse
@@ -30,7 +32,9 @@ import warnings
 import zipfile
 from pathlib import Path
 
+import joblib
 import numpy as np
+import safetensors.numpy
 
 import skvar
 
@@ -244,7 +248,7 @@ def changed_values(data: bytes, rng: random.Random, others) -> bytes:
         kind, content = [*nodes[place], None, None][:2]
         change = rng.random()
         if change < 0.1:
-            nodes[place] = [rng.choice(nodes)[0], content]
+            nodes[place] = [rng.choice([*skvar._files.estimators.KINDS]), content]
         elif change < 0.15:
             del nodes[place]
         elif change < 0.2:
@@ -447,6 +451,54 @@ def killed_fits(number: int, seed: int) -> bool:
     return not failures
 
 
+def sizes() -> bool:
+    """Print sizes of files and how long they take to load, against joblib's."""
+    rows = skvar.datasets.make_var(2000, n_series=7, random_state=0).series
+    print(
+        f"{'':30} {'bytes':>9} {'without':>9} {'over':>6} {'to joblib':>10} "
+        f"{'load':>6}\n{'':30} {'':>9} {'history':>9} {'arrays':>6} {'bytes':>10} "
+        f"{'time':>6}"
+    )
+    for name, estimator in {
+        "LinearAttentionVAR, n_layers=0": skvar.LinearAttentionVAR(n_layers=0),
+        "LinearAttentionVAR": skvar.LinearAttentionVAR(random_state=0),
+        "SAMoVARForecaster, 96 lags": skvar.SAMoVARForecaster(
+            96, horizon=24, max_epochs=2, random_state=0
+        ),
+        "AarenForecaster, 96 lags": skvar.AarenForecaster(
+            96, horizon=24, max_epochs=2, random_state=0
+        ),
+    }.items():
+        estimator.fit(rows)
+        whole, pickled = saved(estimator), io.BytesIO()
+        joblib.dump(estimator, pickled)
+        file = io.BytesIO()
+        skvar.save(estimator, file, history=False)
+        arrays = safetensors.numpy.load(members(file.getvalue())["arrays.safetensors"])
+        n_bytes = sum(array.nbytes for array in arrays.values())
+        times = [
+            median_time(lambda: skvar.load(io.BytesIO(whole))),  # noqa: B023
+            median_time(lambda: joblib.load(io.BytesIO(pickled.getvalue()))),  # noqa: B023
+        ]
+        print(
+            f"{name:30} {len(whole):9} {len(file.getvalue()):9} "
+            f"{len(file.getvalue()) / n_bytes:6.2f} "
+            f"{len(whole) / len(pickled.getvalue()):10.2f} {times[0] / times[1]:6.2f}"
+        )
+        print(f"{'':30} {1000 * times[0]:.1f} ms to load")
+    return True
+
+
+def median_time(function) -> float:
+    """Seconds that a call takes, the median of many."""
+    times = []
+    for _ in range(25):
+        begin = time.perf_counter()
+        function()
+        times.append(time.perf_counter() - begin)
+    return float(np.median(times))
+
+
 def start(program: str, *arguments: str) -> subprocess.Popen:
     """A process that runs a program, ready to work."""
     command = [sys.executable, "-c", program, *arguments]
@@ -464,7 +516,7 @@ def kill_after(process: subprocess.Popen, seconds: float) -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("what", choices=["files", "saves", "fits"])
+    parser.add_argument("what", choices=["files", "saves", "fits", "sizes"])
     parser.add_argument("--number", type=int, default=1000)
     parser.add_argument("--seconds", type=float, default=3600.0)
     parser.add_argument("--seed", type=int, default=0)
@@ -475,6 +527,8 @@ if __name__ == "__main__":
         fine = mutated_files(given.number, given.seconds, given.seed)
     elif given.what == "saves":
         fine = killed_saves(given.number, given.seed)
+    elif given.what == "sizes":
+        fine = sizes()
     else:
         fine = killed_fits(given.number, given.seed)
     sys.exit(0 if fine else 1)

@@ -6,6 +6,7 @@ import pytest
 import torch
 from sktime.datasets import load_unit_test
 
+import skvar
 from skvar import (
     AarenClassifier,
     AarenForecaster,
@@ -73,11 +74,42 @@ def test_fit_predict_and_save(name, us_change, tmp_path):
     window = us_change[-forecaster.network_.lags :]
     ahead = forecaster.predict(window).iloc[0]
     np.testing.assert_allclose(rebuilt, ahead, rtol=1e-3, atol=1e-3)
-    joblib.dump(forecaster, tmp_path / "saved")
-    loaded = joblib.load(tmp_path / "saved")
-    assert loaded.device_.type == "cpu"
+    joblib.dump(forecaster, tmp_path / "pickled")
+    skvar.save(forecaster, tmp_path / "saved")
+    skvar.save(forecaster, tmp_path / "short", history=False)
+    for loaded in (
+        joblib.load(tmp_path / "pickled"),
+        skvar.load(tmp_path / "saved"),
+        skvar.load(tmp_path / "short"),
+    ):
+        assert loaded.device_.type == "cpu"
+        np.testing.assert_allclose(
+            loaded.predict([1, 2, 9]), expected, rtol=1e-3, atol=1e-3
+        )
+
+
+def test_a_fit_goes_on_from_its_checkpoint(us_change, tmp_path, monkeypatch):
+    monkeypatch.setattr("skvar._training.checkpoint._SECONDS", 0.0)
+    forecaster = FORECASTERS["samovar"].clone()
+    forecaster.set_params(device="cuda", random_state=0, max_epochs=6, dropout=0.2)
+    unbroken = forecaster.clone().fit(us_change)
+    step, steps = torch.optim.AdamW.step, []
+
+    def interrupted(self, *args, **kwargs):
+        steps.append(1)
+        if len(steps) == 15:
+            raise KeyboardInterrupt
+        return step(self, *args, **kwargs)
+
+    forecaster.set_params(checkpoint=tmp_path)
+    with monkeypatch.context() as patched:
+        patched.setattr(torch.optim.AdamW, "step", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            forecaster.fit(us_change)
+    forecaster.fit(us_change)
+    np.testing.assert_allclose(forecaster.loss_curve_, unbroken.loss_curve_, rtol=1e-3)
     np.testing.assert_allclose(
-        loaded.predict([1, 2, 9]), expected, rtol=1e-3, atol=1e-3
+        forecaster.predict([1, 2]), unbroken.predict([1, 2]), rtol=1e-3, atol=1e-3
     )
 
 
