@@ -5,18 +5,22 @@ import warnings
 from functools import cache
 from importlib.metadata import version
 
+import skvar
+
 # Of the parts that estimators are made of: another one does not work.
 _PARTS = 1
 
 _KEY = "_versions"
-_LIBRARIES = ("joblib", "numpy", "pandas", "scikit-learn", "sktime", "torch")
+_LIBRARIES = ("numpy", "pandas", "scikit-learn", "sktime", "torch")
 
 
 @cache
 def versions() -> dict[str, str]:
     """Of what an estimator depends on, by name."""
-    found = {name: version(name) for name in ("skvar", *_LIBRARIES)}
-    return {**found, "python": ".".join(platform.python_version_tuple()[:2])}
+    # Builds for a GPU and without one read each other's pickles.
+    found = {name: version(name).partition("+")[0] for name in _LIBRARIES}
+    python = ".".join(platform.python_version_tuple()[:2])
+    return {"skvar": skvar.__version__, **found, "python": python}
 
 
 def with_versions(state: dict) -> dict:
