@@ -355,3 +355,24 @@ def test_a_child_forked_while_torch_imports_for_the_first_fit_can_fit(tmp_path):
         timeout=400,
     )
     assert done.returncode == 0, done.stderr[-2000:]
+
+
+def test_the_order_in_memory_does_not_matter(us_change):
+    """Sums of the same numbers in another order would differ by rounding."""
+    values, names = us_change.to_numpy(), us_change.columns
+    twice = pd.DataFrame(np.concatenate([values, values]), columns=names)
+    tables = [
+        pd.DataFrame(np.ascontiguousarray(values), columns=names, copy=False),
+        pd.DataFrame(np.asfortranarray(values), columns=names, copy=False),
+        pd.DataFrame({name: us_change[name].to_numpy() for name in names}),
+        twice[: len(values)],
+    ]
+    forecaster = LinearAttentionVAR(4, n_layers=0)
+    found = []
+    for table in tables:
+        X, y = table[names[3:]], table[names[:3]]
+        fitted = forecaster.clone().fit(y[:180], X=X[:180])
+        ends = fitted.predict_interval([1, 2], X=X[180:])
+        found.append(np.hstack([ends, fitted.predict([1, 2], X=X[180:])]))
+    for other in found[1:]:
+        np.testing.assert_array_equal(other, found[0])

@@ -123,14 +123,10 @@ def check_sizes(values: np.ndarray, name: str, columns: Sequence) -> None:
 
 
 def floats_of(frame: pd.DataFrame, name: str) -> np.ndarray:
-    """The values of columns of numbers, of whatever kind; NaN for what is missing.
-
-    In an array of their own, row by row: the user may change the table, and sums depend
-    on the order in memory by rounding.
-    """
+    """The values of columns of numbers, of whatever kind; NaN for what is missing."""
     plain = all(isinstance(dtype, np.dtype) for dtype in frame.dtypes)
     if plain and all(dtype.kind in "biuf" for dtype in frame.dtypes):
-        return np.array(frame, dtype=float, order="C")
+        return frame.to_numpy(dtype=float)
     values = np.empty(frame.shape)
     for i, (column, dtype) in enumerate(frame.dtypes.items()):
         found = as_floats(frame.iloc[:, i])

@@ -53,7 +53,8 @@ def units_of(values: np.ndarray, likely: Likely | None = None) -> StandardScaler
         of other tables, is constant: its variance is 0, its scale 1. One with a single
         value, which does not tell, varies as that of other tables does as a rule.
     """
-    values = np.asarray(values, dtype=float)
+    # Sums depend on the order in memory by rounding.
+    values = np.ascontiguousarray(values, dtype=float)
     scaler = StandardScaler().fit(values)
     deviation, size = np.sqrt(scaler.var_), _size_of(scaler)
     if likely is not None:

@@ -75,7 +75,7 @@ class ResidualSeries(Recomputable):
     @lazy
     def rows(self) -> np.ndarray:
         """Rows (n_rows, n_series) in original units, NaN where a value is missing."""
-        table = self.series.table.to_numpy()
+        table = np.ascontiguousarray(self.series.table)
         if self.effect is None:
             return table
         return self.effect.subtracted_from(table, self.effects(len(table)))
