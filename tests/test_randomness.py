@@ -360,15 +360,15 @@ def test_a_child_forked_while_torch_imports_for_the_first_fit_can_fit(tmp_path):
 
 def test_the_order_in_memory_does_not_matter(us_change):
     """Sums of the same numbers in another order would differ by rounding."""
-    values, names = us_change.to_numpy(), us_change.columns
+    values, names = us_change.to_numpy(), list("abcde")
     twice = pd.DataFrame(np.concatenate([values, values]), columns=names)
     tables = [
         pd.DataFrame(np.ascontiguousarray(values), columns=names, copy=False),
         pd.DataFrame(np.asfortranarray(values), columns=names, copy=False),
-        pd.DataFrame({name: us_change[name].to_numpy() for name in names}),
+        pd.DataFrame(dict(zip(names, values.T, strict=True))),
         twice[: len(values)],
     ]
-    forecaster = LinearAttentionVAR(4, n_layers=0)
+    forecaster = skvar.LinearAttentionVAR(4, n_layers=0)
     found = []
     for table in tables:
         X, y = table[names[3:]], table[names[:3]]
