@@ -87,6 +87,15 @@ def test_the_best_network_so_far_may_be_kept(name, interrupted):
     assert len(steps) == 25
 
 
+def test_intervals_are_not_those_of_an_interrupted_fit(interrupted):
+    forecaster = NETWORKS["samovar"].clone().set_params(on_interrupt="keep_best")
+    forecaster.fit(WALKS)
+    interrupted(5)
+    with pytest.raises(KeyboardInterrupt):
+        forecaster.predict_interval([1])
+    assert np.isfinite(forecaster.predict_interval([1])).all(axis=None)
+
+
 def test_on_interrupt_is_checked():
     with pytest.raises(ValueError, match="on_interrupt must be"):
         SAMoVARForecaster(on_interrupt="keep").fit(WALKS)

@@ -452,6 +452,8 @@ def test_other_files_are_refused(tmp_path):
         load(tmp_path / "other")
     with pytest.raises(IsADirectoryError):
         save(FORECASTERS["closed form"], tmp_path)
+    with pytest.raises(FileNotFoundError, match="make it first"):
+        save(FORECASTERS["closed form"], tmp_path / "nowhere" / "model.skvar")
 
 
 def test_mutated_files_do_no_harm():

@@ -90,6 +90,8 @@ def replacing(path: str | os.PathLike) -> Iterator[BinaryIO]:
     path = Path(path).resolve()
     if path.is_dir():
         raise IsADirectoryError(f"{path} is a directory; pass the path of a file.")
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"There is no directory {path.parent}; make it first.")
     unfinished = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     try:
         with open(unfinished, "xb") as file:

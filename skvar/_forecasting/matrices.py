@@ -158,7 +158,13 @@ class Refit:
     specification: Specification
 
     def __call__(self, table: np.ndarray, seed: int):
-        specification = replace(self.specification, seed=draw_seed(seed), verbose=0)
+        specification = replace(
+            self.specification,
+            seed=draw_seed(seed),
+            verbose=0,
+            on_interrupt="raise",
+            checkpoint=None,
+        )
         frame = as_frame(table, "table")
         schema = Schema.of(frame, None, None, None)
         history = History.start(schema, frame, None)

@@ -66,7 +66,9 @@ class ForecasterState(Recomputable):
             pretrained=pretrained,
             units=units,
         )
-        calibration = Calibration(specification, history, n_train, pretrained)
+        # Intervals of a model that was not trained to its end would be another's.
+        to_the_end = replace(specification, on_interrupt="raise")
+        calibration = Calibration(to_the_end, history, n_train, pretrained)
         filler = Filler(
             model.fill_weights,
             history,
