@@ -420,7 +420,7 @@ def killed_saves(number: int, seed: int) -> bool:
 FITTING = """
 import sys, warnings, numpy as np, skvar
 warnings.simplefilter("ignore")
-rows = np.random.default_rng(0).normal(size=(1500, 3)).cumsum(axis=0)
+rows = np.random.default_rng(0).normal(size=(600, 3)).cumsum(axis=0)
 print("ready", flush=True)
 forecaster = skvar.SAMoVARForecaster(
     24, horizon=4, max_epochs=12, n_iter_no_change=12, random_state=0,

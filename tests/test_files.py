@@ -1,6 +1,7 @@
 """Files: what is loaded is what was saved, and whatever else is refused."""
 
 import copy
+import datetime
 import hashlib
 import io
 import json
@@ -330,6 +331,35 @@ def test_names_come_back(columns):
     y = pd.DataFrame(WALKS[:100], columns=names)
     found = loaded(LinearAttentionVAR(2, n_layers=0).fit(y))
     assert [*found.feature_names_in_] == [*names]
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        [pd.Timestamp("2020-01-01"), pd.Timestamp("2020-01-02")],
+        [pd.Timestamp("2020-01-01", tz="Europe/Berlin"), pd.Timestamp.now(tz="UTC")],
+        [pd.Period("2020Q1"), pd.Period("2020Q2")],
+        [pd.Timedelta("1h"), pd.Timedelta("2h")],
+        [datetime.date(2020, 1, 1), datetime.date(2020, 1, 2)],
+        [("a", 1), ("b", 2)],
+        [1.5, np.float32(2.5)],
+        [True, False],
+    ],
+    ids=str,
+)
+def test_labels_come_back(labels):
+    panel = pd.concat(dict(zip(labels, [table(40), table(60)], strict=True)))
+    fitted = LinearAttentionVAR(2, n_layers=0, sp=1).fit(panel)
+    found = loaded(fitted)
+    assert_same_forecasts(found, fitted)
+    assert [*found.scaler_] == [*fitted.scaler_]
+
+
+def test_constant_zones_come_back():
+    offset = datetime.timezone(datetime.timedelta(hours=2))
+    fitted = LinearAttentionVAR(2, n_layers=0, sp=1)
+    forecasts = fitted.fit(table(60).tz_convert(offset)).predict([1])
+    assert_same(loaded(fitted).predict([1]), forecasts)
 
 
 def test_random_states_come_back():
