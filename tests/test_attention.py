@@ -442,6 +442,7 @@ def test_probsparse_attention_of_many_keys_is_that_of_few(causal, monkeypatch):
         ((6, 3), 2, True, "causal=True needs as many queries as keys, not 6 and 10"),
         ((5, 3), 2, False, r"sample has the shape \(5, 3\), not .* with N_q=6"),
         ((1, 3), 2, False, r"sample has the shape \(1, 3\), not"),
+        ((7, 3), 2, False, r"sample has the shape \(7, 3\), not"),
         ((6, 0), 2, False, r"sample has the shape \(6, 0\), not .* U of at least 1"),
         ((6,), 2, False, r"sample has the shape \(6,\), not"),
         ((6, 3), 7, False, "n_top=7 must be from 1 to the number of queries, 6"),

@@ -95,6 +95,12 @@ def test_ridge_var_penalty_is_sklearns_per_row():
         np.testing.assert_allclose(ours, theirs, atol=1e-10)
 
 
+def test_collinear_series_are_named_as_the_reason():
+    values = np.random.default_rng(0).normal(size=(50, 1))
+    with pytest.raises(ValueError, match="alpha=0.0 leaves the regression without"):
+        ridge_var([np.hstack([values, values])], 1, alpha=0.0)
+
+
 def test_ridge_direct_is_sklearns_on_centred_windows():
     values = np.random.default_rng(3).normal(size=(150, 4)).cumsum(axis=0)
     ours = ridge_direct([values], 10, 3, alpha=0.1)
