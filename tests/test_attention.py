@@ -144,9 +144,23 @@ def with_gradients(out, inputs):
     return out, *torch.autograd.grad(loss, inputs, materialize_grads=True)
 
 
+# Tokens, and how many of them are a chunk: the last of each list are chunks of chunks.
 @pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize("n", [1, 2, 7, 63, 64, 65, 130, 64 * 65 + 3])
-def test_aaren_is_softmax_attention_with_one_query(form, n):
+@pytest.mark.parametrize(
+    ("n", "chunk"),
+    [
+        (1, 64),
+        (2, 64),
+        (7, 64),
+        (63, 64),
+        (64, 64),
+        (65, 64),
+        (130, 64),
+        (8 * 9 + 3, 8),
+    ],
+)
+def test_aaren_is_softmax_attention_with_one_query(form, n, chunk, monkeypatch):
+    monkeypatch.setattr(_attention, "CHUNK", chunk)
     inputs = draw_scored(n, batch=1)
     expected = with_gradients(softmax_attention(*inputs), inputs)
     ours = with_gradients(aaren_attention(*inputs, form=form)[0], inputs)
@@ -307,8 +321,11 @@ def test_merging_is_associative_with_an_identity(tops, seed):
 
 
 @pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize("n", [1, 7, 64, 65, 130, 64 * 64 + 70])
-def test_aaren_forgets_at_the_rate_of_its_decay(form, n):
+@pytest.mark.parametrize(
+    ("n", "chunk"), [(1, 64), (7, 64), (64, 64), (65, 64), (130, 64), (8 * 8 + 14, 8)]
+)
+def test_aaren_forgets_at_the_rate_of_its_decay(form, n, chunk, monkeypatch):
+    monkeypatch.setattr(_attention, "CHUNK", chunk)
     scores, v = draw_scored(n, batch=1)
     decay = torch.tensor([0.0, 0.01, 2.0], dtype=torch.float64, requires_grad=True)
     inputs = [scores, v, decay]

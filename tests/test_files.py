@@ -337,7 +337,10 @@ def test_names_come_back(columns):
     "labels",
     [
         [pd.Timestamp("2020-01-01"), pd.Timestamp("2020-01-02")],
-        [pd.Timestamp("2020-01-01", tz="Europe/Berlin"), pd.Timestamp("2020-01-02", tz="UTC")],
+        [
+            pd.Timestamp("2020-01-01", tz="Europe/Berlin"),
+            pd.Timestamp("2020-01-02", tz="UTC"),
+        ],
         [pd.Period("2020Q1"), pd.Period("2020Q2")],
         [pd.Timedelta("1h"), pd.Timedelta("2h")],
         [datetime.date(2020, 1, 1), datetime.date(2020, 1, 2)],
