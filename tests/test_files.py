@@ -413,7 +413,7 @@ def test_what_files_do_not_hold_is_refused(tmp_path):
     assert not [*tmp_path.iterdir()]
 
 
-def rewritten(data, change):
+def rewritten(data, change, compression=zipfile.ZIP_STORED):
     """A file with a changed document, whose checksums are right."""
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         members = {name: archive.read(name) for name in archive.namelist()}
@@ -423,7 +423,7 @@ def rewritten(data, change):
     members.pop("SHA256SUMS")
     sums = [f"{hashlib.sha256(x).hexdigest()}  {name}\n" for name, x in members.items()]
     file = io.BytesIO()
-    with zipfile.ZipFile(file, "w") as archive:
+    with zipfile.ZipFile(file, "w", compression) as archive:
         for name, x in {**members, "SHA256SUMS": "".join(sums)}.items():
             archive.writestr(name, x)
     return file.getvalue()
@@ -463,6 +463,34 @@ def test_forged_files_are_refused(change, message):
     load(io.BytesIO(rewritten(data, lambda document: None)))
     with pytest.raises(ValueError, match=message):
         load(io.BytesIO(rewritten(data, change)))
+
+
+def test_directories_are_small():
+    """Each entry would take far more memory than its bytes."""
+    data = saved(LinearAttentionVAR())
+    crowd = io.BytesIO(data)
+    with zipfile.ZipFile(crowd, "a") as archive:
+        for number in range(60):
+            archive.writestr(f"{number}", b"")
+    commented = io.BytesIO(data)
+    with zipfile.ZipFile(commented, "a") as archive:
+        archive.comment = b"of another"
+    # A second directory, for files of more than 4 GB.
+    locator = b"PK\x06\x07" + bytes(16)
+    for found, message in [
+        (crowd, "too many members"),
+        (commented, "without a comment"),
+        (io.BytesIO(data[:-22] + locator + data[-22:]), "too many members"),
+        (io.BytesIO(data[-22:]), "cannot be loaded"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            load(found)
+
+
+def test_members_are_not_compressed():
+    data = saved(LinearAttentionVAR())
+    with pytest.raises(ValueError, match="'document.json' is compressed"):
+        load(io.BytesIO(rewritten(data, lambda document: None, zipfile.ZIP_DEFLATED)))
 
 
 @pytest.mark.parametrize("at", [100, 2000, -300, -30])

@@ -16,10 +16,12 @@ import safetensors.numpy
 
 _DOCUMENT, _ARRAYS, _SUMS = "document.json", "arrays.safetensors", "SHA256SUMS"
 
-# The end of a zip file without a comment: its size, and its first bytes.
+# The end of a zip file without a comment: its size, and its first bytes; before it, in
+# files of more than 4 GB, what begins so and tells where things are.
 _END_SIZE, _END = 22, b"PK\x05\x06"
-# Members and bytes of their directory, at most.
-_MOST_MEMBERS, _LARGEST_DIRECTORY = 8, 2000
+_LOCATOR_SIZE, _LOCATOR, _LARGE = 20, b"PK\x06\x07", 2**32
+# Bytes of the directory of members, at most.
+_LARGEST_DIRECTORY = 2000
 
 # Values that a document may hold, and bytes of the whole archive that allow one more.
 _MOST_VALUES, _BYTES_PER_VALUE = 500_000, 64
@@ -60,14 +62,11 @@ def read_archive(
     """
     size = _check_end(file)
     with ZipFile(file) as archive:
-        infos = archive.infolist()
-        for info in infos:
-            is_plain = info.compress_type == ZIP_STORED and not info.flag_bits & 1
-            if not is_plain or info.file_size != info.compress_size:
+        for info in archive.infolist():
+            is_stored = info.compress_type == ZIP_STORED
+            if not is_stored or info.file_size != info.compress_size:
                 raise ValueError(f"the member {info.filename!r} is compressed")
-        if sum(info.file_size for info in infos) > size:
-            raise ValueError("members overlap")
-        names = [info.filename for info in infos]
+        names = archive.namelist()
         wanted = [_DOCUMENT, _ARRAYS, *(name for name in optional if name in names)]
         if names != [*wanted, _SUMS]:
             raise ValueError(f"its members are {names}")
@@ -122,17 +121,15 @@ def _digest(data: bytes) -> str:
 
 
 def _check_end(file: BinaryIO) -> int:
-    """The size of an archive whose end says that it has few members."""
+    """The size of an archive whose end says that its directory is small."""
     size = file.seek(0, os.SEEK_END)
-    if size < _END_SIZE:
-        raise ValueError("it is too short")
-    file.seek(-_END_SIZE, os.SEEK_END)
-    end = file.read(_END_SIZE)
-    n_members = int.from_bytes(end[10:12], "little")
-    n_bytes = int.from_bytes(end[12:16], "little")
+    file.seek(max(size - _LOCATOR_SIZE - _END_SIZE, 0))
+    locator, end = file.read(_LOCATOR_SIZE), file.read()
     if not end.startswith(_END) or end[20:] != b"\0\0":
         raise ValueError("it does not end as a zip file without a comment")
-    if n_members > _MOST_MEMBERS or n_bytes > _LARGEST_DIRECTORY:
+    is_other_directory = locator.startswith(_LOCATOR) and size < _LARGE
+    n_bytes = int.from_bytes(end[12:16], "little")
+    if is_other_directory or n_bytes > _LARGEST_DIRECTORY:
         raise ValueError("it has too many members")
     return size
 
