@@ -108,7 +108,6 @@ BAD_NETWORK_PARAMETERS = [
     ({"static_path": "linear"}, "static_path must be 'auto', 'ridge', 'var' or None"),
     ({"n_layers": 0, "static_path": None}, "n_layers=0 leaves only the static path"),
     ({"token_length": 0}, "token_length"),
-    ({"alpha": 0}, "alpha=0 must be positive.*static_path='var'"),
     ({"d_model": None}, "d_model"),
     ({"retrain": "no"}, "retrain"),
 ]

@@ -81,7 +81,7 @@ NETWORKS["centred on the last row"].centre.copy_(torch.eye(4)[-1])
 NETWORKS["mix with a VAR"].is_var.fill_(True)
 for mixed in ("mix", "static", "mix with a VAR"):
     torch.manual_seed(3)
-    NETWORKS[mixed].matrix.copy_(torch.randn_like(NETWORKS[mixed].matrix))
+    NETWORKS[mixed].matrices.copy_(torch.randn_like(NETWORKS[mixed].matrices))
     matrices = NETWORKS[mixed].var.matrices
     matrices.copy_(0.3 * torch.randn_like(matrices))
 

@@ -605,7 +605,7 @@ def test_local_var_agrees_with_finite_differences():
     torch.manual_seed(0)
     network = SAMoVAR(lags=6, horizon=2, n_series=2, n_heads=2, d_model=8).double()
     network = StaticPath(network, lags=6, horizon=2, n_series=2).double().eval()
-    network.matrix.normal_()
+    network.matrices.normal_()
     window = torch.randn(2, 6, 2, dtype=torch.float64)
     matrices, intercepts = local_var(network, window)
     step = 1e-6
@@ -953,7 +953,7 @@ def test_a_static_path_streams_with_its_network(kind, share):
     network = StaticPath(learned, lags=24, horizon=5, n_series=2, order=3).double()
     network.static_weight.fill_(1.0 if share is None else share)
     network.is_var.fill_(kind == "var")
-    for values in (network.matrix, network.var.matrices):
+    for values in (network.matrices, network.var.matrices):
         values.copy_(0.2 * torch.randn_like(values))
     rows = torch.randn(2, 60, 2, dtype=torch.float64)
     out, _ = in_pieces(network.extend, rows, [30, 1, 1, 28])

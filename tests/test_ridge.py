@@ -7,14 +7,7 @@ from hypothesis import strategies as st
 from sklearn.linear_model import Ridge
 from statsmodels.tsa.api import VAR
 
-from skvar._closed_form.ridge import (
-    _ALPHAS,
-    choose_direct_alpha,
-    direct_errors,
-    leave_blocks_out,
-    ridge_direct,
-    window_moments,
-)
+from skvar._closed_form.ridge import window_moments
 from skvar._closed_form.ridge_var import choose_var_alpha, ridge_var, ridge_var_draws
 
 
@@ -69,22 +62,6 @@ def sklearns_var(segments, order, alpha, n_inputs=None):
     return matrices[:, ::-1].transpose(1, 0, 2), ridge.intercept_
 
 
-def sklearns_direct(segments, lags, horizon, alpha):
-    """The map from windows to forecasts by scikit-learn, on explicit windows."""
-    table = np.concatenate(
-        [
-            window_table(part[..., np.newaxis], lags + horizon)
-            for part in segments
-            if len(part) >= lags + horizon
-        ]
-    )
-    table = table - table[:, lags - 1 : lags]
-    ridge = Ridge(alpha=alpha * len(table), fit_intercept=False)
-    weight = ridge.fit(table[:, :lags], table[:, lags:]).coef_
-    weight[:, -1] += 1 - weight.sum(axis=1)
-    return weight
-
-
 def test_ridge_var_penalty_is_sklearns_per_row():
     values = np.random.default_rng(2).normal(size=(200, 3))
     for ours, theirs in zip(
@@ -99,62 +76,6 @@ def test_collinear_series_are_named_as_the_reason():
     values = np.random.default_rng(0).normal(size=(50, 1))
     with pytest.raises(ValueError, match="alpha=0.0 leaves the regression without"):
         ridge_var([np.hstack([values, values])], 1, alpha=0.0)
-
-
-def test_ridge_direct_is_sklearns_on_centred_windows():
-    values = np.random.default_rng(3).normal(size=(150, 4)).cumsum(axis=0)
-    ours = ridge_direct([values], 10, 3, alpha=0.1)
-    np.testing.assert_allclose(ours, sklearns_direct([values], 10, 3, 0.1), atol=1e-9)
-    table = window_table(values[..., np.newaxis], 13)
-    error = np.square(table[:, :10] @ ours.T - table[:, 10:]).mean()
-    assert direct_errors([values], [ours]) == [pytest.approx(error)]
-
-
-@given(
-    lengths=st.lists(st.integers(1, 60), min_size=1, max_size=4),
-    lags=st.integers(1, 9),
-    horizon=st.integers(1, 5),
-    order=st.integers(1, 9),
-)
-@settings(max_examples=200, deadline=None)
-def test_blocks_left_out(lengths, lags, horizon, order):
-    order = min(order, lags)
-    rows = np.split(np.arange(sum(lengths)), np.cumsum(lengths)[:-1])
-    held_before = np.array([], dtype=int)
-    for training, held_out in leave_blocks_out(rows, lags, horizon, order):
-        forecast = [row for part in training for row in part[order:]]
-        held = np.concatenate([part[lags:] for part in held_out])
-        # Nothing that is held out is forecast in training, nothing comes twice.
-        assert not set(forecast) & set(held)
-        assert len(forecast) == len(set(forecast))
-        assert not set(held_before) & set(held)
-        held_before = np.concatenate([held_before, held])
-        for part in (*training, *held_out):
-            assert (np.diff(part) == 1).all()
-    n_futures = sum(max(0, n - lags) for n in lengths)
-    if len(lengths) == 1 and n_futures >= 10 * horizon:
-        np.testing.assert_array_equal(held_before, rows[0][lags:])
-
-
-def test_chosen_alphas_are_those_of_explicit_windows():
-    rng = np.random.default_rng(5)
-    values = rng.normal(size=(90, 2)).cumsum(axis=0)
-    values -= 0.4 * np.roll(values, 3, axis=0)
-    table = window_table(values[..., np.newaxis], 8)
-    alphas = _ALPHAS * np.square(table[:, :6] - table[:, 5:6]).mean()
-    errors = []
-    for training, [held_out] in leave_blocks_out([values], 6, 2):
-        table = window_table(held_out[..., np.newaxis], 8)
-        fits = [sklearns_direct(training, 6, 2, alpha) for alpha in alphas]
-        errors.append(
-            [np.square(table[:, :6] @ w.T - table[:, 6:]).mean() for w in fits]
-        )
-    assert len(errors) == 5
-    means = np.mean(errors, axis=0)
-    alpha, error = choose_direct_alpha([values], 6, 2)
-    assert alpha == pytest.approx(alphas[means.argmin()])
-    assert alphas[0] < alpha < alphas[-1]
-    assert error == pytest.approx(means.min())
 
 
 def autoregressive(n_rows, n_series, seed=0):
@@ -274,18 +195,6 @@ def test_penalty_vanishes_with_more_rows():
 def test_too_few_rows_to_choose():
     values = np.random.default_rng(7).normal(size=(9, 2))
     assert choose_var_alpha([values[:3]], 2) == pytest.approx(1000)
-    alpha, error = choose_direct_alpha([values], 6, 2)
-    assert error == 0.0
-    last = np.eye(6)[[5, 5]]
-    np.testing.assert_allclose(ridge_direct([values], 6, 2, alpha), last, atol=0.05)
-
-
-def test_penalty_of_slow_series_is_small():
-    slow = np.sin(2 * np.pi * np.arange(5000) / 3000)[:, np.newaxis]
-    alpha, error = choose_direct_alpha([slow], 24, 24)
-    last = np.square(slow[24:] - slow[:-24]).mean()
-    assert alpha < 1e-4
-    assert error < 1e-3 * last
 
 
 def test_ridge_pools_segments_and_separates_targets():

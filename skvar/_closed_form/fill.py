@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from .ridge import choose_direct_alpha, ridge_direct
+from .direct import choose_direct_penalties, ridge_direct
 
 _PASSES = 2
 
@@ -12,7 +12,7 @@ _PASSES = 2
 def fill_weights(segments: Sequence[np.ndarray], lags: int) -> np.ndarray:
     """Weights of one-step forecasts for `fill`, the same for all series.
 
-    The regression of a row on the last ones that `_ridge.ridge_direct` makes of filled
+    The regression of a row on the last ones that `ridge_direct` makes of filled
     rows: at first each missing value is the last one observed, then its forecast.
 
     Parameters
@@ -33,8 +33,8 @@ def fill_weights(segments: Sequence[np.ndarray], lags: int) -> np.ndarray:
     n_passes = _PASSES if has_gaps else 1
     for _ in range(n_passes if order > 0 else 0):
         filled = [fill(values, weights) for values in segments]
-        alpha, _ = choose_direct_alpha(filled, order, 1)
-        [weights] = ridge_direct(filled, order, 1, alpha)
+        penalties, _ = choose_direct_penalties(filled, order, 1, with_own=False)
+        [[weights]] = ridge_direct(filled, order, 1, penalties)
     return weights
 
 

@@ -5,8 +5,7 @@ plus ``alpha`` times the penalised squares, whatever the number of rows.
 """
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from itertools import pairwise
+from collections.abc import Sequence
 
 import numpy as np
 import scipy.linalg
@@ -14,129 +13,6 @@ import scipy.linalg
 Segments = Sequence[np.ndarray]
 
 _CHUNK = 8_192
-_N_BLOCKS = 5
-# In mean squares of the inputs.
-_ALPHAS = 10.0 ** np.arange(-4, 2.5, 0.5)
-
-
-def ridge_direct(
-    segments: Segments, lags: int, horizon: int, alpha: float
-) -> np.ndarray:
-    """Direct regression of the next ``horizon`` rows on the last ``lags``.
-
-    One matrix for all series, on windows minus their last row: the stronger the
-    penalty, the closer the forecast is to the last value.
-
-    Parameters
-    ----------
-    segments : sequence of ndarray of shape (n_rows, n_series)
-        Tables without gaps.
-    lags, horizon : int
-    alpha : float
-        Penalty.
-
-    Returns
-    -------
-    ndarray of shape (horizon, lags)
-        Maps a window, oldest row first, to the forecast; rows sum to one.
-    """
-    return _DirectProblem(segments, lags, horizon).weight(alpha)
-
-
-def choose_direct_alpha(
-    segments: Segments,
-    lags: int,
-    horizon: int,
-    alphas: Sequence[float] | None = None,
-) -> tuple[float, float]:
-    """Penalty of `ridge_direct` with the least error on blocks left out.
-
-    Returned with this error; without such blocks the strongest penalty is, whose
-    forecast is about the last value, and an error of zero.
-    """
-    if alphas is None:
-        alphas = _ALPHAS * _DirectProblem(segments, lags, horizon).size()
-    errors = [
-        [held_out.error(fitted.weight(alpha)) for alpha in alphas]
-        for fitted, held_out in (
-            [_DirectProblem(part, lags, horizon) for part in parts]
-            for parts in leave_blocks_out(segments, lags, horizon)
-        )
-    ]
-    if not errors:
-        return float(alphas[-1]), 0.0
-    means = np.mean(errors, axis=0)
-    return float(alphas[means.argmin()]), means.min()
-
-
-def direct_errors(segments: Segments, weights: Sequence[np.ndarray]) -> list[float]:
-    """Mean squared errors of maps (horizon, lags) whose rows sum to one."""
-    horizon, lags = weights[0].shape
-    problem = _DirectProblem(segments, lags, horizon)
-    return [problem.error(weight) for weight in weights]
-
-
-def leave_blocks_out(
-    segments: Segments, lags: int, horizon: int, order: int | None = None
-) -> Iterator[tuple[list[np.ndarray], list[np.ndarray]]]:
-    """Rows to estimate on, and rows whose windows forecast a block that was left out.
-
-    Five blocks, or fewer if they would be shorter than two horizons; none where there
-    would be one. Training windows, of ``order`` rows if given, may look back into a
-    block, but do not forecast it.
-    """
-    order = order or lags
-    ends = np.cumsum([max(0, len(values) - lags) for values in segments])
-    n_blocks = min(_N_BLOCKS, ends[-1] // (2 * horizon))
-    edges = np.linspace(0, ends[-1], n_blocks + 1).round().astype(int)
-    for begin, end in pairwise(edges) if n_blocks > 1 else ():
-        training, held_out = [], []
-        for values, last in zip(segments, ends, strict=True):
-            n_futures = max(0, len(values) - lags)
-            start, stop = np.clip([begin, end], last - n_futures, last)
-            start, stop = (lags + edge - last + n_futures for edge in (start, stop))
-            if start == stop:
-                training.append(values)
-                continue
-            training += [values[:start], values[stop - order :]]
-            held_out.append(values[start - lags : stop])
-        width = order + horizon if order == lags else order + 1
-        if _n_windows(training, width) and _n_windows(held_out, lags + horizon):
-            yield training, held_out
-
-
-class _DirectProblem:
-    """Moments of windows minus their last row, for direct regressions."""
-
-    def __init__(self, segments: Segments, lags: int, horizon: int):
-        tables = [values[..., np.newaxis] for values in segments]
-        second, _, count = pooled_moments(tables, lags + horizon)
-        # (I - 1 e') second (I - 1 e')' with e the last row of the past.
-        last, rounding = second[lags - 1], 1e-12 * np.diag(second).max()
-        second = second - last - (last - last[lags - 1])[:, np.newaxis]
-        self.second, self.lags = second / count, lags
-        self.rounding = rounding / count
-
-    def size(self) -> float:
-        """Mean square of what windows hold, the scale of penalties; 1 if that is 0."""
-        size = np.diag(self.second)[: self.lags].mean()
-        return size if size > self.rounding else 1.0
-
-    def weight(self, alpha: float) -> np.ndarray:
-        """Map (horizon, lags) of windows to forecasts."""
-        past = self.second[: self.lags, : self.lags]
-        weight = solve_ridge(past, self.second[: self.lags, self.lags :], alpha)
-        weight[:, -1] += 1 - weight.sum(axis=1)
-        return weight
-
-    def error(self, weight: np.ndarray) -> float:
-        """Mean squared error over windows, series and steps."""
-        residual = np.hstack([-weight, np.eye(len(weight))])
-        return np.einsum("ij,ij->i", residual @ self.second, residual).mean()
-
-
-def _n_windows(segments: Segments, width: int) -> int:
-    return sum(max(0, len(values) - width + 1) for values in segments)
 
 
 def pooled_moments(

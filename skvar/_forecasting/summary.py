@@ -1,5 +1,6 @@
 """What was fitted, as text."""
 
+import math
 from collections.abc import Iterator
 
 import numpy as np
@@ -7,7 +8,7 @@ import numpy as np
 from .._closed_form.error_correction import SMOOTHED_PART
 from .._closed_form.evidence import Evidence
 from .._closed_form.form import Form
-from .._models.fitted import FittedModel
+from .._models.fitted import ClosedForm, FittedModel
 from .._networks.static_path import StaticPath
 from .state import ForecasterState
 
@@ -47,9 +48,13 @@ def _lines(model: FittedModel) -> Iterator[tuple[str, str]]:
         yield "levels", _pull(model)
         penalties = [f"{kind} {x:.3g}" for kind, x in evidence.penalties.items()]
         yield "penalties", ", ".join(penalties)
+    elif solved.pull is not None:
+        yield (
+            "closed form",
+            f"direct ridge, alpha {solved.alpha:.3g}, {_sharing(solved)}",
+        )
     elif solved.alpha is not None:
-        kind = "regression" if evidence is None else "VAR"
-        yield "closed form", f"ridge {kind}, alpha {solved.alpha:.3g}"
+        yield "closed form", f"ridge VAR, alpha {solved.alpha:.3g}"
     if evidence is not None:
         yield "coefficients", f"{evidence.n_coefficients:.1f} an equation"
         yield "log evidence", _evidence(evidence)
@@ -61,6 +66,13 @@ def _form(form: Form) -> str:
     if form.cross_lags is not None:
         others = f"with other series to lag {form.cross_lags + 1}"
     return f"VAR in error-correction form, {form.own_lags} lagged changes, {others}"
+
+
+def _sharing(solved: ClosedForm) -> str:
+    """What series have in common in a direct regression."""
+    if math.isinf(solved.pull):
+        return "one matrix for all series"
+    return f"a matrix for each series, drawn to one for all by {solved.pull:.3g}"
 
 
 def _pull(model: FittedModel) -> str:

@@ -8,14 +8,15 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from .._closed_form.error_correction import error_correction_var
-from .._closed_form.growth import restrained
-from .._closed_form.ridge import (
-    choose_direct_alpha,
+from .._closed_form.direct import (
+    DirectPenalties,
+    choose_direct_penalties,
     direct_errors,
     leave_blocks_out,
     ridge_direct,
 )
+from .._closed_form.error_correction import error_correction_var
+from .._closed_form.growth import restrained
 from .._closed_form.ridge_var import choose_var_alpha, ridge_var
 from .._data.lazy import lazy
 from .._data.windows import Windows
@@ -212,14 +213,14 @@ class BesideStaticPath(Estimation):
             self._centre(learned)
         if not has_static:
             return ClosedForm(), self._train_again(network)
-        alpha = self._choose_static(network)
+        penalty = self._choose_static(network)
         if not specification.n_layers or not self.is_worth_training(network):
             network.static_weight.fill_(1.0)
-            return self._solve_static(network, self.rows, alpha), TrainingRecord()
-        self._solve_static(network, self.parts[0], alpha)
+            return self._solve_static(network, self.rows, penalty), TrainingRecord()
+        self._solve_static(network, self.parts[0], penalty)
         network.static_weight.fill_(0.5)
         record = self._train_again(learned, mix=network)
-        return self._solve_static(network, self.rows, alpha), record
+        return self._solve_static(network, self.rows, penalty), record
 
     def _centre(self, network: SAMoVAR) -> None:
         """Centre windows on their last token or row, as the parameter or data say."""
@@ -265,21 +266,21 @@ class BesideStaticPath(Estimation):
                 network.load_state_dict(kept)
         return record
 
-    def _choose_static(self, network: StaticPath) -> float | None:
+    def _choose_static(self, network: StaticPath) -> DirectPenalties | float | None:
         """Choose the kind of static path, if asked to, and return its penalty.
 
         By the error on blocks left out; the ridge where there are none.
         """
         specification, (rows, _) = self.specification, self.parts
-        if specification.static_path == "ridge" and specification.alpha != "auto":
-            network.is_var.fill_(False)
-            return specification.alpha
         alphas, errors = {}, {}
         is_short = specification.horizon < _LONG_HORIZON
         given_up = specification.form is not None and is_short
-        if specification.static_path != "var" and self.has_windows and not given_up:
+        asked_for = specification.static_path == "ridge"
+        if asked_for or (
+            specification.static_path == "auto" and self.has_windows and not given_up
+        ):
             given = None if specification.alpha == "auto" else [specification.alpha]
-            alphas["ridge"], errors["ridge"] = choose_direct_alpha(
+            alphas["ridge"], errors["ridge"] = choose_direct_penalties(
                 rows.segments, specification.lags, specification.horizon, given
             )
         if specification.static_path == "var" or (
@@ -325,15 +326,15 @@ class BesideStaticPath(Estimation):
         return np.mean(errors) if errors else math.inf
 
     def _solve_static(
-        self, network: StaticPath, rows: Rows, alpha: float | None
+        self, network: StaticPath, rows: Rows, penalty: DirectPenalties | float | None
     ) -> ClosedForm:
         lags, horizon = self.specification.lags, self.specification.horizon
         if network.is_var:
             unpadded = rows.without_padding(lags, network.var.lags)
-            return self.solve_var(network.var, unpadded, alpha)
-        matrix = ridge_direct(rows.segments, lags, horizon, alpha)
-        network.matrix.copy_(_as(network.matrix, matrix))
-        return ClosedForm(alpha)
+            return self.solve_var(network.var, unpadded, penalty)
+        matrices = ridge_direct(rows.segments, lags, horizon, penalty)
+        network.matrices = _as(network.matrices, matrices)
+        return ClosedForm(penalty.alpha, pull=penalty.pull)
 
 
 def _as(like: Tensor, array: np.ndarray) -> Tensor:

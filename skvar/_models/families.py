@@ -103,12 +103,6 @@ class StaticPathSpecification(Specification):
                 "n_layers=0 leaves only the static path; set static_path='auto' or "
                 "n_layers of at least 1."
             )
-        if self.alpha == 0 and self.static_path in ("auto", "ridge"):
-            raise ValueError(
-                "alpha=0 must be positive: windows minus their last row have one "
-                "dimension less than coefficients. Pass static_path='var' for ordinary "
-                "least squares."
-            )
 
     @property
     def may_have_form(self):

@@ -51,10 +51,13 @@ class ClosedForm:
         Penalty of a ridge regression.
     evidence : Evidence, optional
         What the rows say about a VAR and its penalties.
+    pull : float, optional
+        Of a direct regression, as of `DirectPenalties`.
     """
 
     alpha: float | None = None
     evidence: Evidence | None = None
+    pull: float | None = None
 
     @property
     def log_evidence(self) -> float | None:

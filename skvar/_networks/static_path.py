@@ -18,9 +18,9 @@ _ONE_SIDED = scipy.stats.norm.sf(1)
 class StaticPath(nn.Module):
     """Mix of a regression in closed form and a network.
 
-    The regression maps each series' window to its forecast, in one step and with one
-    matrix for all series, or is a VAR that feeds its forecasts back. A new one repeats
-    the last value.
+    The regression maps each series' window to its forecast, in one step and with a
+    matrix of its own or one for all series, or is a VAR that feeds its forecasts back.
+    A new one repeats the last value.
 
     Parameters
     ----------
@@ -44,9 +44,9 @@ class StaticPath(nn.Module):
         super().__init__()
         self.network, self.lags, self.horizon = network, lags, horizon
         self.var = LinearAttentionVAR(lags=order, n_series=n_series, n_layers=0)
-        matrix = torch.zeros(horizon, lags)
-        matrix[:, -1] = 1.0
-        self.register_buffer("matrix", matrix)
+        matrices = torch.zeros(1, horizon, lags)
+        matrices[..., -1] = 1.0
+        self.register_buffer("matrices", matrices)
         self.register_buffer("is_var", torch.tensor(False))
         static_weight = torch.tensor(1.0 if network is None else 0.5)
         self.register_buffer("static_weight", static_weight)
@@ -84,7 +84,7 @@ class StaticPath(nn.Module):
     @property
     def n_parameters(self) -> int:
         """Estimated numbers that the forecast depends on, without the static weight."""
-        static = self.var.n_parameters if self.is_var else self.matrix.numel()
+        static = self.var.n_parameters if self.is_var else self.matrices.numel()
         if self.static_only:
             return static
         return static + sum(p.numel() for p in self.network.parameters())
@@ -93,7 +93,17 @@ class StaticPath(nn.Module):
         """The static path alone."""
         if self.is_var:
             return roll_out(self.var, window[:, -self.var.lags :], self.horizon)
-        return self.matrix @ window
+        if len(self.matrices) == 1:
+            return self.matrices[0] @ window
+        return torch.einsum("chl,blc->bhc", self.matrices, window)
+
+    def _load_from_state_dict(self, state, prefix, *args):
+        # One matrix for all series, or as many as there are.
+        found = state.get(f"{prefix}matrices", self.matrices)
+        as_long = found.shape[1:] == self.matrices.shape[1:]
+        if as_long and len(found) in (1, self.var.n_series):
+            self.matrices = torch.empty_like(found, device=self.matrices.device)
+        super()._load_from_state_dict(state, prefix, *args)
 
     @torch.no_grad()
     def fit_static_weight(self, batches) -> None:

@@ -193,9 +193,9 @@ def _slope_of_static(network: StaticPath, window: Tensor, step: int):
         value = offset + _apply(slope, recent).sum(dim=1)
         slope = F.pad(slope, (0, 0, 0, 0, network.lags - slope.shape[1], 0))
     else:
-        weight = network.matrix[step - 1]
-        slope = weight.reshape(-1, 1, 1) * torch.eye(window.shape[2]).to(weight)
-        slope, value = slope.unsqueeze(0), weight @ window
+        weights = network.matrices[:, step - 1].expand(window.shape[2], -1)
+        slope = torch.diag_embed(weights.mT).unsqueeze(0)
+        value = (weights.mT * window).sum(dim=1)
     return slope.expand(len(window), -1, -1, -1), value
 
 

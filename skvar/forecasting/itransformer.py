@@ -42,9 +42,10 @@ class ITransformerForecaster(Forecaster):
         the held-out rows, shrunk according to its standard error (one half with
         ``early_stopping=False``).
     alpha : float or "auto", default="auto"
-        Ridge penalty of the static path on standardised series, per window; that of a
-        VAR is multiplied by the square of the lag. "auto" chooses it: for a VAR by the
-        marginal likelihood, else on fifths of the rows left out in turn.
+        Ridge penalty of the static path on standardised series, per window, times the
+        lag over its mean; that of a VAR is multiplied by the square of the lag. "auto"
+        chooses it: for a VAR by the marginal likelihood, else on fifths of the rows
+        left out in turn.
     learning_rate : float, default=3e-3
         Peak of the one-cycle schedule of AdamW.
     max_epochs : int, optional

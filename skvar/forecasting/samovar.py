@@ -13,7 +13,7 @@ class SAMoVARForecaster(Forecaster):
     Tokens are segments of the series; the layers of linear attention are arranged so
     that the whole stack is one vector autoregression on the tokens [1]_. With
     ``static_path="ridge"`` the forecast is a mix of this network with a closed-form
-    direct ridge from window to horizon, shared by all series after centring.
+    direct ridge from window to horizon, whose series share what they have in common.
 
     Parameters
     ----------
@@ -48,18 +48,19 @@ class SAMoVARForecaster(Forecaster):
     predictor : {"linear_attention", "fixed_var"}, default="linear_attention"
         VAR matrices from the input, or fixed ones (the paper's "FixedVAR").
     static_path : {"auto", "ridge", "var", None}, default="auto"
-        Closed form beside the network: a direct ridge from window to horizon, one for
-        all series on windows minus their last row; a VAR, with automatic lags in
-        error-correction form and else a ridge VAR of at most 4 lags; the one of them
-        with the least error on fifths of the rows left out in turn (with automatic lags
-        and fewer than 24 steps, the VAR); or None, the paper. The forecast is a
-        weighted mean of both. The network's weight is the one with the least error on
-        the held-out rows, shrunk according to its standard error (one half with
-        ``early_stopping=False``).
+        Closed form beside the network: a direct ridge from window to horizon, on
+        windows minus their last row, with a matrix for each series that is drawn to one
+        for all; a VAR, with automatic lags in error-correction form and else a ridge
+        VAR of at most 4 lags; the one of them with the least error on fifths of the
+        rows left out in turn (with automatic lags and fewer than 24 steps, the VAR); or
+        None, the paper. The forecast is a weighted mean of both. The network's weight
+        is the one with the least error on the held-out rows, shrunk according to its
+        standard error (one half with ``early_stopping=False``).
     alpha : float or "auto", default="auto"
-        Ridge penalty of the static path on standardised series, per window; that of a
-        VAR is multiplied by the square of the lag. "auto" chooses it: for a VAR by the
-        marginal likelihood, else on fifths of the rows left out in turn.
+        Ridge penalty of the static path on standardised series, per window, times the
+        lag over its mean; that of a VAR is multiplied by the square of the lag. "auto"
+        chooses it: for a VAR by the marginal likelihood, else on fifths of the rows
+        left out in turn.
     learning_rate : float, default=3e-3
         Peak of the one-cycle schedule of AdamW.
     max_epochs : int, optional

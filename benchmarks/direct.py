@@ -1,0 +1,91 @@
+"""The direct regression alone, fitted to the training rows of published tables.
+
+Test MSE on standardised series over all windows, of one matrix for all series and of
+matrices drawn to it, with the penalties that blocks of the training rows choose. No
+validation or test rows are seen. Seconds and memory on one core.
+
+    python benchmarks/direct.py
+    python benchmarks/direct.py --data Weather --horizons 96 720 --lags 720
+"""
+
+import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import argparse
+import math
+import resource
+import time
+from dataclasses import replace
+
+import numpy as np
+
+from skvar._closed_form.direct import choose_direct_penalties, ridge_direct
+from skvar._data.units import standardise, units_of
+from skvar.datasets import (
+    fetch_ett,
+    fetch_exchange_rate,
+    fetch_illness,
+    fetch_weather,
+)
+
+# What makes each table, and rows of history.
+TABLES = {
+    "ETTh1": (lambda: fetch_ett("ETTh1"), 336),
+    "ETTh2": (lambda: fetch_ett("ETTh2"), 336),
+    "ETTm1": (lambda: fetch_ett("ETTm1"), 336),
+    "ETTm2": (lambda: fetch_ett("ETTm2"), 336),
+    "Weather": (fetch_weather, 720),
+    "ILI": (fetch_illness, 104),
+    "Exchange": (fetch_exchange_rate, 96),
+}
+AT_HAND = ["ETTh1", "ETTm1", "Weather", "ILI", "Exchange"]
+_BATCH = 512
+
+
+def error(values: np.ndarray, weights: np.ndarray, lags: int) -> float:
+    """Mean squared error over all windows of a table."""
+    horizon = weights.shape[1]
+    weights = np.broadcast_to(weights, (values.shape[1], *weights.shape[1:]))
+    windows = np.lib.stride_tricks.sliding_window_view(values, lags + horizon, axis=0)
+    total = 0.0
+    for first in range(0, len(windows), _BATCH):
+        some = windows[first : first + _BATCH]
+        ahead = np.einsum("chl,ncl->nch", weights, some[..., :lags], optimize=True)
+        total += np.square(ahead - some[..., lags:]).sum()
+    return total / (windows.shape[0] * windows.shape[1] * horizon)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--data", nargs="+", choices=TABLES, default=AT_HAND)
+    parser.add_argument("--horizons", nargs="+", type=int)
+    parser.add_argument("--lags", type=int)
+    given = parser.parse_args()
+    for name in given.data:
+        fetch, lags = TABLES[name]
+        data, lags = fetch(), given.lags or lags
+        end, begin = data.training_end, data.validation_end - lags
+        values = data.series.to_numpy()
+        values = standardise(values, units_of(values[:end]))
+        training, test = values[:end], values[begin : data.test_end]
+        default = [24, 36, 48, 60] if name == "ILI" else [96, 192, 336, 720]
+        for horizon in given.horizons or default:
+            start = time.perf_counter()
+            penalties, _ = choose_direct_penalties([training], lags, horizon)
+            own = ridge_direct([training], lags, horizon, penalties)
+            seconds = time.perf_counter() - start
+            alone = replace(penalties, pull=math.inf)
+            shared = ridge_direct([training], lags, horizon, alone)
+            memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+            print(
+                f"{name:8} {lags} lags, {horizon} steps: shared "
+                f"{error(test, shared, lags):.4f}, own {error(test, own, lags):.4f} "
+                f"(alpha {penalties.alpha:.2g}, pull {penalties.pull:.2g}), "
+                f"{seconds:.1f} s, {memory:.2f} GB",
+                flush=True,
+            )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,327 @@
+"""Direct regressions of the next rows on the last ones, without building the windows.
+
+Windows are taken less their last row, and coefficients are penalised by their age: the
+stronger the penalty, the closer the forecast is to the last value. Each series has a
+matrix of its own, drawn to one that all share (a hierarchical prior: Lindley and Smith
+1972, "Bayes estimates for the linear model").
+"""
+
+import math
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+
+from .ridge import Segments, solve_ridge
+
+_N_BLOCKS = 5
+# In mean squares of what windows hold.
+_ALPHAS = 10.0 ** np.arange(-4, 2.5, 0.5)
+_PULLS = 10.0 ** np.arange(-3, 2.0)
+
+# Steps of the horizon by which a pull is chosen, and numbers in moments held at once.
+_N_STEPS, _MOST_NUMBERS = 16, 5_000_000
+
+
+@dataclass(frozen=True)
+class DirectPenalties:
+    """How a direct regression is penalised.
+
+    Both count per window, on squared coefficients times their age over its mean.
+
+    Parameters
+    ----------
+    alpha : float
+        Of the matrix that all series share.
+    pull : float
+        Of the distance of each series' own matrix from it; infinite where there is
+        none of its own.
+    """
+
+    alpha: float
+    pull: float = math.inf
+
+
+def ridge_direct(
+    segments: Segments, lags: int, horizon: int, penalties: DirectPenalties
+) -> np.ndarray:
+    """Regression of the next ``horizon`` rows on the last ``lags``.
+
+    Parameters
+    ----------
+    segments : sequence of ndarray of shape (n_rows, n_series)
+        Tables without gaps.
+    lags, horizon : int
+    penalties : DirectPenalties
+
+    Returns
+    -------
+    ndarray of shape (n_series, horizon, lags), or (1, horizon, lags) if all share one
+        Maps a window, oldest row first, to the forecast; rows sum to one.
+    """
+    steps = np.arange(horizon)
+    shared = _pooled(segments, lags, steps).coefficients(penalties.alpha)
+    if math.isinf(penalties.pull):
+        return _weights(shared)[np.newaxis]
+    own = [
+        moments.own_coefficients(penalties.pull, shared)
+        for moments in _each(segments, lags, steps)
+    ]
+    return _weights(np.concatenate(own))
+
+
+def choose_direct_penalties(
+    segments: Segments,
+    lags: int,
+    horizon: int,
+    alphas: Sequence[float] | None = None,
+    *,
+    with_own: bool = True,
+) -> tuple[DirectPenalties, float]:
+    """Penalties of `ridge_direct` with the least error on blocks left out.
+
+    Returned with this error, over all steps of one shared matrix; without such blocks
+    the strongest penalty is, whose forecast is about the last value, and an error of
+    zero. The pull is chosen by some steps of the horizon.
+    """
+    steps, blocks = np.arange(horizon), [*leave_blocks_out(segments, lags, horizon)]
+    if alphas is None:
+        alphas = _ALPHAS * _pooled(segments, lags, steps[:1]).size()
+    if not blocks:
+        return DirectPenalties(float(alphas[-1])), 0.0
+    errors, shared = [], []
+    for training, held_out in blocks:
+        fitted, judged = (_pooled(part, lags, steps) for part in (training, held_out))
+        found = [fitted.coefficients(alpha) for alpha in alphas]
+        errors.append([judged.errors(one).mean() for one in found])
+        shared.append(found)
+    means = np.mean(errors, axis=0)
+    best = int(means.argmin())
+    alpha, error = float(alphas[best]), float(means[best])
+    if not with_own or segments[0].shape[1] == 1:
+        return DirectPenalties(alpha), error
+    some = np.unique(np.linspace(0, horizon - 1, _N_STEPS).round().astype(int))
+    shared = [found[best][:, some] for found in shared]
+    pull, gain = _choose_pull(blocks, lags, some, shared)
+    return DirectPenalties(alpha, pull), error * gain
+
+
+def _choose_pull(
+    blocks: Sequence, lags: int, steps: np.ndarray, shared: Sequence[np.ndarray]
+) -> tuple[float, float]:
+    """Pull with the least error on blocks left out, and this over that without."""
+    size = np.mean(
+        [_pooled(training, lags, steps[:1]).size() for training, _ in blocks]
+    )
+    pulls, errors = [*(_PULLS * size), math.inf], 0.0
+    for (training, held_out), together in zip(blocks, shared, strict=True):
+        parts = (_each(part, lags, steps) for part in (training, held_out))
+        for fitted, judged in zip(*parts, strict=True):
+            found = [fitted.own_coefficients(pull, together) for pull in pulls[:-1]]
+            found.append(np.broadcast_to(together, (len(fitted.past), *together.shape)))
+            errors += np.array([judged.errors(own).sum() for own in found])
+    best = int(errors.argmin())
+    return float(pulls[best]), float(errors[best] / errors[-1])
+
+
+def direct_errors(segments: Segments, weights: Sequence[np.ndarray]) -> list[float]:
+    """Mean squared errors of maps (horizon, lags) whose rows sum to one."""
+    horizon, lags = weights[0].shape
+    moments = _pooled(segments, lags, np.arange(horizon))
+    return [float(moments.errors(weight[:, :-1].T).mean()) for weight in weights]
+
+
+def leave_blocks_out(
+    segments: Segments, lags: int, horizon: int, order: int | None = None
+) -> Iterator[tuple[list[np.ndarray], list[np.ndarray]]]:
+    """Rows to estimate on, and rows whose windows forecast a block that was left out.
+
+    Five blocks, or fewer if they would be shorter than two horizons; none where there
+    would be one. Training windows, of ``order`` rows if given, may look back into a
+    block, but do not forecast it.
+    """
+    order = order or lags
+    ends = np.cumsum([max(0, len(values) - lags) for values in segments])
+    n_blocks = min(_N_BLOCKS, ends[-1] // (2 * horizon))
+    edges = np.linspace(0, ends[-1], n_blocks + 1).round().astype(int)
+    for begin, end in pairwise(edges) if n_blocks > 1 else ():
+        training, held_out = [], []
+        for values, last in zip(segments, ends, strict=True):
+            n_futures = max(0, len(values) - lags)
+            start, stop = np.clip([begin, end], last - n_futures, last)
+            start, stop = (lags + edge - last + n_futures for edge in (start, stop))
+            if start == stop:
+                training.append(values)
+                continue
+            training += [values[:start], values[stop - order :]]
+            held_out.append(values[start - lags : stop])
+        width = order + horizon if order == lags else order + 1
+        if _n_windows(training, width) and _n_windows(held_out, lags + horizon):
+            yield training, held_out
+
+
+def _n_windows(segments: Segments, width: int) -> int:
+    return sum(max(0, len(values) - width + 1) for values in segments)
+
+
+@dataclass(frozen=True)
+class _Moments:
+    """Mean products over windows less their last row, of one series or of several.
+
+    Parameters
+    ----------
+    past : ndarray of shape (..., lags - 1, lags - 1)
+        Of the rows before the last one.
+    cross : ndarray of shape (..., lags - 1, n_steps)
+        Of these and of rows after the last one.
+    squares : ndarray of shape (..., n_steps)
+        Of rows after the last one.
+    rounding : float
+        What may be rounding errors of a square.
+    """
+
+    past: np.ndarray
+    cross: np.ndarray
+    squares: np.ndarray
+    rounding: float
+
+    def size(self) -> float:
+        """Mean square of what windows hold, the scale of penalties; 1 if that is 0."""
+        n_lags = self.past.shape[-1] + 1
+        size = np.trace(self.past) / n_lags
+        return size if size > self.rounding else 1.0
+
+    @property
+    def ages(self) -> np.ndarray:
+        """Of the rows of a window but the last, over their mean."""
+        ages = np.arange(self.past.shape[-1], 0, -1.0)
+        return ages / ages.mean() if len(ages) else ages
+
+    def coefficients(self, alpha: float) -> np.ndarray:
+        """Those (lags - 1, n_steps) of a regression with a penalty."""
+        if not self.past.size:
+            return self.cross
+        return solve_ridge(self.past, self.cross, alpha, self.ages).T
+
+    def own_coefficients(self, pull: float, shared: np.ndarray) -> np.ndarray:
+        """Those of each series (n_series, lags - 1, n_steps), drawn to shared ones."""
+        if not self.past.size:
+            return self.cross
+        towards = pull * self.ages[:, np.newaxis] * shared
+        found = [
+            solve_ridge(past, cross + towards, pull, self.ages).T
+            for past, cross in zip(self.past, self.cross, strict=True)
+        ]
+        return np.array(found)
+
+    def errors(self, coefficients: np.ndarray) -> np.ndarray:
+        """Mean squared errors (..., n_steps) of forecasts by some coefficients."""
+        fitted = self.past @ coefficients - 2 * self.cross
+        return self.squares + (coefficients * fitted).sum(axis=-2)
+
+
+def _weights(coefficients: np.ndarray) -> np.ndarray:
+    """Maps (..., n_steps, lags) of whole windows, whose rows sum to one."""
+    own = np.ascontiguousarray(np.moveaxis(coefficients, -2, -1))
+    return np.concatenate([own, 1 - own.sum(axis=-1, keepdims=True)], axis=-1)
+
+
+def _pooled(segments: Segments, lags: int, steps: np.ndarray) -> _Moments:
+    """Moments over the windows of all series."""
+    moments = _moments_of([x[..., np.newaxis] for x in segments], lags, steps)
+    parts = moments.past[0], moments.cross[0], moments.squares[0]
+    return _Moments(*parts, moments.rounding)
+
+
+def _each(segments: Segments, lags: int, steps: np.ndarray) -> Iterator[_Moments]:
+    """Moments of each series, of as many at once as memory allows."""
+    n_at_once = max(1, _MOST_NUMBERS // (lags * (lags + len(steps))))
+    for first in range(0, segments[0].shape[1], n_at_once):
+        some = slice(first, first + n_at_once)
+        yield _moments_of([x[:, np.newaxis, some] for x in segments], lags, steps)
+
+
+def _moments_of(tables: Sequence[np.ndarray], lags: int, steps: np.ndarray) -> _Moments:
+    """Of tables (n_rows, n_groups, n_series), whose groups are pooled."""
+    width = lags + int(steps[-1]) + 1
+    by_length, n_windows = defaultdict(list), 0
+    for table in tables:
+        if len(table) >= width:
+            by_length[len(table)].append(table)
+            n_windows += (len(table) - width + 1) * table.shape[1]
+    # Many short tables of one length cost no more time than one.
+    parts = [
+        window_products(np.concatenate(some, axis=1), lags, steps)
+        for some in by_length.values()
+    ]
+    past, cross, squares = (sum(some) / n_windows for some in zip(*parts, strict=True))
+    rounding = 1e-12 * max(np.abs(past).max(), np.abs(squares).max())
+    # (x_i - x_l)(y - x_l) with x_l the last row of the past.
+    by_last, square = past[:, -1:], past[:, -1:, -1:]
+    after = cross[:, -1:]
+    return _Moments(
+        (past - by_last - by_last.mT + square)[:, :-1, :-1],
+        (cross - by_last.mT - after + square)[:, :-1],
+        squares - 2 * after[:, 0] + square[:, 0],
+        rounding,
+    )
+
+
+def window_products(
+    values: np.ndarray, lags: int, steps: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Sums of products over the windows of each series.
+
+    Neighbouring windows share all but one row, so that the products of rows i + 1 and
+    j + 1 of a window are those of i and j, plus one at the end less one at the start.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n_rows, n_groups, n_series)
+        The windows of all groups are pooled.
+    lags : int
+        Rows of a window.
+    steps : ndarray of int of shape (n_steps,)
+        Numbers of rows after a window, 0 being the next one; ascending.
+
+    Returns
+    -------
+    past : ndarray of shape (n_series, lags, lags)
+        Of two rows of a window.
+    cross : ndarray of shape (n_series, lags, n_steps)
+        Of a row of a window and one after it.
+    squares : ndarray of shape (n_series, n_steps)
+        Of the rows after it.
+    """
+    width = lags + int(steps[-1]) + 1
+    values = np.ascontiguousarray(values, dtype=float)
+    n_windows, n_series = len(values) - width + 1, values.shape[2]
+    first, start, end = values[:n_windows], values[: width - 1], values[n_windows:]
+    past = np.empty((n_series, lags, lags))
+    cross = np.empty((n_series, lags, len(steps)))
+    wanted = lags + steps
+    for lag in range(width):
+        n = min(lags, width - lag)
+        products = np.empty((n, n_series))
+        later = values[lag : lag + n_windows]
+        if n_series == 1:
+            products[0] = np.dot(first.ravel(), later.ravel())
+        else:
+            products[0] = np.einsum("tgc,tgc->c", first, later)
+        products[1:] = _products(end, lag, n - 1) - _products(start, lag, n - 1)
+        products = products.cumsum(axis=0).T
+        rows = np.arange(min(n, lags - lag))
+        past[:, rows, rows + lag] = past[:, rows + lag, rows] = products[:, rows]
+        column = np.arange(len(steps))[(wanted >= lag) & (wanted - lag < n)]
+        cross[:, wanted[column] - lag, column] = products[:, wanted[column] - lag]
+    squared = np.square(values).sum(axis=1).cumsum(axis=0)
+    squared = np.concatenate([np.zeros((1, n_series)), squared])
+    squares = squared[wanted + n_windows] - squared[wanted]
+    return past, cross, squares.T
+
+
+def _products(rows: np.ndarray, lag: int, n: int) -> np.ndarray:
+    """Sums over groups of the first rows times those so many later."""
+    return np.einsum("tgc,tgc->tc", rows[:n], rows[lag : lag + n])

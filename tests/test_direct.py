@@ -1,0 +1,233 @@
+"""Direct regressions against scikit-learn's on explicit windows."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.linear_model import Ridge
+
+from skvar._closed_form.direct import (
+    _ALPHAS,
+    _PULLS,
+    DirectPenalties,
+    choose_direct_penalties,
+    direct_errors,
+    leave_blocks_out,
+    ridge_direct,
+    window_products,
+)
+
+
+def windows_of(values, width):
+    """Windows (n_windows, n_series, width) of a table."""
+    return np.lib.stride_tricks.sliding_window_view(values, width, axis=0)
+
+
+@given(
+    n_rows=st.integers(1, 30),
+    lags=st.integers(1, 6),
+    steps=st.sets(st.integers(0, 5), min_size=1),
+    n_groups=st.integers(1, 3),
+    n_series=st.integers(1, 3),
+)
+@settings(max_examples=200, deadline=None)
+def test_products_are_those_of_windows(n_rows, lags, steps, n_groups, n_series):
+    steps = np.array(sorted(steps))
+    width = lags + steps[-1] + 1
+    rng = np.random.default_rng(n_rows)
+    values = rng.normal(size=(width + n_rows, n_groups, n_series)) + 3
+    past, cross, squares = window_products(values, lags, steps)
+    windows = windows_of(values, width)
+    before, after = windows[..., :lags], windows[..., lags + steps]
+    expected = np.einsum("ngci,ngcj->cij", before, before)
+    np.testing.assert_allclose(past, expected, rtol=1e-11)
+    expected = np.einsum("ngci,ngcj->cij", before, after)
+    np.testing.assert_allclose(cross, expected, rtol=1e-11)
+    np.testing.assert_allclose(squares, np.square(after).sum(axis=(0, 1)), rtol=1e-11)
+
+
+def centred(segments, lags, horizon):
+    """Windows less their last row, (n_windows, n_series, lags + horizon)."""
+    long = [values for values in segments if len(values) >= lags + horizon]
+    windows = np.concatenate([windows_of(values, lags + horizon) for values in long])
+    return windows - windows[..., lags - 1 : lags]
+
+
+def sklearns_direct(segments, lags, horizon, penalties):
+    """Maps from windows to forecasts by scikit-learn, whose penalty knows no ages."""
+    windows = centred(segments, lags, horizon)
+    ages = np.arange(lags - 1, 0, -1.0)
+    root = np.sqrt(ages / ages.mean())
+
+    def coefficients(some, alpha, towards):
+        inputs, targets = some[:, : lags - 1] / root, some[:, lags:]
+        ridge = Ridge(alpha=alpha * len(some), fit_intercept=False)
+        offset = some[:, : lags - 1] @ towards.T
+        return towards + ridge.fit(inputs, targets - offset).coef_ / root
+
+    zeros = np.zeros((horizon, lags - 1))
+    pooled = windows.reshape(-1, lags + horizon)
+    found = [coefficients(pooled, penalties.alpha, zeros)]
+    if math.isfinite(penalties.pull):
+        n_series = windows.shape[1]
+        found = [
+            coefficients(windows[:, j], penalties.pull, found[0])
+            for j in range(n_series)
+        ]
+    found = np.array(found)
+    return np.concatenate([found, 1 - found.sum(axis=2, keepdims=True)], axis=2)
+
+
+@pytest.mark.parametrize("pull", [math.inf, 0.05, 3.0])
+def test_direct_regressions_are_sklearns(pull):
+    rng = np.random.default_rng(3)
+    segments = [rng.normal(size=(n, 4)).cumsum(axis=0) for n in (150, 5, 80, 80)]
+    penalties = DirectPenalties(0.1, pull)
+    ours = ridge_direct(segments, 10, 3, penalties)
+    theirs = sklearns_direct(segments, 10, 3, penalties)
+    assert len(ours) == (1 if math.isinf(pull) else 4)
+    np.testing.assert_allclose(ours, theirs, atol=1e-9)
+    np.testing.assert_allclose(ours.sum(axis=2), 1.0)
+
+
+def test_a_pull_is_between_no_matrix_of_its_own_and_nothing_shared():
+    values = np.random.default_rng(3).normal(size=(150, 4)).cumsum(axis=0)
+    shared, near, far = (
+        ridge_direct([values], 10, 3, DirectPenalties(0.1, pull))
+        for pull in (math.inf, 1e6, 0.1)
+    )
+    np.testing.assert_allclose(near, np.broadcast_to(shared, near.shape), atol=1e-4)
+    alone = [
+        ridge_direct([values[:, [j]]], 10, 3, DirectPenalties(0.1)) for j in range(4)
+    ]
+    nothing_shared = ridge_direct([values], 10, 3, DirectPenalties(1e12, 0.1))
+    np.testing.assert_allclose(nothing_shared, np.concatenate(alone), atol=1e-8)
+    assert np.abs(far - shared).max() > 0.01
+
+
+def test_errors_are_those_of_windows():
+    values = np.random.default_rng(3).normal(size=(150, 4)).cumsum(axis=0)
+    [weights] = ridge_direct([values], 10, 3, DirectPenalties(0.1))
+    windows = windows_of(values, 13)
+    error = np.square(windows[..., :10] @ weights.T - windows[..., 10:]).mean()
+    assert direct_errors([values], [weights]) == [pytest.approx(error)]
+
+
+def test_a_window_of_one_row_repeats_it():
+    values = np.random.default_rng(3).normal(size=(50, 2))
+    penalties, _ = choose_direct_penalties([values], 1, 2)
+    np.testing.assert_array_equal(ridge_direct([values], 1, 2, penalties), 1.0)
+
+
+@given(
+    lengths=st.lists(st.integers(1, 60), min_size=1, max_size=4),
+    lags=st.integers(1, 9),
+    horizon=st.integers(1, 5),
+    order=st.integers(1, 9),
+)
+@settings(max_examples=200, deadline=None)
+def test_blocks_left_out(lengths, lags, horizon, order):
+    order = min(order, lags)
+    rows = np.split(np.arange(sum(lengths)), np.cumsum(lengths)[:-1])
+    held_before = np.array([], dtype=int)
+    for training, held_out in leave_blocks_out(rows, lags, horizon, order):
+        forecast = [row for part in training for row in part[order:]]
+        held = np.concatenate([part[lags:] for part in held_out])
+        # Nothing that is held out is forecast in training, nothing comes twice.
+        assert not set(forecast) & set(held)
+        assert len(forecast) == len(set(forecast))
+        assert not set(held_before) & set(held)
+        held_before = np.concatenate([held_before, held])
+        for part in (*training, *held_out):
+            assert (np.diff(part) == 1).all()
+    n_futures = sum(max(0, n - lags) for n in lengths)
+    if len(lengths) == 1 and n_futures >= 10 * horizon:
+        np.testing.assert_array_equal(held_before, rows[0][lags:])
+
+
+def unlike_series(n_rows, n_series, seed=0):
+    """Autoregressions whose coefficients differ."""
+    rng = np.random.default_rng(seed)
+    values = rng.normal(size=(n_rows, n_series))
+    own = np.linspace(-0.9, 0.9, n_series)
+    for row in range(3, n_rows):
+        values[row] += own * values[row - 3]
+    return values
+
+
+def test_chosen_penalties_are_those_of_explicit_windows():
+    values = unlike_series(120, 3).cumsum(axis=0)
+    lags, horizon = 6, 2
+    size = np.square(centred([values], lags, 1)[..., :lags]).mean()
+    alphas, errors = _ALPHAS * size, []
+
+    def error_of(penalties, training, held_out):
+        maps = sklearns_direct(training, lags, horizon, penalties)
+        windows = windows_of(held_out, lags + horizon)
+        maps = np.broadcast_to(maps, (3, horizon, lags))
+        ahead = np.einsum("chl,ncl->nch", maps, windows[..., :lags])
+        return np.square(ahead - windows[..., lags:]).mean()
+
+    blocks = [(fit, out) for fit, [out] in leave_blocks_out([values], lags, horizon)]
+    assert len(blocks) == 5
+    for training, held_out in blocks:
+        errors.append(
+            [error_of(DirectPenalties(a), training, held_out) for a in alphas]
+        )
+    means = np.mean(errors, axis=0)
+    alpha = alphas[means.argmin()]
+    sizes = [np.square(centred(fit, lags, 1)[..., :lags]).mean() for fit, _ in blocks]
+    pulls, errors = [*(_PULLS * np.mean(sizes)), math.inf], []
+    for training, held_out in blocks:
+        errors.append(
+            [error_of(DirectPenalties(alpha, p), training, held_out) for p in pulls]
+        )
+    own = np.mean(errors, axis=0)
+    found, error = choose_direct_penalties([values], lags, horizon)
+    assert found.alpha == pytest.approx(alpha)
+    assert found.pull == pytest.approx(pulls[own.argmin()])
+    assert math.isfinite(found.pull)
+    assert error == pytest.approx(own.min())
+    alone, error = choose_direct_penalties([values], lags, horizon, with_own=False)
+    assert alone == DirectPenalties(pytest.approx(alpha))
+    assert error == pytest.approx(means.min())
+
+
+def test_series_that_are_alike_share_a_matrix():
+    rng = np.random.default_rng(0)
+    values = rng.normal(size=(400, 6))
+    for row in range(3, 400):
+        values[row] += 0.6 * values[row - 3]
+    penalties, _ = choose_direct_penalties([values], 12, 4)
+    assert penalties.pull > 1
+
+
+def test_too_few_rows_to_choose():
+    values = np.random.default_rng(7).normal(size=(9, 2))
+    penalties, error = choose_direct_penalties([values], 6, 2)
+    assert error == 0.0
+    last = np.eye(6)[[[5, 5]]]
+    np.testing.assert_allclose(ridge_direct([values], 6, 2, penalties), last, atol=0.1)
+
+
+def test_penalty_of_slow_series_is_small():
+    slow = np.sin(2 * np.pi * np.arange(5000) / 3000)[:, np.newaxis]
+    penalties, error = choose_direct_penalties([slow], 24, 24)
+    last = np.square(slow[24:] - slow[:-24]).mean()
+    assert penalties.alpha < 1e-4
+    assert error < 1e-3 * last
+
+
+def test_memory_is_that_of_a_few_series(monkeypatch):
+    """Moments of all at once would be too many numbers."""
+    values = np.random.default_rng(1).normal(size=(90, 7)).cumsum(axis=0)
+    expected = ridge_direct([values], 6, 2, DirectPenalties(0.1, 0.2))
+    chosen = choose_direct_penalties([values], 6, 2)
+    monkeypatch.setattr("skvar._closed_form.direct._MOST_NUMBERS", 100)
+    found = ridge_direct([values], 6, 2, DirectPenalties(0.1, 0.2))
+    np.testing.assert_allclose(found, expected, atol=1e-12)
+    again = choose_direct_penalties([values], 6, 2)
+    assert again[0] == chosen[0]
+    assert again[1] == pytest.approx(chosen[1])
