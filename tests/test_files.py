@@ -433,6 +433,17 @@ def of_kind(document, kind):
     return next(content for name, content in document["nodes"] if name == kind)
 
 
+def doubled(number):
+    """Lists that hold the last one twice: a few nodes for any number of values."""
+    return [["list", [[number + i - 1]] * 2] for i in range(60)]
+
+
+def as_fitted(document, value):
+    kinds = [content for kind, content in document["nodes"] if kind == "dict"]
+    [pair] = [pair for items in kinds for pair in items if pair[0] == "_fitted"]
+    pair[1] = value
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -441,6 +452,10 @@ def of_kind(document, kind):
         (lambda d: d.update({"class": "SAMoVARForecaster"}), "LinearAttentionVAR"),
         (lambda d: d["nodes"].append(["list", []]), "it holds a list"),
         (lambda d: d["nodes"].append(["system", {}]), "KeyError"),
+        (lambda d: of_kind(d, "Schema").update(step=[-1]), "a reference is no number"),
+        (lambda d: of_kind(d, "Schema").update(step={}), "a value is no object"),
+        (lambda d: d["nodes"].extend(doubled(len(d["nodes"]))), "without bound"),
+        (lambda d: as_fitted(d, [0]), "an estimator holds a dict"),
         (lambda d: of_kind(d, "Form").update(own_lags="1"), "own_lags of Form"),
         (lambda d: of_kind(d, "Form").update(more=1), "more"),
         (lambda d: of_kind(d, "FittedModel").pop("sizes"), "has the fields"),
