@@ -7,7 +7,6 @@ import typing
 from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import fields
-from functools import partial
 from pathlib import Path
 
 from sklearn.utils.metadata_routing import MetadataRequest
@@ -200,12 +199,10 @@ def _stream(cls: type, step, state):
 
 def _matrices_parts(var) -> dict:
     names = "matrices intercept sigma_u names label history df_model n_rows scale alpha"
-    # Least squares is what there is without another.
-    is_other = not isinstance(var.refit, partial)
     return {
         **by_attributes(*names.split(), "posterior")(var),
         "residuals": var._residuals,
-        "refit": var.refit if is_other else None,
+        "refit": None if var._is_least_squares else var.refit,
     }
 
 
@@ -244,9 +241,10 @@ def save(estimator, path, *, history: bool = True) -> None:
     path : str, path or binary file
         Where to; a file may be one in memory.
     history : bool, default=True
-        Whether to save the rows that it was fitted to. Without them files are small,
-        and give the same forecasts and intervals of the next rows; what reads earlier
-        rows, such as forecasts in-sample and learning from further rows, raises.
+        Whether to save the rows that it was fitted to. Without them a file holds the
+        last ones and the errors that calibrate intervals up to the horizon, and gives
+        the same forecasts of the next rows up to rounding; what reads earlier rows,
+        such as forecasts in-sample and learning from further ones, raises.
 
     Raises
     ------

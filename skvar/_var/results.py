@@ -110,6 +110,7 @@ class VARCoefficients:
         self.df_model = self.order * n_series + 1 if df_model is None else df_model
         self.n_rows = n_rows
         self.scale = checks.typical_moves(scale, self.history, self.sigma_u)
+        self._is_least_squares = refit is None
         self.refit = refit or partial(estimation.least_squares, order=self.order)
         self.alpha = alpha
         self.posterior = posterior
