@@ -122,6 +122,8 @@ def _choose_pull(
             found = [fitted.own_coefficients(pull, together) for pull in pulls[:-1]]
             found.append(np.broadcast_to(together, (len(fitted.past), *together.shape)))
             errors += np.array([judged.errors(own).sum() for own in found])
+    if not errors[-1] > 0:
+        return math.inf, 1.0
     best = int(errors.argmin())
     return float(pulls[best]), float(errors[best] / errors[-1])
 
