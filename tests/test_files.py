@@ -456,6 +456,7 @@ def as_fitted(document, value):
         (lambda d: d["nodes"].append(["system", {}]), "KeyError"),
         (lambda d: of_kind(d, "Schema").update(step=[-1]), "a reference is no number"),
         (lambda d: of_kind(d, "Schema").update(step={}), "a value is no object"),
+        (lambda d: of_kind(d, "Day").update(n=10**9), "an offset has 1000000000 steps"),
         (lambda d: d["nodes"].extend(doubled(len(d["nodes"]))), "without bound"),
         (lambda d: as_fitted(d, [0]), "an estimator holds a dict"),
         (lambda d: of_kind(d, "Form").update(own_lags="1"), "own_lags of Form"),
