@@ -255,7 +255,9 @@ def _moments_of(tables: Sequence[np.ndarray], lags: int, steps: np.ndarray) -> _
             n_windows += (len(table) - width + 1) * table.shape[1]
     # Many short tables of one length cost no more time than one.
     parts = [
-        window_products(np.concatenate(some, axis=1), lags, steps)
+        window_products(
+            np.concatenate(some, axis=1) if len(some) > 1 else some[0], lags, steps
+        )
         for some in by_length.values()
     ]
     past, cross, squares = (sum(some) / n_windows for some in zip(*parts, strict=True))
@@ -318,10 +320,13 @@ def window_products(
         past[:, rows, rows + lag] = past[:, rows + lag, rows] = products[:, rows]
         column = np.arange(len(steps))[(wanted >= lag) & (wanted - lag < n)]
         cross[:, wanted[column] - lag, column] = products[:, wanted[column] - lag]
-    squared = np.square(values).sum(axis=1).cumsum(axis=0)
-    squared = np.concatenate([np.zeros((1, n_series)), squared])
-    squares = squared[wanted + n_windows] - squared[wanted]
-    return past, cross, squares.T
+    later = values[lags : lags + n_windows]
+    squares = np.empty((steps[-1] + 1, n_series))
+    squares[0] = np.einsum("tgc,tgc->c", later, later)
+    n = len(squares) - 1
+    squares[1:] = _products(values[lags + n_windows :], 0, n)
+    squares[1:] -= _products(values[lags:], 0, n)
+    return past, cross, squares.cumsum(axis=0)[steps].T
 
 
 def _products(rows: np.ndarray, lag: int, n: int) -> np.ndarray:
