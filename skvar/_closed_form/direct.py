@@ -7,14 +7,14 @@ matrix of its own, drawn to one that all share (a hierarchical prior: Lindley an
 """
 
 import math
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
 
-from .ridge import Segments, solve_ridge
+from .ridge import Segments, pooled, solve_ridge
 
 _N_BLOCKS = 5
 # In mean squares of what windows hold.
@@ -248,19 +248,9 @@ def _each(segments: Segments, lags: int, steps: np.ndarray) -> Iterator[_Moments
 def _moments_of(tables: Sequence[np.ndarray], lags: int, steps: np.ndarray) -> _Moments:
     """Of tables (n_rows, n_groups, n_series), whose groups are pooled."""
     width = lags + int(steps[-1]) + 1
-    by_length, n_windows = defaultdict(list), 0
-    for table in tables:
-        if len(table) >= width:
-            by_length[len(table)].append(table)
-            n_windows += (len(table) - width + 1) * table.shape[1]
-    # Many short tables of one length cost no more time than one.
-    parts = [
-        window_products(
-            np.concatenate(some, axis=1) if len(some) > 1 else some[0], lags, steps
-        )
-        for some in by_length.values()
-    ]
-    past, cross, squares = (sum(some) / n_windows for some in zip(*parts, strict=True))
+    sums = pooled(tables, width, partial(window_products, lags=lags, steps=steps))
+    n_windows = sum(max(0, len(table) - width + 1) * table.shape[1] for table in tables)
+    past, cross, squares = (total / n_windows for total in sums)
     rounding = 1e-12 * max(np.abs(past).max(), np.abs(squares).max())
     # (x_i - x_l)(y - x_l) with x_l the last row of the past.
     by_last, square = past[:, -1:], past[:, -1:, -1:]

@@ -5,7 +5,8 @@ plus ``alpha`` times the penalised squares, whatever the number of rows.
 """
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 import scipy.linalg
@@ -18,21 +19,38 @@ _CHUNK = 8_192
 def pooled_moments(
     tables: Sequence[np.ndarray], width: int
 ) -> tuple[np.ndarray, np.ndarray, int]:
-    """Sums of `window_moments` over the tables that hold a window.
+    """Sums of `window_moments` over the tables that hold a window."""
+    return pooled(tables, width, partial(window_moments, width=width))
+
+
+def pooled(
+    tables: Sequence[np.ndarray], width: int, sums_of: Callable[[np.ndarray], tuple]
+) -> tuple:
+    """Sums of what a function finds in the tables that hold a window.
 
     Tables of the same length are groups of one: many short ones cost no more time.
+
+    Parameters
+    ----------
+    tables : sequence of ndarray of shape (n_rows, n_groups, n_variables)
+    width : int
+        Rows of a window.
+    sums_of : callable
+        Sums over the windows of all groups of a table.
+
+    Returns
+    -------
+    tuple
     """
     by_length = defaultdict(list)
     for table in tables:
         if len(table) >= width:
             by_length[len(table)].append(table)
-    moments = [
-        window_moments(
-            np.concatenate(some, axis=1) if len(some) > 1 else some[0], width
-        )
+    found = [
+        sums_of(np.concatenate(some, axis=1) if len(some) > 1 else some[0])
         for some in by_length.values()
     ]
-    return tuple(sum(parts) for parts in zip(*moments, strict=True))
+    return tuple(sum(parts) for parts in zip(*found, strict=True))
 
 
 def window_moments(

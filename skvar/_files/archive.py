@@ -39,8 +39,7 @@ def write_archive(
         _ARRAYS: safetensors.numpy.save(dict(arrays)),
         **(extra or {}),
     }
-    sums = [f"{_digest(data)}  {name}\n" for name, data in members.items()]
-    members[_SUMS] = "".join(sums).encode()
+    members[_SUMS] = _sums(members)
     with ZipFile(file, "w", ZIP_STORED) as archive:
         for name, data in members.items():
             info = ZipInfo(name)
@@ -71,8 +70,7 @@ def read_archive(
         if names != [*wanted, _SUMS]:
             raise ValueError(f"its members are {names}")
         members = {name: archive.read(name) for name in names}
-    sums = [f"{_digest(members[name])}  {name}\n" for name in wanted]
-    if members.pop(_SUMS) != "".join(sums).encode():
+    if members.pop(_SUMS) != _sums(members):
         raise ValueError("a checksum is wrong")
     document = _parsed(members.pop(_DOCUMENT), size)
     arrays = safetensors.numpy.load(members.pop(_ARRAYS))
@@ -116,8 +114,13 @@ def _sync_directory(path: Path) -> None:
         os.close(directory)
 
 
-def _digest(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()
+def _sums(members: Mapping[str, bytes]) -> bytes:
+    """Checksums in the form of ``sha256sum``."""
+    lines = [
+        f"{hashlib.sha256(data).hexdigest()}  {name}\n"
+        for name, data in members.items()
+    ]
+    return "".join(lines).encode()
 
 
 def _check_end(file: BinaryIO) -> int:

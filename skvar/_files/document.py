@@ -124,7 +124,8 @@ class Writer:
                 "hold; pass numbers or text."
             )
         # Sums depend on the order in memory by rounding.
-        array = np.asarray(array.copy(order="K") if array.ndim > 1 else array)
+        if not (array.flags.c_contiguous or array.flags.f_contiguous):
+            array = array.copy(order="K")
         is_transposed = array.flags.f_contiguous and not array.flags.c_contiguous
         stored = np.asarray(array.T if is_transposed else array, order="C")
         name = self._new_name(place)

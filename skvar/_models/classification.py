@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -18,7 +17,7 @@ from .._networks.aaren_classification import AarenForClassification
 from .._training.inference import like
 from .._training.loop import TrainingRecord, epochs_of, resolve_device, train
 from .._training.randomness import Generators, initialised_by
-from .fitted import network_on_cpu, restored, weights_of
+from .fitted import WithNetwork, network_on_cpu
 from .specification import TrainingSpecification
 
 # Series that go through a network at once.
@@ -60,7 +59,7 @@ class AarenClassifierSpecification(TrainingSpecification):
 
 
 @dataclass(frozen=True)
-class Classes:
+class Classes(WithNetwork):
     """The model that a fitted classifier shows.
 
     Parameters
@@ -76,19 +75,6 @@ class Classes:
     sizes: tuple[int, int, int]
     network: nn.Module
     record: TrainingRecord
-
-    @property
-    def device(self) -> torch.device:
-        """The device that holds the network."""
-        return like(self.network).device
-
-    def __getstate__(self):
-        return {**vars(self), "network": weights_of(self.network)}
-
-    def __setstate__(self, state: dict) -> None:
-        build = partial(state["specification"].build, *state["sizes"])
-        network = restored(build, state["network"])
-        vars(self).update({**state, "network": network})
 
 
 @dataclass(frozen=True, eq=False)

@@ -65,8 +65,28 @@ class ClosedForm:
         return None if self.evidence is None else self.evidence.log_evidence
 
 
+class WithNetwork(Recomputable):
+    """What has a ``network`` that its ``specification`` builds of its ``sizes``.
+
+    Its pickles hold weights in the place of the network.
+    """
+
+    @property
+    def device(self) -> torch.device:
+        """The device that holds the network."""
+        return like(self.network).device
+
+    def __getstate__(self) -> dict:
+        return {**super().__getstate__(), "network": weights_of(self.network)}
+
+    def __setstate__(self, state: dict) -> None:
+        build = partial(state["specification"].build, *state["sizes"])
+        network = restored(build, state["network"])
+        vars(self).update({**state, "network": network})
+
+
 @dataclass(frozen=True, eq=False)
-class FittedModel(Recomputable):
+class FittedModel(WithNetwork):
     """A network with what was estimated beside it, in standardised units.
 
     It holds no training rows and does not change: whoever has it may share it.
@@ -108,11 +128,6 @@ class FittedModel(Recomputable):
     def horizon(self) -> int:
         """Steps that estimators return where none are asked for."""
         return self.specification.horizon
-
-    @property
-    def device(self) -> torch.device:
-        """The device that holds the network."""
-        return like(self.network).device
 
     @property
     def network_weight(self) -> float:
@@ -205,14 +220,6 @@ class FittedModel(Recomputable):
     def on_cpu(self) -> "FittedModel":
         """The same model where every machine can use it."""
         return replace(self, network=network_on_cpu(self.network))
-
-    def __getstate__(self):
-        return {**super().__getstate__(), "network": weights_of(self.network)}
-
-    def __setstate__(self, state: dict) -> None:
-        build = partial(state["specification"].build, *state["sizes"])
-        network = restored(build, state["network"])
-        vars(self).update({**state, "network": network})
 
 
 def built(

@@ -91,7 +91,8 @@ def train(
         validation = validation.to(options.device)
     record = TrainingRecord()
     best = _BestWeights(network, validation, errors, record.validation_scores)
-    steps = options.max_epochs * math.ceil(len(examples) / options.batch_size)
+    n_batches = math.ceil(len(examples) / options.batch_size)
+    steps = options.max_epochs * n_batches
     with _progress(steps, options.verbose) as bar, drawing_from(network, generators):
         training = _Training(
             _engine(network, steps, options, generators, bar),
@@ -105,7 +106,7 @@ def train(
         if checkpoint is not None:
             training.go_on_from(checkpoint.load())
             if bar is not None:
-                bar.update(steps // options.max_epochs * record.n_epochs)
+                bar.update(n_batches * record.n_epochs)
         try:
             training.run(checkpoint)
         except KeyboardInterrupt:
@@ -152,13 +153,10 @@ class _Training:
 
     def run(self, checkpoint: Checkpoint | None) -> None:
         """Train to the end, or to an epoch that is no improvement."""
-        while not self.is_done and self.record.n_epochs < self.options.max_epochs:
+        while not self.is_done and self.options.max_epochs:
             self.run_epoch()
             if checkpoint is not None:
                 checkpoint.write(self.state(), at_once=self.is_done)
-        if checkpoint is not None and not self.is_done:
-            self.is_done = True
-            checkpoint.write(self.state(), at_once=True)
 
     def run_epoch(self) -> None:
         """Train for an epoch, and see whether it is the last one."""
@@ -173,7 +171,8 @@ class _Training:
         if options.required_gain and not best.epoch:
             # Where the start is a good forecast, a look tells if it can be beaten.
             patience = min(patience, _LOOK)
-        self.is_done = best.see(epoch) - best.epoch >= patience
+        waited = best.see(epoch) - best.epoch
+        self.is_done = waited >= patience or epoch == options.max_epochs
 
     def state(self) -> dict:
         """All that the next epochs depend on."""
