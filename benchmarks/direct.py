@@ -1,7 +1,8 @@
 """The direct regression alone, fitted to the training rows of published tables.
 
-Test MSE on standardised series over all windows, of one matrix for all series and of
-matrices drawn to it, with the penalties that blocks of the training rows choose. No
+Test MSE on standardised series over all windows: of one matrix for all series, of
+matrices drawn to it, and of the mean over look-backs that forecasters use, with what
+blocks of the training rows choose; of the last one the validation MSE as well. No
 validation or test rows are seen. Seconds and memory on one core.
 
     python benchmarks/direct.py
@@ -17,10 +18,11 @@ import math
 import resource
 import time
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 
-from skvar._closed_form.direct import choose_direct_penalties, ridge_direct
+from skvar._closed_form.direct import choose_direct_ridges, ridge_direct
 from skvar._data.units import standardise, units_of
 from skvar.datasets import (
     fetch_ett,
@@ -65,24 +67,28 @@ def main() -> None:
     for name in given.data:
         fetch, lags = TABLES[name]
         data, lags = fetch(), given.lags or lags
-        end, begin = data.training_end, data.validation_end - lags
+        ends = data.training_end, data.validation_end, data.test_end
         values = data.series.to_numpy()
-        values = standardise(values, units_of(values[:end]))
-        training, test = values[:end], values[begin : data.test_end]
+        values = standardise(values, units_of(values[: ends[0]]))
+        training = values[: ends[0]]
+        validation, test = (values[a - lags : b] for a, b in pairwise(ends))
         default = [24, 36, 48, 60] if name == "ILI" else [96, 192, 336, 720]
         for horizon in given.horizons or default:
             start = time.perf_counter()
-            penalties, _ = choose_direct_penalties([training], lags, horizon)
-            own = ridge_direct([training], lags, horizon, penalties)
+            ridges, _ = choose_direct_ridges([training], lags, horizon)
+            mean = ridge_direct([training], lags, horizon, ridges)
             seconds = time.perf_counter() - start
-            alone = replace(penalties, pull=math.inf)
-            shared = ridge_direct([training], lags, horizon, alone)
+            alone = [replace(ridges[0], pull=math.inf)], ridges[:1]
+            shared, own = (ridge_direct([training], lags, horizon, x) for x in alone)
             memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+            found = [f"{x.lags}, {x.alpha:.2g}, {x.pull:.2g}" for x in ridges]
             print(
                 f"{name:8} {lags} lags, {horizon} steps: shared "
-                f"{error(test, shared, lags):.4f}, own {error(test, own, lags):.4f} "
-                f"(alpha {penalties.alpha:.2g}, pull {penalties.pull:.2g}), "
-                f"{seconds:.1f} s, {memory:.2f} GB",
+                f"{error(test, shared, lags):.4f}, own {error(test, own, lags):.4f}, "
+                f"mean {error(test, mean, lags):.4f} "
+                f"(validation {error(validation, mean, lags):.4f}), "
+                f"{seconds:.1f} s, {memory:.2f} GB; lags, alpha, pull "
+                f"{'; '.join(found)}",
                 flush=True,
             )
 

@@ -1,6 +1,7 @@
 """Direct regressions against scikit-learn's on explicit windows."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,8 +12,8 @@ from sklearn.linear_model import Ridge
 from skvar._closed_form.direct import (
     _ALPHAS,
     _PULLS,
-    DirectPenalties,
-    choose_direct_penalties,
+    DirectRidge,
+    choose_direct_ridges,
     direct_errors,
     leave_blocks_out,
     ridge_direct,
@@ -55,28 +56,37 @@ def centred(segments, lags, horizon):
     return windows - windows[..., lags - 1 : lags]
 
 
-def sklearns_direct(segments, lags, horizon, penalties):
+def sklearns_direct(segments, lags, horizon, ridges):
     """Maps from windows to forecasts by scikit-learn, whose penalty knows no ages."""
     windows = centred(segments, lags, horizon)
+    n_series = windows.shape[1]
+    maps = np.zeros((n_series, horizon, lags))
+    for one in ridges:
+        maps[..., lags - one.lags :] += of_windows(windows[..., lags - one.lags :], one)
+    return maps / len(ridges)
+
+
+def of_windows(windows, ridge):
+    """Those (n_series, horizon, ridge.lags) of one regression."""
+    lags, n_series = ridge.lags, windows.shape[1]
+    if lags == 1:
+        return np.ones((n_series, windows.shape[2] - 1, 1))
     ages = np.arange(lags - 1, 0, -1.0)
     root = np.sqrt(ages / ages.mean())
 
     def coefficients(some, alpha, towards):
         inputs, targets = some[:, : lags - 1] / root, some[:, lags:]
-        ridge = Ridge(alpha=alpha * len(some), fit_intercept=False)
+        regression = Ridge(alpha=alpha * len(some), fit_intercept=False)
         offset = some[:, : lags - 1] @ towards.T
-        return towards + ridge.fit(inputs, targets - offset).coef_ / root
+        return towards + regression.fit(inputs, targets - offset).coef_ / root
 
-    zeros = np.zeros((horizon, lags - 1))
-    pooled = windows.reshape(-1, lags + horizon)
-    found = [coefficients(pooled, penalties.alpha, zeros)]
-    if math.isfinite(penalties.pull):
-        n_series = windows.shape[1]
-        found = [
-            coefficients(windows[:, j], penalties.pull, found[0])
-            for j in range(n_series)
-        ]
-    found = np.array(found)
+    zeros = np.zeros((windows.shape[2] - lags, lags - 1))
+    pooled = coefficients(windows.reshape(-1, windows.shape[2]), ridge.alpha, zeros)
+    found = np.broadcast_to(pooled, (n_series, *pooled.shape))
+    if math.isfinite(ridge.pull):
+        found = np.array(
+            [coefficients(windows[:, j], ridge.pull, pooled) for j in range(n_series)]
+        )
     return np.concatenate([found, 1 - found.sum(axis=2, keepdims=True)], axis=2)
 
 
@@ -84,32 +94,40 @@ def sklearns_direct(segments, lags, horizon, penalties):
 def test_direct_regressions_are_sklearns(pull):
     rng = np.random.default_rng(3)
     segments = [rng.normal(size=(n, 4)).cumsum(axis=0) for n in (150, 5, 80, 80)]
-    penalties = DirectPenalties(0.1, pull)
-    ours = ridge_direct(segments, 10, 3, penalties)
-    theirs = sklearns_direct(segments, 10, 3, penalties)
+    ridges = [DirectRidge(10, 0.1, pull)]
+    ours = ridge_direct(segments, 10, 3, ridges)
     assert len(ours) == (1 if math.isinf(pull) else 4)
-    np.testing.assert_allclose(ours, theirs, atol=1e-9)
+    theirs = sklearns_direct(segments, 10, 3, ridges)
+    np.testing.assert_allclose(np.broadcast_to(ours, theirs.shape), theirs, atol=1e-9)
     np.testing.assert_allclose(ours.sum(axis=2), 1.0)
+
+
+def test_a_mean_of_direct_regressions_is_that_of_sklearns():
+    rng = np.random.default_rng(3)
+    segments = [rng.normal(size=(n, 4)).cumsum(axis=0) for n in (150, 80)]
+    ridges = [DirectRidge(9, 0.2), DirectRidge(4, 0.1, 0.3), DirectRidge(2, 3.0, 1.0)]
+    ours = ridge_direct(segments, 9, 3, ridges)
+    np.testing.assert_allclose(ours, sklearns_direct(segments, 9, 3, ridges), atol=1e-9)
 
 
 def test_a_pull_is_between_no_matrix_of_its_own_and_nothing_shared():
     values = np.random.default_rng(3).normal(size=(150, 4)).cumsum(axis=0)
     shared, near, far = (
-        ridge_direct([values], 10, 3, DirectPenalties(0.1, pull))
+        ridge_direct([values], 10, 3, [DirectRidge(10, 0.1, pull)])
         for pull in (math.inf, 1e6, 0.1)
     )
     np.testing.assert_allclose(near, np.broadcast_to(shared, near.shape), atol=1e-4)
     alone = [
-        ridge_direct([values[:, [j]]], 10, 3, DirectPenalties(0.1)) for j in range(4)
+        ridge_direct([values[:, [j]]], 10, 3, [DirectRidge(10, 0.1)]) for j in range(4)
     ]
-    nothing_shared = ridge_direct([values], 10, 3, DirectPenalties(1e12, 0.1))
+    nothing_shared = ridge_direct([values], 10, 3, [DirectRidge(10, 1e12, 0.1)])
     np.testing.assert_allclose(nothing_shared, np.concatenate(alone), atol=1e-8)
     assert np.abs(far - shared).max() > 0.01
 
 
 def test_errors_are_those_of_windows():
     values = np.random.default_rng(3).normal(size=(150, 4)).cumsum(axis=0)
-    [weights] = ridge_direct([values], 10, 3, DirectPenalties(0.1))
+    [weights] = ridge_direct([values], 10, 3, [DirectRidge(10, 0.1)])
     windows = windows_of(values, 13)
     error = np.square(windows[..., :10] @ weights.T - windows[..., 10:]).mean()
     assert direct_errors([values], [weights]) == [pytest.approx(error)]
@@ -117,8 +135,8 @@ def test_errors_are_those_of_windows():
 
 def test_a_window_of_one_row_repeats_it():
     values = np.random.default_rng(3).normal(size=(50, 2))
-    penalties, _ = choose_direct_penalties([values], 1, 2)
-    np.testing.assert_array_equal(ridge_direct([values], 1, 2, penalties), 1.0)
+    ridges, _ = choose_direct_ridges([values], 1, 2)
+    np.testing.assert_array_equal(ridge_direct([values], 1, 2, ridges), 1.0)
 
 
 @given(
@@ -157,42 +175,49 @@ def unlike_series(n_rows, n_series, seed=0):
     return values
 
 
-def test_chosen_penalties_are_those_of_explicit_windows():
-    values = unlike_series(120, 3).cumsum(axis=0)
-    lags, horizon = 6, 2
+def test_what_is_chosen_is_chosen_by_explicit_windows():
+    values = unlike_series(200, 3).cumsum(axis=0)
+    lags, horizon, looks_back = 8, 2, [8, 4, 2]
     size = np.square(centred([values], lags, 1)[..., :lags]).mean()
-    alphas, errors = _ALPHAS * size, []
-
-    def error_of(penalties, training, held_out):
-        maps = sklearns_direct(training, lags, horizon, penalties)
-        windows = windows_of(held_out, lags + horizon)
-        maps = np.broadcast_to(maps, (3, horizon, lags))
-        ahead = np.einsum("chl,ncl->nch", maps, windows[..., :lags])
-        return np.square(ahead - windows[..., lags:]).mean()
-
     blocks = [(fit, out) for fit, [out] in leave_blocks_out([values], lags, horizon)]
     assert len(blocks) == 5
-    for training, held_out in blocks:
-        errors.append(
-            [error_of(DirectPenalties(a), training, held_out) for a in alphas]
-        )
-    means = np.mean(errors, axis=0)
-    alpha = alphas[means.argmin()]
-    sizes = [np.square(centred(fit, lags, 1)[..., :lags]).mean() for fit, _ in blocks]
-    pulls, errors = [*(_PULLS * np.mean(sizes)), math.inf], []
-    for training, held_out in blocks:
-        errors.append(
-            [error_of(DirectPenalties(alpha, p), training, held_out) for p in pulls]
-        )
-    own = np.mean(errors, axis=0)
-    found, error = choose_direct_penalties([values], lags, horizon)
-    assert found.alpha == pytest.approx(alpha)
-    assert found.pull == pytest.approx(pulls[own.argmin()])
-    assert math.isfinite(found.pull)
-    assert error == pytest.approx(own.min())
-    alone, error = choose_direct_penalties([values], lags, horizon, with_own=False)
-    assert alone == DirectPenalties(pytest.approx(alpha))
-    assert error == pytest.approx(means.min())
+
+    def error_of(ridge):
+        errors = []
+        for training, held_out in blocks:
+            maps = sklearns_direct(training, lags, horizon, [ridge])
+            windows = windows_of(held_out, lags + horizon)
+            ahead = np.einsum("chl,ncl->nch", maps, windows[..., :lags])
+            errors.append(np.square(ahead - windows[..., lags:]).mean())
+        return np.mean(errors)
+
+    sizes = [np.square(centred(x, lags, 2)[..., :lags]).mean() for x, _ in blocks]
+    pulls = [*(_PULLS * np.mean(sizes)), math.inf]
+    expected, errors, shared_errors = [], [], []
+    for n in looks_back:
+        alone = [DirectRidge(n, alpha) for alpha in _ALPHAS * size]
+        best = min(alone, key=error_of)
+        shared_errors.append(error_of(best))
+        expected.append(min([replace(best, pull=p) for p in pulls], key=error_of))
+        errors.append(error_of(expected[-1]))
+    kept = np.flatnonzero(np.array(errors) <= 1.05 * min(errors))
+    assert 0 < len(kept) < len(looks_back)
+    found, error = choose_direct_ridges([values], lags, horizon)
+    assert [one.lags for one in found] == [looks_back[i] for i in kept]
+    for one, i in zip(found, kept, strict=True):
+        assert one.alpha == pytest.approx(expected[i].alpha)
+        assert one.pull == pytest.approx(expected[i].pull)
+        assert math.isfinite(one.pull)
+    assert error == pytest.approx(np.mean([errors[i] for i in kept]))
+    alone, error = choose_direct_ridges([values], lags, horizon, with_own=False)
+    assert {one.pull for one in alone} == {math.inf}
+    of_alone = [shared_errors[looks_back.index(one.lags)] for one in alone]
+    assert error == pytest.approx(np.mean(of_alone))
+    [given], error = choose_direct_ridges(
+        [values], lags, horizon, [0.5], with_own=False
+    )
+    assert given == DirectRidge(lags, 0.5)
+    assert error == pytest.approx(error_of(given))
 
 
 def test_series_that_are_alike_share_a_matrix():
@@ -200,34 +225,35 @@ def test_series_that_are_alike_share_a_matrix():
     values = rng.normal(size=(400, 6))
     for row in range(3, 400):
         values[row] += 0.6 * values[row - 3]
-    penalties, _ = choose_direct_penalties([values], 12, 4)
-    assert penalties.pull > 1
+    ridges, _ = choose_direct_ridges([values], 12, 4)
+    assert all(one.pull > 1 for one in ridges)
 
 
 def test_too_few_rows_to_choose():
     values = np.random.default_rng(7).normal(size=(9, 2))
-    penalties, error = choose_direct_penalties([values], 6, 2)
+    ridges, error = choose_direct_ridges([values], 6, 2)
     assert error == 0.0
     last = np.eye(6)[[[5, 5]]]
-    np.testing.assert_allclose(ridge_direct([values], 6, 2, penalties), last, atol=0.1)
+    np.testing.assert_allclose(ridge_direct([values], 6, 2, ridges), last, atol=0.1)
 
 
 def test_penalty_of_slow_series_is_small():
     slow = np.sin(2 * np.pi * np.arange(5000) / 3000)[:, np.newaxis]
-    penalties, error = choose_direct_penalties([slow], 24, 24)
+    ridges, error = choose_direct_ridges([slow], 24, 24)
     last = np.square(slow[24:] - slow[:-24]).mean()
-    assert penalties.alpha < 1e-4
+    assert ridges[0].alpha < 1e-4
     assert error < 1e-3 * last
 
 
 def test_memory_is_that_of_a_few_series(monkeypatch):
     """Moments of all at once would be too many numbers."""
     values = np.random.default_rng(1).normal(size=(90, 7)).cumsum(axis=0)
-    expected = ridge_direct([values], 6, 2, DirectPenalties(0.1, 0.2))
-    chosen = choose_direct_penalties([values], 6, 2)
+    ridges = [DirectRidge(6, 0.1, 0.2), DirectRidge(2, 0.1)]
+    expected = ridge_direct([values], 6, 2, ridges)
+    chosen = choose_direct_ridges([values], 6, 2)
     monkeypatch.setattr("skvar._closed_form.direct._MOST_NUMBERS", 100)
-    found = ridge_direct([values], 6, 2, DirectPenalties(0.1, 0.2))
+    found = ridge_direct([values], 6, 2, ridges)
     np.testing.assert_allclose(found, expected, atol=1e-12)
-    again = choose_direct_penalties([values], 6, 2)
+    again = choose_direct_ridges([values], 6, 2)
     assert again[0] == chosen[0]
     assert again[1] == pytest.approx(chosen[1])

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from skvar._closed_form.direct import choose_direct_penalties, ridge_direct
+from skvar._closed_form.direct import choose_direct_ridges, ridge_direct
 from skvar._closed_form.fill import fill, fill_weights
 
 
@@ -94,8 +94,8 @@ def test_fills_do_not_explode():
 def test_weights_without_gaps_are_those_of_the_ridge():
     rng = np.random.default_rng(1)
     segments = [rng.normal(size=(n, 2)).cumsum(axis=0) for n in (80, 3, 50)]
-    penalties, _ = choose_direct_penalties(segments, 5, 1, with_own=False)
-    expected = ridge_direct(segments, 5, 1, penalties)[0, 0]
+    ridges, _ = choose_direct_ridges(segments, 5, 1, with_own=False)
+    expected = ridge_direct(segments, 5, 1, ridges)[0, 0]
     np.testing.assert_array_equal(fill_weights(segments, 5), expected)
 
 
@@ -104,8 +104,8 @@ def test_weights_are_estimated_on_their_own_fills():
     weights = np.ones(1)
     for _ in range(2):
         filled = [fill(values, weights) for values in segments]
-        penalties, _ = choose_direct_penalties(filled, 4, 1, with_own=False)
-        weights = ridge_direct(filled, 4, 1, penalties)[0, 0]
+        ridges, _ = choose_direct_ridges(filled, 4, 1, with_own=False)
+        weights = ridge_direct(filled, 4, 1, ridges)[0, 0]
     np.testing.assert_allclose(fill_weights(segments, 4), weights, atol=1e-12)
 
 

@@ -3,12 +3,13 @@
 Windows are taken less their last row, and coefficients are penalised by their age: the
 stronger the penalty, the closer the forecast is to the last value. Each series has a
 matrix of its own, drawn to one that all share (a hierarchical prior: Lindley and Smith
-1972, "Bayes estimates for the linear model").
+1972, "Bayes estimates for the linear model"). Regressions that look back a different
+number of rows are averaged; one pass over the rows serves all of them.
 """
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import pairwise
 
@@ -21,40 +22,50 @@ _N_BLOCKS = 5
 _ALPHAS = 10.0 ** np.arange(-4, 2.5, 0.5)
 _PULLS = 10.0 ** np.arange(-3, 2.0)
 
+# Parts of the lags that regressions look back, and how much worse than the best one
+# those may be that a mean takes in.
+_PARTS, _CLOSE = (2, 4, 8), 1.05
+
 # Steps of the horizon by which a pull is chosen, and numbers in moments held at once.
 _N_STEPS, _MOST_NUMBERS = 16, 5_000_000
 
 
 @dataclass(frozen=True)
-class DirectPenalties:
-    """How a direct regression is penalised.
+class DirectRidge:
+    """A direct regression: how far it looks back and how it is penalised.
 
-    Both count per window, on squared coefficients times their age over its mean.
+    Penalties count per window, on squared coefficients times their age over its mean.
 
     Parameters
     ----------
+    lags : int
+        Rows that it looks back.
     alpha : float
-        Of the matrix that all series share.
+        Penalty of the matrix that all series share.
     pull : float
         Of the distance of each series' own matrix from it; infinite where there is
         none of its own.
     """
 
+    lags: int
     alpha: float
     pull: float = math.inf
 
 
 def ridge_direct(
-    segments: Segments, lags: int, horizon: int, penalties: DirectPenalties
+    segments: Segments, lags: int, horizon: int, ridges: Sequence[DirectRidge]
 ) -> np.ndarray:
-    """Regression of the next ``horizon`` rows on the last ``lags``.
+    """Mean of regressions of the next ``horizon`` rows on the last ones.
 
     Parameters
     ----------
     segments : sequence of ndarray of shape (n_rows, n_series)
         Tables without gaps.
-    lags, horizon : int
-    penalties : DirectPenalties
+    lags : int
+        Rows of the windows that all of them learn from.
+    horizon : int
+    ridges : sequence of DirectRidge
+        None of more than ``lags`` rows.
 
     Returns
     -------
@@ -62,70 +73,122 @@ def ridge_direct(
         Maps a window, oldest row first, to the forecast; rows sum to one.
     """
     steps = np.arange(horizon)
-    shared = _pooled(segments, lags, steps).coefficients(penalties.alpha)
-    if math.isinf(penalties.pull):
-        return _weights(shared)[np.newaxis]
+    together = _pooled(segments, lags, steps)
+    shared = [together.recent(one.lags).coefficients(one.alpha) for one in ridges]
+    if all(math.isinf(one.pull) for one in ridges):
+        return _weights(_mean(shared, lags))[np.newaxis]
     own = [
-        moments.own_coefficients(penalties.pull, shared)
+        _mean(
+            [
+                moments.recent(one.lags).own_coefficients(one.pull, coefficients)
+                for one, coefficients in zip(ridges, shared, strict=True)
+            ],
+            lags,
+        )
         for moments in _each(segments, lags, steps)
     ]
     return _weights(np.concatenate(own))
 
 
-def choose_direct_penalties(
+def choose_direct_ridges(
     segments: Segments,
     lags: int,
     horizon: int,
     alphas: Sequence[float] | None = None,
     *,
     with_own: bool = True,
-) -> tuple[DirectPenalties, float]:
-    """Penalties of `ridge_direct` with the least error on blocks left out.
+) -> tuple[list[DirectRidge], float]:
+    """Regressions for `ridge_direct` with the least errors on blocks left out.
 
-    Returned with this error, over all steps of one shared matrix; without such blocks
-    the strongest penalty is, whose forecast is about the last value, and an error of
-    zero. The pull is chosen by some steps of the horizon.
+    Those that look back ``lags`` rows, one half, a fourth and an eighth of them, but at
+    least a horizon, each with its best penalties, less those that err clearly more than
+    the best: their mean errs less than one of them, as which is best differs between
+    rows (Bates and Granger 1969, "The combination of forecasts"). Returned with a bound
+    of its error; with the error zero and the strongest penalty, whose forecast is about
+    the last value, where there are no such blocks. Given ``alphas`` are those of
+    ``lags`` rows alone. The pulls are chosen by some steps of the horizon.
     """
     steps, blocks = np.arange(horizon), [*leave_blocks_out(segments, lags, horizon)]
+    looks_back = [lags]
     if alphas is None:
         alphas = _ALPHAS * _pooled(segments, lags, steps[:1]).size()
+        looks_back = [lags, *(n for n in (lags // p for p in _PARTS) if n >= horizon)]
     if not blocks:
-        return DirectPenalties(float(alphas[-1])), 0.0
-    errors, shared = [], []
-    for training, held_out in blocks:
-        fitted, judged = (_pooled(part, lags, steps) for part in (training, held_out))
-        found = [fitted.coefficients(alpha) for alpha in alphas]
-        errors.append([judged.errors(one).mean() for one in found])
-        shared.append(found)
-    means = np.mean(errors, axis=0)
-    best = int(means.argmin())
-    alpha, error = float(alphas[best]), float(means[best])
-    if not with_own or segments[0].shape[1] == 1:
-        return DirectPenalties(alpha), error
-    some = np.unique(np.linspace(0, horizon - 1, _N_STEPS).round().astype(int))
-    shared = [found[best][:, some] for found in shared]
-    pull, gain = _choose_pull(blocks, lags, some, shared)
-    return DirectPenalties(alpha, pull), error * gain
+        return [DirectRidge(lags, float(alphas[-1]))], 0.0
+    each = [_errors(block, lags, steps, looks_back, alphas) for block in blocks]
+    errors = np.mean(each, axis=0)
+    ridges = [
+        DirectRidge(n, float(alphas[best]))
+        for n, best in zip(looks_back, errors.argmin(axis=1), strict=True)
+    ]
+    errors = errors.min(axis=1)
+    if with_own and segments[0].shape[1] > 1:
+        some = np.unique(np.linspace(0, horizon - 1, _N_STEPS).round().astype(int))
+        ridges, gains = _with_pulls(blocks, lags, some, ridges)
+        errors = errors * gains
+    kept = errors <= _CLOSE * errors.min()
+    # The squared error of a mean is at most the mean of the squared errors.
+    return [ridges[i] for i in np.flatnonzero(kept)], float(errors[kept].mean())
 
 
-def _choose_pull(
-    blocks: Sequence, lags: int, steps: np.ndarray, shared: Sequence[np.ndarray]
-) -> tuple[float, float]:
-    """Pull with the least error on blocks left out, and this over that without."""
-    size = np.mean(
-        [_pooled(training, lags, steps[:1]).size() for training, _ in blocks]
+def _errors(
+    block: tuple[Segments, Segments],
+    lags: int,
+    steps: np.ndarray,
+    looks_back: Sequence[int],
+    alphas: Sequence[float],
+) -> np.ndarray:
+    """Errors (n_looks_back, n_alphas) of shared matrices on a block left out."""
+    fitted, judged = (_pooled(part, lags, steps) for part in block)
+    pairs = [(fitted.recent(n), judged.recent(n)) for n in looks_back]
+    return np.array(
+        [
+            [some.errors(those.coefficients(alpha)).mean() for alpha in alphas]
+            for those, some in pairs
+        ]
     )
+
+
+def _with_pulls(
+    blocks: Sequence, lags: int, steps: np.ndarray, ridges: Sequence[DirectRidge]
+) -> tuple[list[DirectRidge], np.ndarray]:
+    """With pulls of the least errors on blocks left out; these over those without."""
+    pooled = [_pooled(training, lags, steps) for training, _ in blocks]
+    size = np.mean([moments.size() for moments in pooled])
     pulls, errors = [*(_PULLS * size), math.inf], 0.0
-    for (training, held_out), together in zip(blocks, shared, strict=True):
-        parts = (_each(part, lags, steps) for part in (training, held_out))
+    for block, together in zip(blocks, pooled, strict=True):
+        shared = [together.recent(one.lags).coefficients(one.alpha) for one in ridges]
+        parts = (_each(part, lags, steps) for part in block)
         for fitted, judged in zip(*parts, strict=True):
-            found = [fitted.own_coefficients(pull, together) for pull in pulls[:-1]]
-            found.append(np.broadcast_to(together, (len(fitted.past), *together.shape)))
-            errors += np.array([judged.errors(own).sum() for own in found])
-    if not errors[-1] > 0:
-        return math.inf, 1.0
-    best = int(errors.argmin())
-    return float(pulls[best]), float(errors[best] / errors[-1])
+            errors += np.array(
+                [
+                    _errors_of_pulls(
+                        fitted.recent(one.lags),
+                        judged.recent(one.lags),
+                        pulls,
+                        coefficients,
+                    )
+                    for one, coefficients in zip(ridges, shared, strict=True)
+                ]
+            )
+    best = errors.argmin(axis=1)
+    without = errors[:, -1]
+    gains = np.divide(
+        errors.min(axis=1), without, out=np.ones(len(ridges)), where=without > 0
+    )
+    best[~(without > 0)] = len(pulls) - 1
+    found = [
+        replace(one, pull=float(pulls[i])) for one, i in zip(ridges, best, strict=True)
+    ]
+    return found, gains
+
+
+def _errors_of_pulls(
+    fitted: "_Moments", judged: "_Moments", pulls: Sequence[float], shared: np.ndarray
+) -> list[float]:
+    return [
+        judged.errors(fitted.own_coefficients(pull, shared)).sum() for pull in pulls
+    ]
 
 
 def direct_errors(segments: Segments, weights: Sequence[np.ndarray]) -> list[float]:
@@ -189,6 +252,13 @@ class _Moments:
     squares: np.ndarray
     rounding: float
 
+    def recent(self, lags: int) -> "_Moments":
+        """Those of the last rows of the same windows."""
+        first = self.past.shape[-1] + 1 - lags
+        return replace(
+            self, past=self.past[..., first:, first:], cross=self.cross[..., first:, :]
+        )
+
     def size(self) -> float:
         """Mean square of what windows hold, the scale of penalties; 1 if that is 0."""
         n_lags = self.past.shape[-1] + 1
@@ -209,6 +279,8 @@ class _Moments:
 
     def own_coefficients(self, pull: float, shared: np.ndarray) -> np.ndarray:
         """Those of each series (n_series, lags - 1, n_steps), drawn to shared ones."""
+        if math.isinf(pull):
+            return np.broadcast_to(shared, (len(self.past), *shared.shape))
         if not self.past.size:
             return self.cross
         towards = pull * self.ages[:, np.newaxis] * shared
@@ -222,6 +294,14 @@ class _Moments:
         """Mean squared errors (..., n_steps) of forecasts by some coefficients."""
         fitted = self.past @ coefficients - 2 * self.cross
         return self.squares + (coefficients * fitted).sum(axis=-2)
+
+
+def _mean(coefficients: Sequence[np.ndarray], lags: int) -> np.ndarray:
+    """Mean (..., lags - 1, n_steps) of those of the last rows of a window."""
+    mean = np.zeros((*coefficients[0].shape[:-2], lags - 1, coefficients[0].shape[-1]))
+    for some in coefficients:
+        mean[..., lags - 1 - some.shape[-2] :, :] += some / len(coefficients)
+    return mean
 
 
 def _weights(coefficients: np.ndarray) -> np.ndarray:

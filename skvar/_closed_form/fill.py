@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from .direct import choose_direct_penalties, ridge_direct
+from .direct import choose_direct_ridges, ridge_direct
 
 _PASSES = 2
 
@@ -33,8 +33,8 @@ def fill_weights(segments: Sequence[np.ndarray], lags: int) -> np.ndarray:
     n_passes = _PASSES if has_gaps else 1
     for _ in range(n_passes if order > 0 else 0):
         filled = [fill(values, weights) for values in segments]
-        penalties, _ = choose_direct_penalties(filled, order, 1, with_own=False)
-        [[weights]] = ridge_direct(filled, order, 1, penalties)
+        ridges, _ = choose_direct_ridges(filled, order, 1, with_own=False)
+        [[weights]] = ridge_direct(filled, order, 1, ridges)
     return weights
 
 

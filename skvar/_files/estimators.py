@@ -61,6 +61,7 @@ _FITTED = {
 _DATACLASSES = {
     "skvar._closed_form.conformal": "CalibrationErrors Tracked",
     "skvar._closed_form.covariates": "CovariateEffect CovariateFeatures",
+    "skvar._closed_form.direct": "DirectRidge",
     "skvar._closed_form.evidence": "Evidence",
     "skvar._closed_form.form": "Form",
     "skvar._closed_form.spread": "Spread",

@@ -5,10 +5,11 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from .._closed_form.direct import DirectRidge
 from .._closed_form.error_correction import SMOOTHED_PART
 from .._closed_form.evidence import Evidence
 from .._closed_form.form import Form
-from .._models.fitted import ClosedForm, FittedModel
+from .._models.fitted import FittedModel
 from .._networks.static_path import StaticPath
 from .state import ForecasterState
 
@@ -48,11 +49,12 @@ def _lines(model: FittedModel) -> Iterator[tuple[str, str]]:
         yield "levels", _pull(model)
         penalties = [f"{kind} {x:.3g}" for kind, x in evidence.penalties.items()]
         yield "penalties", ", ".join(penalties)
-    elif solved.pull is not None:
-        yield (
-            "closed form",
-            f"direct ridge, alpha {solved.alpha:.3g}, {_sharing(solved)}",
-        )
+    elif len(solved.ridges) == 1:
+        yield "closed form", f"direct ridge, {_penalties(*solved.ridges)}"
+    elif solved.ridges:
+        yield "closed form", f"mean of {len(solved.ridges)} direct ridges"
+        for one in solved.ridges:
+            yield f"  of {one.lags} rows", _penalties(one)
     elif solved.alpha is not None:
         yield "closed form", f"ridge VAR, alpha {solved.alpha:.3g}"
     if evidence is not None:
@@ -68,11 +70,12 @@ def _form(form: Form) -> str:
     return f"VAR in error-correction form, {form.own_lags} lagged changes, {others}"
 
 
-def _sharing(solved: ClosedForm) -> str:
-    """What series have in common in a direct regression."""
-    if math.isinf(solved.pull):
-        return "one matrix for all series"
-    return f"a matrix for each series, drawn to one for all by {solved.pull:.3g}"
+def _penalties(ridge: DirectRidge) -> str:
+    """Of a direct regression, and what series have in common in it."""
+    if math.isinf(ridge.pull):
+        return f"alpha {ridge.alpha:.3g}, one matrix for all series"
+    own = f"a matrix for each series, drawn to one for all by {ridge.pull:.3g}"
+    return f"alpha {ridge.alpha:.3g}, {own}"
 
 
 def _pull(model: FittedModel) -> str:

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from .._closed_form.direct import (
-    DirectPenalties,
-    choose_direct_penalties,
+    DirectRidge,
+    choose_direct_ridges,
     direct_errors,
     leave_blocks_out,
     ridge_direct,
@@ -266,7 +266,7 @@ class BesideStaticPath(Estimation):
                 network.load_state_dict(kept)
         return record
 
-    def _choose_static(self, network: StaticPath) -> DirectPenalties | float | None:
+    def _choose_static(self, network: StaticPath) -> list[DirectRidge] | float | None:
         """Choose the kind of static path, if asked to, and return its penalty.
 
         By the error on blocks left out; the ridge where there are none.
@@ -280,7 +280,7 @@ class BesideStaticPath(Estimation):
             specification.static_path == "auto" and self.has_windows and not given_up
         ):
             given = None if specification.alpha == "auto" else [specification.alpha]
-            alphas["ridge"], errors["ridge"] = choose_direct_penalties(
+            alphas["ridge"], errors["ridge"] = choose_direct_ridges(
                 rows.segments, specification.lags, specification.horizon, given
             )
         if specification.static_path == "var" or (
@@ -326,7 +326,7 @@ class BesideStaticPath(Estimation):
         return np.mean(errors) if errors else math.inf
 
     def _solve_static(
-        self, network: StaticPath, rows: Rows, penalty: DirectPenalties | float | None
+        self, network: StaticPath, rows: Rows, penalty: list[DirectRidge] | float | None
     ) -> ClosedForm:
         lags, horizon = self.specification.lags, self.specification.horizon
         if network.is_var:
@@ -334,7 +334,7 @@ class BesideStaticPath(Estimation):
             return self.solve_var(network.var, unpadded, penalty)
         matrices = ridge_direct(rows.segments, lags, horizon, penalty)
         network.matrices = _as(network.matrices, matrices)
-        return ClosedForm(penalty.alpha, pull=penalty.pull)
+        return ClosedForm(penalty[0].alpha, ridges=tuple(penalty))
 
 
 def _as(like: Tensor, array: np.ndarray) -> Tensor:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from .._closed_form.covariates import CovariateEffect
+from .._closed_form.direct import DirectRidge
 from .._closed_form.error_correction import error_correction_draws
 from .._closed_form.evidence import Evidence
 from .._closed_form.fill import fill
@@ -51,13 +52,13 @@ class ClosedForm:
         Penalty of a ridge regression.
     evidence : Evidence, optional
         What the rows say about a VAR and its penalties.
-    pull : float, optional
-        Of a direct regression, as of `DirectPenalties`.
+    ridges : tuple of DirectRidge
+        Direct regressions that are averaged; none for a VAR.
     """
 
     alpha: float | None = None
     evidence: Evidence | None = None
-    pull: float | None = None
+    ridges: tuple[DirectRidge, ...] = ()
 
     @property
     def log_evidence(self) -> float | None:

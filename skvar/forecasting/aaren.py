@@ -124,8 +124,8 @@ class AarenForecaster(Forecaster):
     horizon_ : int
         Steps forecast in one pass.
     alpha_ : float or None
-        The ridge penalty used; None without a static path, or where it is a VAR in
-        error-correction form.
+        The ridge penalty used, of the longest look-back where several are averaged;
+        None without a static path, or where it is a VAR in error-correction form.
     loss_curve_ : list of float
         Mean training loss of each epoch: that of the forecasts after a window plus that
         of the forecasts within it.

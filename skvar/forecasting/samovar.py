@@ -133,8 +133,8 @@ class SAMoVARForecaster(Forecaster):
     horizon_ : int
         Steps forecast in one pass.
     alpha_ : float or None
-        The ridge penalty used; None without a static path, or where it is a VAR in
-        error-correction form.
+        The ridge penalty used, of the longest look-back where several are averaged;
+        None without a static path, or where it is a VAR in error-correction form.
     loss_curve_ : list of float
         Mean training loss of each epoch: next-token plus forecast error.
     validation_scores_ : list of float
