@@ -214,13 +214,14 @@ class BesideStaticPath(Estimation):
         if not has_static:
             return ClosedForm(), self._train_again(network)
         penalty = self._choose_static(network)
+        solved_on = self.rows if specification.retrain else self.parts[0]
         if not specification.n_layers or not self.is_worth_training(network):
             network.static_weight.fill_(1.0)
-            return self._solve_static(network, self.rows, penalty), TrainingRecord()
+            return self._solve_static(network, solved_on, penalty), TrainingRecord()
         self._solve_static(network, self.parts[0], penalty)
         network.static_weight.fill_(0.5)
         record = self._train_again(learned, mix=network)
-        return self._solve_static(network, self.rows, penalty), record
+        return self._solve_static(network, solved_on, penalty), record
 
     def _centre(self, network: SAMoVAR) -> None:
         """Centre windows on their last token or row, as the parameter or data say."""

@@ -105,6 +105,11 @@ class StaticPathSpecification(Specification):
             )
 
     @property
+    def holds_rows_out(self):
+        """Whether rows are held out: to stop training, or because they only choose."""
+        return bool(self.early_stopping and (self.n_layers or not self.retrain))
+
+    @property
     def may_have_form(self):
         """Whether the closed form may be one in error-correction form."""
         return super().may_have_form and self.static_path in ("auto", "var")

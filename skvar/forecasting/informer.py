@@ -69,12 +69,14 @@ class InformerForecaster(Forecaster):
         Of AdamW.
     early_stopping : bool, default=True
         Whether to hold out the last rows, keep the epoch that forecasts them best and
-        stop when nothing improves. The static path is then solved anew on all rows.
+        stop when nothing improves.
         With automatic lags and fewer than 1000 windows nothing is trained beside the
         VAR.
     retrain : bool, default=True
-        Whether to train the network anew on all rows for ``best_epoch_`` epochs, after
-        the held-out rows have done their service.
+        Whether to estimate anew on all rows after the held-out rows have done their
+        service: the network for ``best_epoch_`` epochs, and the static path. With False
+        held-out rows choose, but nothing is estimated on them, also where
+        ``n_layers=0``.
     validation_fraction : float, default=0.15
         Share of the rows held out, the last ones; at least ``horizon`` rows.
     n_iter_no_change : int, default=4
