@@ -81,7 +81,9 @@ def of_windows(windows, ridge):
         return towards + regression.fit(inputs, targets - offset).coef_ / root
 
     zeros = np.zeros((windows.shape[2] - lags, lags - 1))
-    pooled = coefficients(windows.reshape(-1, windows.shape[2]), ridge.alpha, zeros)
+    pooled = zeros
+    if math.isfinite(ridge.alpha):
+        pooled = coefficients(windows.reshape(-1, windows.shape[2]), ridge.alpha, zeros)
     found = np.broadcast_to(pooled, (n_series, *pooled.shape))
     if math.isfinite(ridge.pull):
         found = np.array(
@@ -182,23 +184,33 @@ def test_what_is_chosen_is_chosen_by_explicit_windows():
     blocks = [(fit, out) for fit, [out] in leave_blocks_out([values], lags, horizon)]
     assert len(blocks) == 5
 
-    def error_of(ridge):
+    def errors_of(ridge):
         errors = []
         for training, held_out in blocks:
             maps = sklearns_direct(training, lags, horizon, [ridge])
             windows = windows_of(held_out, lags + horizon)
             ahead = np.einsum("chl,ncl->nch", maps, windows[..., :lags])
             errors.append(np.square(ahead - windows[..., lags:]).mean())
-        return np.mean(errors)
+        return np.array(errors)
+
+    def error_of(ridge):
+        return errors_of(ridge).mean()
+
+    def chosen(ridges):
+        best = min(ridges, key=error_of)
+        gains = errors_of(ridges[-1]) - errors_of(best)
+        # 84.13 % of Student's distribution with 4 degrees of freedom lie below 1.1417.
+        bound = 1.1417 * gains.std(ddof=1) / np.sqrt(5)
+        return best if gains.mean() > bound else ridges[-1]
 
     sizes = [np.square(centred(x, lags, 2)[..., :lags]).mean() for x, _ in blocks]
     pulls = [*(_PULLS * np.mean(sizes)), math.inf]
     expected, errors, shared_errors = [], [], []
     for n in looks_back:
-        alone = [DirectRidge(n, alpha) for alpha in _ALPHAS * size]
-        best = min(alone, key=error_of)
+        alphas = [*(_ALPHAS * size), math.inf]
+        best = chosen([DirectRidge(n, alpha) for alpha in alphas])
         shared_errors.append(error_of(best))
-        expected.append(min([replace(best, pull=p) for p in pulls], key=error_of))
+        expected.append(chosen([replace(best, pull=p) for p in pulls]))
         errors.append(error_of(expected[-1]))
     kept = np.flatnonzero(np.array(errors) <= 1.05 * min(errors))
     assert 0 < len(kept) < len(looks_back)

@@ -1,6 +1,7 @@
 """What the forecasters compute, on real and simulated data."""
 
 import pickle
+import re
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -8,6 +9,7 @@ import pandas as pd
 import pytest
 import sklearn
 import torch
+from scipy.signal import lfilter
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import Ridge
 from sklearn.preprocessing import StandardScaler
@@ -639,6 +641,56 @@ def test_closed_form_is_kept_on_few_rows(us_change):
     # The 8 held-out rows of 40 hold one stretch of the horizon: no evidence.
     forecaster = SAMoVARForecaster(8, horizon=8, random_state=0)
     assert forecaster.fit(us_change[:40]).network_.static_weight == 1.0
+
+
+def test_random_walks_are_forecast_without_a_network():
+    walks = np.random.default_rng(0).normal(size=(600, 3)).cumsum(axis=0)
+    forecaster = SAMoVARForecaster(12, horizon=24, random_state=0).fit(walks)
+    assert forecaster.network_weight_ == 0.0
+    assert forecaster.loss_curve_ == []
+    last = np.broadcast_to(walks[-1], (24, 3))
+    np.testing.assert_allclose(forecaster.predict(range(1, 25)), last, atol=1e-5)
+    assert "the last value: no penalty errs less" in forecaster.summary()
+
+
+def test_an_untrained_network_has_no_part_in_the_mix(us_change):
+    forecaster = SAMoVARForecaster(8, horizon=2, max_epochs=0, random_state=0)
+    assert forecaster.fit(us_change).network_weight_ == 0.0
+
+
+def test_summary_names_every_regression_of_the_mean():
+    rng = np.random.default_rng(1)
+    table = lfilter([1], [1, -0.8], rng.normal(size=(400, 2)), axis=0)
+    forecaster = SAMoVARForecaster(
+        16, horizon=2, static_path="ridge", n_layers=0, random_state=0
+    )
+    text = forecaster.fit(table).summary()
+    lags = re.findall(r"^ +of (\d+) rows +alpha [\d.e+-]+, ", text, re.MULTILINE)
+    assert f"mean of {len(lags)} direct ridges" in text
+    assert len(lags) > 1
+    assert set(lags) <= {"16", "8", "4", "2"}
+
+
+@pytest.mark.parametrize(
+    ("lags", "horizon", "sp", "rows"),
+    [
+        # One pass where a horizon is short.
+        (48, 3, 12, 3),
+        # A fourteenth of the lags, as a part or multiple of a season.
+        (720, 96, 24, 48),
+        (720, 96, 144, 48),
+        (1344, 192, 96, 96),
+        (720, 96, 1, 51),
+        # At most four passes, at least four tokens.
+        (720, 720, 24, 168),
+        (40, 40, 7, 7),
+    ],
+)
+def test_default_tokens_suit_lags_horizon_and_season(lags, horizon, sp, rows):
+    parameters = SAMoVARForecaster(lags, horizon=horizon, sp=sp).get_params(deep=False)
+    specification = SAMoVARSpecification.from_parameters(parameters)
+    table = Rows([np.zeros((lags + horizon, 1))])
+    assert specification.with_lags(table, (sp,)).token_length == rows
 
 
 def test_flat_series_keep_coef_bounded():

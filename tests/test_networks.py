@@ -663,7 +663,7 @@ def test_share_is_of_what_was_observed():
     assert mix.static_weight.item() == pytest.approx(expected, abs=1e-6)
 
 
-def test_share_of_an_unsure_network_is_shrunk():
+def test_share_of_an_unsure_network_is_drawn_to_one_half():
     window, noise = 60, 4.0
     generator = torch.Generator().manual_seed(0)
     mix = StaticPath(Known(), lags=3, horizon=2, n_series=2)
@@ -678,8 +678,11 @@ def test_share_of_an_unsure_network_is_shrunk():
     scores = (cross - part * square).reshape(30, 2).mean(axis=1)
     standard_error = scores.std(ddof=1) * np.sqrt(1.5 / 30) / square.mean()
     # 84.13 % of Student's distribution with 29 degrees of freedom lie below 1.0176.
-    expected = part * (1 - (1.0176 * standard_error / part) ** 2)
-    assert 0.01 < expected < 0.95 * part < 1
+    # Two normal densities, of the part found and of one half with an error of 1/4.
+    precisions = 1 / (1.0176 * standard_error) ** 2, 16
+    expected = np.average([part, 0.5], weights=precisions)
+    assert abs(expected - part) > 0.05
+    assert abs(expected - 0.5) > 0.05
     mix.fit_static_weight([(past.float(), torch.from_numpy(target).float())])
     assert mix.static_weight.item() == pytest.approx(1 - expected, abs=1e-4)
 
@@ -693,10 +696,10 @@ def test_standard_error_allows_for_overlapping_forecasts():
         square = np.ones_like(cross)
         part = cross.mean()
         parts.append(part)
-        # Where the part is 1, t = 1 / (q * standard error) gives the error away.
-        kept = _sure_part(1 + cross - part, square, horizon)
+        # How far a part of 1 is drawn to one half gives the error away.
+        known = 2 * _sure_part(1 + cross - part, square, horizon) - 1
         quantile = scipy.stats.t.isf(scipy.stats.norm.sf(1), 49)
-        errors.append(np.sqrt(1 - kept) / quantile)
+        errors.append(0.25 * np.sqrt(1 / known - 1) / quantile)
     assert np.mean(errors) == pytest.approx(np.std(parts), rel=0.1)
 
 

@@ -14,6 +14,7 @@ from functools import partial
 from itertools import pairwise
 
 import numpy as np
+import scipy.stats
 
 from .ridge import Segments, pooled, solve_ridge
 
@@ -24,7 +25,8 @@ _PULLS = 10.0 ** np.arange(-3, 2.0)
 
 # Parts of the lags that regressions look back, and how much worse than the best one
 # those may be that a mean takes in.
-_PARTS, _CLOSE = (2, 4, 8), 1.05
+_PARTS, _CLOSE = (2, 4, 8), 0.05
+_ONE_SIDED = scipy.stats.norm.sf(1)
 
 # Steps of the horizon by which a pull is chosen, and numbers in moments held at once.
 _N_STEPS, _MOST_NUMBERS = 16, 5_000_000
@@ -41,7 +43,7 @@ class DirectRidge:
     lags : int
         Rows that it looks back.
     alpha : float
-        Penalty of the matrix that all series share.
+        Penalty of the matrix that all series share; infinite for the last value.
     pull : float
         Of the distance of each series' own matrix from it; infinite where there is
         none of its own.
@@ -50,6 +52,11 @@ class DirectRidge:
     lags: int
     alpha: float
     pull: float = math.inf
+
+    @property
+    def repeats_last(self) -> bool:
+        """Whether its forecast is the last value."""
+        return math.isinf(self.alpha) and math.isinf(self.pull)
 
 
 def ridge_direct(
@@ -111,24 +118,38 @@ def choose_direct_ridges(
     steps, blocks = np.arange(horizon), [*leave_blocks_out(segments, lags, horizon)]
     looks_back = [lags]
     if alphas is None:
-        alphas = _ALPHAS * _pooled(segments, lags, steps[:1]).size()
+        size = _pooled(segments, lags, steps[:1]).size()
+        alphas = [*(_ALPHAS * size), math.inf]
         looks_back = [lags, *(n for n in (lags // p for p in _PARTS) if n >= horizon)]
     if not blocks:
-        return [DirectRidge(lags, float(alphas[-1]))], 0.0
-    each = [_errors(block, lags, steps, looks_back, alphas) for block in blocks]
-    errors = np.mean(each, axis=0)
+        return [DirectRidge(lags, float(max(filter(math.isfinite, alphas))))], 0.0
+    errors = np.array(
+        [_errors(block, lags, steps, looks_back, alphas) for block in blocks]
+    )
+    best = [_best(errors[:, i]) for i in range(len(looks_back))]
     ridges = [
-        DirectRidge(n, float(alphas[best]))
-        for n, best in zip(looks_back, errors.argmin(axis=1), strict=True)
+        DirectRidge(n, float(alphas[i])) for n, i in zip(looks_back, best, strict=True)
     ]
-    errors = errors.min(axis=1)
+    errors = errors.mean(axis=0)[range(len(best)), best]
     if with_own and segments[0].shape[1] > 1:
         some = np.unique(np.linspace(0, horizon - 1, _N_STEPS).round().astype(int))
         ridges, gains = _with_pulls(blocks, lags, some, ridges)
         errors = errors * gains
-    kept = errors <= _CLOSE * errors.min()
+    kept = errors - errors.min() <= _CLOSE * abs(errors.min())
     # The squared error of a mean is at most the mean of the squared errors.
     return [ridges[i] for i in np.flatnonzero(kept)], float(errors[kept].mean())
+
+
+def _best(errors: np.ndarray) -> int:
+    """Which of some errors (n_blocks, n) is the least on average, or else the last one.
+
+    The last one, of the simplest forecast, is given up for a gain of a standard error
+    alone (Breiman et al. 1984, "Classification and regression trees").
+    """
+    best, n_blocks = int(errors.mean(axis=0).argmin()), len(errors)
+    gains = errors[:, -1] - errors[:, best]
+    bound = scipy.stats.t.isf(_ONE_SIDED, n_blocks - 1) / math.sqrt(n_blocks)
+    return best if gains.mean() > bound * gains.std(ddof=1) else errors.shape[1] - 1
 
 
 def _errors(
@@ -155,28 +176,23 @@ def _with_pulls(
     """With pulls of the least errors on blocks left out; these over those without."""
     pooled = [_pooled(training, lags, steps) for training, _ in blocks]
     size = np.mean([moments.size() for moments in pooled])
-    pulls, errors = [*(_PULLS * size), math.inf], 0.0
-    for block, together in zip(blocks, pooled, strict=True):
+    pulls = [*(_PULLS * size), math.inf]
+    errors = np.zeros((len(blocks), len(ridges), len(pulls)))
+    for i, (block, together) in enumerate(zip(blocks, pooled, strict=True)):
         shared = [together.recent(one.lags).coefficients(one.alpha) for one in ridges]
         parts = (_each(part, lags, steps) for part in block)
         for fitted, judged in zip(*parts, strict=True):
-            errors += np.array(
-                [
-                    _errors_of_pulls(
-                        fitted.recent(one.lags),
-                        judged.recent(one.lags),
-                        pulls,
-                        coefficients,
-                    )
-                    for one, coefficients in zip(ridges, shared, strict=True)
-                ]
-            )
-    best = errors.argmin(axis=1)
+            errors[i] += [
+                _errors_of_pulls(
+                    fitted.recent(one.lags), judged.recent(one.lags), pulls, mean
+                )
+                for one, mean in zip(ridges, shared, strict=True)
+            ]
+    best = [_best(errors[:, i]) for i in range(len(ridges))]
+    errors = errors.sum(axis=0)
     without = errors[:, -1]
-    gains = np.divide(
-        errors.min(axis=1), without, out=np.ones(len(ridges)), where=without > 0
-    )
-    best[~(without > 0)] = len(pulls) - 1
+    gains = np.ones(len(ridges))
+    np.divide(errors[range(len(best)), best], without, out=gains, where=without > 0)
     found = [
         replace(one, pull=float(pulls[i])) for one, i in zip(ridges, best, strict=True)
     ]
@@ -273,8 +289,8 @@ class _Moments:
 
     def coefficients(self, alpha: float) -> np.ndarray:
         """Those (lags - 1, n_steps) of a regression with a penalty."""
-        if not self.past.size:
-            return self.cross
+        if not self.past.size or math.isinf(alpha):
+            return np.zeros_like(self.cross)
         return solve_ridge(self.past, self.cross, alpha, self.ages).T
 
     def own_coefficients(self, pull: float, shared: np.ndarray) -> np.ndarray:

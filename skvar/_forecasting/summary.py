@@ -72,6 +72,8 @@ def _form(form: Form) -> str:
 
 def _penalties(ridge: DirectRidge) -> str:
     """Of a direct regression, and what series have in common in it."""
+    if ridge.repeats_last:
+        return "the last value: no penalty errs less on blocks left out"
     if math.isinf(ridge.pull):
         return f"alpha {ridge.alpha:.3g}, one matrix for all series"
     own = f"a matrix for each series, drawn to one for all by {ridge.pull:.3g}"

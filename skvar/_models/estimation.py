@@ -215,7 +215,9 @@ class BesideStaticPath(Estimation):
             return ClosedForm(), self._train_again(network)
         penalty = self._choose_static(network)
         solved_on = self.rows if specification.retrain else self.parts[0]
-        if not specification.n_layers or not self.is_worth_training(network):
+        # Of what looks like random walks, a network learns noise.
+        walks = not network.is_var and all(one.repeats_last for one in penalty)
+        if not specification.n_layers or walks or not self.is_worth_training(network):
             network.static_weight.fill_(1.0)
             return self._solve_static(network, solved_on, penalty), TrainingRecord()
         self._solve_static(network, self.parts[0], penalty)
@@ -257,6 +259,8 @@ class BesideStaticPath(Estimation):
             mix.to(self.device)
             windows = validation.windows(specification.lags, specification.horizon)
             mix.fit_static_weight(windows.to(self.device).batches(_BATCH))
+            if self.fresh and not record.best_epoch:
+                mix.static_weight.fill_(1.0)
         used = mix is None or not mix.static_only
         again = specification.retrain and not record.interrupted
         if again and used and record.best_epoch:

@@ -1,6 +1,7 @@
 """Each network's own hyper-parameters, and how it is built of them."""
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
@@ -24,8 +25,11 @@ VAR_LAGS, VAR_INPUTS = 4, 512
 # least, where there are enough rows, and at most.
 _VAR_LAGS, _LEAST_ROWS, _MOST_ROWS = 4, 24, 1024
 
-# By default, tokens that a window has at least, and rows in one of Aaren's at most.
-_LEAST_TOKENS, _ROWS_IN_TOKEN = 4, 24
+# By default, tokens that a window has at least and, of more rows than stand here, at
+# most (benchmarks/NOTES.md).
+_LEAST_TOKENS, _MOST_TOKENS, _ROWS_IN_TOKEN = 4, 14, 24
+# Tokens of a horizon, at most: each is a pass through the network.
+_PASSES = 4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -177,15 +181,40 @@ class TokenSpecification(StaticPathSpecification):
         """Arguments that every network is built with."""
         return {**super().sizes(n_series), "token_length": self.rows_in_token()}
 
-    def rows_in_token(self) -> int:
-        """Rows in a token: as given, or as many as leave a window a few tokens."""
+    def with_lags(self, rows, seasons):
+        """The same with lags and tokens that suit some rows and seasons."""
+        found = super().with_lags(rows, seasons)
+        if self.token_length is not None:
+            return found
+        return replace(found, token_length=found.rows_in_token(min(seasons, default=1)))
+
+    def like(self, fitted):
+        """The same with the lags and tokens that an earlier fit chose."""
+        found = super().like(fitted)
+        if self.token_length is not None:
+            return found
+        return replace(found, token_length=fitted.token_length)
+
+    def rows_in_token(self, season: int = 1) -> int:
+        """Rows in a token: as given, or as many as leave a window a few tokens.
+
+        Parts or multiples of a season, so that each token of a window stands at the
+        same place in it.
+        """
         if self.token_length is not None:
             return self.token_length
-        return min(self.most_rows_in_token(), max(1, self.lags // _LEAST_TOKENS))
+        most = max(1, self.lags // _LEAST_TOKENS)
+        rows = min(self.most_rows_in_token(), most)
+        if rows == self.horizon:
+            return rows
+        whole = [n for n in range(1, most + 1) if season % n == 0 or n % season == 0]
+        return min(whole, key=lambda n: abs(math.log(n / rows)))
 
     def most_rows_in_token(self) -> int:
         """Rows in a token by default, where the window is long."""
-        return self.horizon
+        passed = math.ceil(self.horizon / _PASSES)
+        rows = max(_ROWS_IN_TOKEN, self.lags // _MOST_TOKENS, passed)
+        return min(self.horizon, rows)
 
 
 @dataclass(frozen=True, kw_only=True)

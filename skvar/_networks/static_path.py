@@ -14,6 +14,11 @@ from .linear_attention_var import LinearAttentionVAR
 
 _ONE_SIDED = scipy.stats.norm.sf(1)
 
+# Of two forecasts, equal parts are a mean that is hard to beat (Timmermann 2006,
+# "Forecast combinations"); two standard errors from there are the static path alone and
+# the network alone.
+_PRIOR_PART, _PRIOR_ERROR = 0.5, 0.25
+
 
 class StaticPath(nn.Module):
     """Mix of a regression in closed form and a network.
@@ -109,10 +114,10 @@ class StaticPath(nn.Module):
     def fit_static_weight(self, batches) -> None:
         """Set the static weight from batches of windows and targets in order of time.
 
-        The network's part in the least squared error, shrunk by how sure it is: by
-        ``1 - (q / t)^2``, as in the garrote of Breiman (1995), with t the part's ratio
-        to its standard error and q the bound of one standard error in Student's
-        distribution. Windows of fewer than two horizons leave the static path alone.
+        The network's part in the least squared error, drawn to one half by how unsure
+        it is: the mean a posteriori, with the bound of one standard error in Student's
+        distribution for a standard error. Windows of fewer than two horizons leave the
+        static path alone.
         """
         products = []
         for window, target, *_ in batches:
@@ -125,12 +130,12 @@ class StaticPath(nn.Module):
 
 
 def _sure_part(cross: np.ndarray, square: np.ndarray, stretch: int) -> float:
-    """Shrunk coefficient of a regression through zero, from products of windows.
+    """Mean a posteriori of a regression through zero, from products of windows.
 
     Its standard error comes from means over stretches of one horizon.
     """
     n_stretches = len(cross) // stretch
-    if n_stretches < 2 or not cross.mean() > 0:
+    if n_stretches < 2 or not square.mean() > 0:
         return 0.0
     part = cross.mean() / square.mean()
     scores = cross - part * square
@@ -139,4 +144,5 @@ def _sure_part(cross: np.ndarray, square: np.ndarray, stretch: int) -> float:
     # h shocks, give a mean of h of them 2/3 of the variance that it would need.
     error = means.std(ddof=1) * np.sqrt(1.5 / n_stretches) / square.mean()
     bound = scipy.stats.t.isf(_ONE_SIDED, n_stretches - 1) * error
-    return float(np.clip(part * (1 - min(1, bound / part) ** 2), 0, 1))
+    known = _PRIOR_ERROR**2 / (_PRIOR_ERROR**2 + bound**2)
+    return float(np.clip(known * part + (1 - known) * _PRIOR_PART, 0, 1))

@@ -28,8 +28,8 @@ class AarenForecaster(Forecaster):
         Steps forecast in one pass and learned; the last step of ``fh`` in fit by
         default, else 1. Later steps come from feeding forecasts back.
     token_length : int, optional
-        Rows in a token; 24 by default, or a fourth of the lags if that is less. Best is
-        the length of a season.
+        Rows in a token. By default 24, or a fourth of the lags if that is less; where
+        it is not the horizon, the next part or multiple of a season.
     n_layers : int, default=2
         Depth; 0 leaves the static path alone, without training.
     n_heads : int, default=4
@@ -41,12 +41,15 @@ class AarenForecaster(Forecaster):
     static_path : {"auto", "ridge", "var", None}, default="auto"
         Closed form beside the network: a direct ridge from window to horizon, on
         windows minus their last row, with a matrix for each series that is drawn to one
-        for all; a VAR, with automatic lags in error-correction form and else a ridge
-        VAR of at most 4 lags; the one of them with the least error on fifths of the
-        rows left out in turn (with automatic lags and fewer than 24 steps, the VAR); or
-        None. The forecast is a weighted mean of both. The network's weight is the one
-        with the least error on the held-out rows, shrunk according to its standard
-        error (one half with ``early_stopping=False``).
+        for all, and a mean of such ridges that look back ``lags`` rows, one half, a
+        fourth and an eighth of them, those that err about as little as the best; a VAR,
+        with automatic lags in error-correction form and else a ridge VAR of at most 4
+        lags; the one of them with the least error on fifths of the rows left out in
+        turn (with automatic lags and fewer than 24 steps, the VAR); or None. The
+        forecast is a weighted mean of both. The network's weight is the one with the
+        least error on the held-out rows, drawn to one half by its standard error (just
+        that with ``early_stopping=False``). It is zero where less than two horizons are
+        held out, and where on the rows left out no ridge errs less than the last value.
     alpha : float or "auto", default="auto"
         Ridge penalty of the static path on standardised series, per window, times the
         lag over its mean; that of a VAR is multiplied by the square of the lag. "auto"
