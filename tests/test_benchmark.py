@@ -10,7 +10,9 @@ import pandas as pd
 import pytest
 from filelock import FileLock, Timeout
 from sklearn.exceptions import FitFailedWarning
+from sktime.forecasting.base import BaseForecaster
 from sktime.forecasting.naive import NaiveForecaster
+from sktime.transformations.compose import Id
 from sktime.utils.estimator_checks import parametrize_with_checks
 from statsmodels.tsa.api import VAR
 
@@ -37,23 +39,27 @@ def data():
     return SplitSeries("simulated", 5 + 3 * series, 120, 150, 190, season=4)
 
 
-def errors_by_hand(forecaster, data, horizon, stride=1):
-    """MSE and MAE of one forecast after the other, each from the table before it."""
-    known = data.series[: data.training_end]
-    table = (data.series - known.mean()) / known.std(ddof=0)
-    forecaster = forecaster.clone().fit(table[: data.validation_end], fh=[horizon])
+def errors_by_hand(forecaster, data, horizon, stride=1, fit_end=150):
+    """MSE and MAE of one forecast after the other, in standard deviations."""
+    table, unit = data.series, data.series[: data.training_end].std(ddof=0)
+    forecaster = forecaster.clone().fit(table[:fit_end], fh=[horizon])
     errors = [
-        forecaster.predict(table[:end]).to_numpy() - table[end : end + horizon]
+        (forecaster.predict(table[:end]) - table[end : end + horizon]) / unit
         for end in range(data.validation_end, data.test_end - horizon + 1, stride)
     ]
     return np.square(errors).mean(), np.abs(errors).mean(), len(errors)
 
 
-@pytest.mark.parametrize("stride", [1, 7])
-def test_errors_are_those_of_every_window(data, stride):
+@pytest.mark.parametrize(
+    ("stride", "protocol", "fit_end"),
+    [(1, "train-only", 120), (7, "train-only", 120), (7, "train+validation", 150)],
+)
+def test_errors_are_those_of_every_window(data, stride, protocol, fit_end):
     forecaster = SAMoVARForecaster(6, horizon=3, n_layers=0, random_state=0)
-    expected = errors_by_hand(forecaster, data, 3, stride)
-    table = benchmark({"one": forecaster}, data, 3, stride=stride, verbose=0)
+    expected = errors_by_hand(forecaster, data, 3, stride, fit_end)
+    table = benchmark(
+        {"one": forecaster}, data, 3, protocol=protocol, stride=stride, verbose=0
+    )
     [row] = table.itertuples()
     assert row.n_windows == expected[2] == len(range(38)[::stride])
     # The network computes in single precision.
@@ -68,7 +74,7 @@ def test_errors_are_those_of_every_window(data, stride):
 
 def test_a_trained_horizon_is_fed_back(data):
     forecaster = LinearAttentionVAR(2, horizon=1, n_layers=0, alpha=0, random_state=0)
-    known = data.standardised()[:150].to_numpy()
+    known = data.standardised()[:120].to_numpy()
     fitted = VAR(known).fit(2)
     values = data.standardised().to_numpy()
     squares = [
@@ -149,18 +155,96 @@ def test_baselines_are_four():
 
 def test_what_depends_on_the_cell(data):
     estimators = {
-        "seeded": SAMoVARForecaster(6, **QUICK, retrain=False, static_path=None),
-        "fixed": SAMoVARForecaster(6, **QUICK, retrain=False, random_state=5),
+        "seeded": SAMoVARForecaster(6, **QUICK, static_path=None),
+        "fixed": SAMoVARForecaster(6, **QUICK, random_state=5),
     }
     table = benchmark(estimators, data, [2, 3], seeds=[5, 6], verbose=0)
     assert table["seed"].isna().tolist() == [False, False, True] * 2
     assert table["horizon"].tolist() == [2, 2, 2, 3, 3, 3]
     seeded = estimators["seeded"].clone()
     seeded.set_params(random_state=6, horizon=3, validation_fraction=30 / 150)
+    seeded.set_params(retrain=False)
     expected = errors_by_hand(seeded, data, 3)
     found = table.query("horizon == 3 and seed == 6")
     np.testing.assert_allclose(found[["MSE", "MAE"]], [expected[:2]], rtol=1e-5)
     assert estimators["seeded"].random_state is None
+
+
+class Mean(BaseForecaster):
+    """The mean of the rows that it is fitted on, whatever rows it gets afterwards."""
+
+    _tags = {
+        "y_inner_mtype": "pd.DataFrame",
+        "capability:multivariate": True,
+        "requires-fh-in-fit": False,
+        "capability:update": True,
+    }
+
+    def _fit(self, y, X=None, fh=None):
+        self._mean = y.mean()
+        return self
+
+    def _predict(self, fh, X=None):
+        index = fh.to_absolute_index(self.cutoff)
+        return pd.DataFrame([self._mean] * len(index), index, self._mean.index)
+
+
+@pytest.mark.parametrize("protocol", ["train-only", "train+validation"])
+@pytest.mark.parametrize("refit", [False, True])
+def test_protocols_say_what_is_estimated_on(data, protocol, refit):
+    rows = data.standardised().to_numpy()
+    n_fitted = 120 if protocol == "train-only" else 150
+    squares = [
+        (rows[end : end + 2] - rows[: end if refit else n_fitted].mean(axis=0)) ** 2
+        for end in range(150, 189)
+    ]
+    options = {"protocol": protocol, "refit": refit, "verbose": 0}
+    table = benchmark({"mean": Mean()}, data, 2, **options)
+    assert table["MSE"].item() == pytest.approx(np.mean(squares), rel=1e-12)
+    assert table["protocol"].tolist() == [protocol]
+
+
+# Without early stopping or retrain, nothing else keeps validation rows out.
+@pytest.mark.parametrize(
+    "forecaster",
+    [
+        SAMoVARForecaster(6, n_layers=0, early_stopping=False),
+        LinearAttentionVAR(2, n_layers=0),
+    ],
+    ids=lambda forecaster: type(forecaster).__name__,
+)
+def test_validation_rows_that_cannot_be_held_out_are_left_out(data, forecaster):
+    expected, _, _ = errors_by_hand(forecaster, data, 3, fit_end=120)
+    table = benchmark({"one": forecaster}, data, 3, seeds=[0], verbose=0)
+    assert table["MSE"].item() == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("protocol", ["train-only", "train+validation"])
+def test_protocols_reach_forecasters_in_pipelines(data, protocol):
+    ours = SAMoVARForecaster(6, **QUICK, random_state=0)
+    estimators = {"alone": ours, "nested": Id() * ours}
+    options = {"protocol": protocol, "refit": False, "stride": 9, "verbose": 0}
+    alone, nested = benchmark(estimators, data, 2, **options)["MSE"]
+    assert nested == pytest.approx(alone, rel=1e-5)
+
+
+def test_what_is_fitted_anew_does_not_depend_on_protocols(data):
+    forecaster = Id() * SAMoVARForecaster(6, n_layers=0, random_state=0)
+    tables = [
+        benchmark({"one": forecaster}, data, 2, protocol=protocol, stride=9, verbose=0)
+        for protocol in ("train-only", "train+validation")
+    ]
+    assert tables[0]["MSE"].equals(tables[1]["MSE"])
+
+
+def test_protocols_agree_without_validation_rows(data):
+    data = SplitSeries("none held out", data.series, 150, 150, 190)
+    forecaster = SAMoVARForecaster(6, **QUICK, random_state=0)
+    tables = [
+        benchmark({"one": forecaster}, data, 2, protocol=protocol, verbose=0)
+        for protocol in ("train-only", "train+validation")
+    ]
+    assert tables[0]["MSE"].equals(tables[1]["MSE"])
 
 
 def test_parameters_are_counted(data):
@@ -177,13 +261,13 @@ def test_parameters_are_counted(data):
         "of sktime": NaiveForecaster(),
     }
     table = benchmark(estimators, data, 5, seeds=[0], stride=9, verbose=0)
-    classical = ClassicalVAR().fit(data.standardised()[:150])
+    classical = ClassicalVAR().fit(data.standardised()[:120])
     count = table.set_index("estimator")["n_parameters"]
     network = estimators["network"].clone().set_params(horizon=5).fit(data.series)
     expected = sum(p.numel() for p in network.network_.parameters())
     # These two series have a matrix each.
     ridge = estimators["ridge"].clone().set_params(horizon=5)
-    assert len(ridge.fit(data.standardised()[:150]).network_.matrices) == 2
+    assert len(ridge.fit(data.series[:120]).network_.matrices) == 2
     assert count["ridge"] == 2 * 5 * 6
     assert count["by VAR"] == 2 * (4 * 2 + 1)
     assert count["VAR"] == 2 * (3 * 2 + 1)
@@ -258,6 +342,23 @@ def test_other_settings_and_data_are_other_cells(data, tmp_path):
     assert logged.n_fits == 5
 
 
+def test_files_without_protocols_are_of_both_parts(data, tmp_path):
+    path, logged = tmp_path / "results.csv", Logged(str(tmp_path / "log"))
+    options = {"results": path, "verbose": 0}
+    both = benchmark({"a": logged}, data, 1, protocol="train+validation", **options)
+    pd.read_csv(path, dtype=str).drop(columns="protocol").to_csv(path, index=False)
+    pd.testing.assert_frame_equal(read_results(path), both)
+    benchmark({"a": logged}, data, 1, protocol="train+validation", **options)
+    assert logged.n_fits == 1
+    benchmark({"a": logged}, data, 1, **options)
+    assert logged.n_fits == 2
+    kept = read_results(path)
+    assert kept["protocol"].tolist() == ["train+validation", "train-only"]
+    assert kept[:1].equals(both)
+    with pytest.raises(ValueError, match=r"do not compare; pass results\[results"):
+        summarise(kept)
+
+
 def test_a_failure_costs_one_cell(data, tmp_path):
     path = tmp_path / "results.csv"
     estimators = {"long": SAMoVARForecaster(500), "short": SeasonalNaive()}
@@ -304,6 +405,7 @@ def test_a_file_of_others_is_left_alone(data, tmp_path, content):
         ({"seeds": [-1]}, ValueError, "seeds must be from 0 to 4294967295, not -1"),
         ({"seeds": []}, ValueError, "seeds is empty"),
         ({"seeds": [1, 1]}, ValueError, "seeds is empty or holds something twice"),
+        ({"protocol": "test"}, ValueError, "protocol must be one of .* not 'test'"),
         ({"stride": 0}, ValueError, "stride == 0, must be >= 1"),
     ],
 )
@@ -427,6 +529,7 @@ def test_command_on_a_file(tmp_path, monkeypatch, capsys, us_change):
     monkeypatch.chdir(tmp_path)
     us_change.to_csv("mine.csv", index=False)
     arguments = "--data mine.csv --horizons 4 8 --lags 8 --max-epochs 1 --seeds 1"
+    arguments += " --protocol train+validation"
     chosen = ["VAR", "LinearAttentionVAR(lags=4)", "SAMoVARForecaster"]
     other = "sktime.forecasting.naive.NaiveForecaster(strategy='last', sp=2)"
     main([*arguments.split(), "--estimators", *chosen, other])
@@ -434,6 +537,8 @@ def test_command_on_a_file(tmp_path, monkeypatch, capsys, us_change):
     assert "mine mean" in printed
     assert all(f"| {name} " in printed for name in [*chosen, other])
     table = pd.read_csv("benchmark.csv")
+    assert "Protocol: train+validation" in printed
+    assert set(table["protocol"]) == {"train+validation"}
     assert table["lags"].tolist()[1::4] == [4, 4]
     assert "max_epochs=1" in table["settings"][2]
     assert "sp=2" in table["settings"][3]

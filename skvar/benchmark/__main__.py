@@ -16,7 +16,7 @@ from ..datasets.published import SOURCES, fetch
 from ..plots import plot_benchmark
 from .baselines import baselines
 from .reading import read_own
-from .results import summarise
+from .results import PROTOCOLS, TRAIN_ONLY, summarise
 from .running import benchmark
 
 FORECASTERS = (
@@ -49,6 +49,7 @@ def main(arguments: list[str] | None = None) -> None:
             _estimators(args),
             [_data(name, args) for name in args.data],
             args.horizons,
+            protocol=args.protocol,
             seeds=range(args.seeds),
             stride=args.stride,
             results=args.results,
@@ -56,6 +57,7 @@ def main(arguments: list[str] | None = None) -> None:
         )
     except (ImportError, OSError, TypeError, ValueError) as error:
         parser.error(str(error))
+    print(f"\nProtocol: {args.protocol}")
     for measure, unit in UNITS.items():
         print(f"\n{measure}, {unit}\n\n{markdown(results, measure)}")
     plot_benchmark(results)[0].figure.savefig(picture, dpi=150)
@@ -120,6 +122,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--lags", type=count, default=96, help="rows of history seen")
     parser.add_argument("--max-epochs", type=count, help="of every network")
+    parser.add_argument(
+        "--protocol",
+        choices=PROTOCOLS,
+        default=TRAIN_ONLY,
+        help="rows to estimate on; validation rows choose epochs in any case",
+    )
     parser.add_argument("--seeds", type=count, default=3, help="number of seeds")
     parser.add_argument(
         "--stride", type=count, default=1, help="rows between forecasts"

@@ -21,10 +21,24 @@ COLUMNS = (
     "n_windows",
     "stride",
     "refit",
+    "protocol",
     "settings",
     "fingerprint",
 )
-KEY = ("data", "estimator", "horizon", "seed", "stride", "refit", "fingerprint")
+KEY = (
+    "data",
+    "estimator",
+    "horizon",
+    "seed",
+    "stride",
+    "refit",
+    "protocol",
+    "fingerprint",
+)
+
+# Which rows forecasters are estimated on.
+TRAIN_ONLY, TRAIN_AND_VALIDATION = "train-only", "train+validation"
+PROTOCOLS = TRAIN_ONLY, TRAIN_AND_VALIDATION
 
 Row = Mapping[str, str]
 
@@ -40,7 +54,8 @@ def read_results(path) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        As from `benchmark`, with all cells that the file holds.
+        As from `benchmark`, with all cells that the file holds. A file without the
+        column "protocol" is older than the choice: its rows are of "train+validation".
 
     Raises
     ------
@@ -67,7 +82,18 @@ def summarise(results: pd.DataFrame, measure: str = "MSE") -> pd.DataFrame:
     DataFrame
         One row for each estimator; columns are pairs of data and horizon, and of data
         and "mean", the average over horizons. NaN where a cell failed.
+
+    Raises
+    ------
+    ValueError
+        If the rows are of several protocols.
     """
+    protocols = results["protocol"].unique()
+    if len(protocols) > 1:
+        raise ValueError(
+            f"results are of the protocols {', '.join(protocols)}, which do not "
+            f"compare; pass results[results['protocol'] == {protocols[0]!r}]."
+        )
     keys = ["data", "horizon", "estimator"]
     values = results[measure].astype(float)
     cells = values.groupby([results[key] for key in keys], sort=False).apply(_mean)
@@ -158,6 +184,8 @@ def _read(path: Path) -> dict[tuple[str, ...], Row]:
         table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8")
     except (pd.errors.EmptyDataError, pd.errors.ParserError):
         table = pd.DataFrame()
+    if tuple(table.columns) == tuple(name for name in COLUMNS if name != "protocol"):
+        table.insert(COLUMNS.index("protocol"), "protocol", TRAIN_AND_VALIDATION)
     if tuple(table.columns) != COLUMNS:
         raise ValueError(
             f"{path} does not hold the columns of a benchmark, {', '.join(COLUMNS)}, "

@@ -17,7 +17,15 @@ from sktime.forecasting.base import BaseForecaster
 from tqdm.auto import tqdm
 
 from ..datasets import SplitSeries
-from .results import Results, key_of, text, typed
+from .results import (
+    PROTOCOLS,
+    TRAIN_AND_VALIDATION,
+    TRAIN_ONLY,
+    Results,
+    key_of,
+    text,
+    typed,
+)
 
 
 def benchmark(
@@ -25,6 +33,7 @@ def benchmark(
     data: SplitSeries | Iterable[SplitSeries],
     horizons: int | Sequence[int],
     *,
+    protocol: str = TRAIN_ONLY,
     seeds: int | Sequence[int] = (0, 1, 2),
     stride: int = 1,
     refit: bool = True,
@@ -34,13 +43,12 @@ def benchmark(
 ) -> pd.DataFrame:
     """Fit forecasters and measure their errors on every window of the test rows.
 
-    Series are standardised by their training rows. A forecaster is fitted on the
-    training and validation rows and then forecasts after every row from the last one
-    before the test rows on. Those of skvar do so without another fit, for all windows
-    at once. Others are fitted anew before every forecast, since few of them take new
-    rows in otherwise. Where a forecaster has such parameters, its
-    ``validation_fraction`` is set to the validation rows, and its ``season``, if None,
-    to that of the data.
+    Series are standardised by their training rows. A forecaster is fitted as
+    ``protocol`` says and then forecasts after every row from the last one before the
+    test rows on. Those of skvar do so without another fit, for all windows at once.
+    Others are fitted anew before every forecast, on all rows before it, since few of
+    them take new rows in otherwise. A parameter ``season`` that is None is set to that
+    of the data.
 
     Parameters
     ----------
@@ -51,6 +59,14 @@ def benchmark(
         From `skvar.datasets`.
     horizons : int or sequence of int
         Rows to forecast.
+    protocol : {"train-only", "train+validation"}, default="train-only"
+        Which rows forecasters are estimated on. "train-only", as in papers: forecasters
+        of skvar with ``retrain`` and early stopping get ``retrain=False`` and, as their
+        ``validation_fraction``, the validation rows, which choose epochs and the
+        weight of the network; all others are fitted on the training rows alone.
+        "train+validation": all are fitted on both, and those that hold rows out hold
+        out the validation rows. Forecasters that are fitted anew before every forecast
+        see all rows before it either way.
     seeds : int or sequence of int, default=(0, 1, 2)
         Values of ``random_state``.
     stride : int, default=1
@@ -64,7 +80,8 @@ def benchmark(
         cell. Cells that it holds already are not run again, so that an interrupted
         benchmark goes on where it was; other cells in it stay. A cell is told by all of
         data, splits, parameters, horizon, seed and the arguments here, not by versions
-        of packages.
+        of packages. Files without the column "protocol" are read as of
+        "train+validation", which they were.
     n_jobs : int, optional
         Processes, as in joblib; so many cells are lost if the benchmark is killed.
     verbose : int, default=1
@@ -78,8 +95,9 @@ def benchmark(
         "horizon", "seed" (missing for one run), "MSE" and "MAE" in units of the
         standardised series, "fit_seconds" (the first fit), "predict_seconds" (all
         windows, with their fits), "n_parameters" (estimated numbers that forecasts
-        depend on; missing if not known), "n_windows", "stride", "refit", "settings"
-        (the forecaster, shortened) and "fingerprint" (of data, splits and parameters).
+        depend on; missing if not known), "n_windows", "stride", "refit", "protocol",
+        "settings" (the forecaster, shortened) and "fingerprint" (of data, splits and
+        parameters).
 
     Raises
     ------
@@ -88,9 +106,9 @@ def benchmark(
     TypeError
         If an estimator is not a forecaster, or data not a SplitSeries.
     ValueError
-        If something is asked for twice, a horizon exceeds the test rows, a forecaster
-        that cannot take in new rows is not to be fitted anew, or the file holds
-        something else.
+        If something is asked for twice, the protocol is unknown, a horizon exceeds the
+        test rows, a forecaster that cannot take in new rows is not to be fitted anew,
+        or the file holds something else.
     filelock.Timeout
         If another benchmark writes to the same file.
 
@@ -110,11 +128,11 @@ def benchmark(
     >>> estimators = baselines(lags=8) | {"ours": LinearAttentionVAR(4, random_state=0)}
     >>> table = benchmark(estimators, split_series(growth), [1, 4], verbose=0)
     >>> table.shape
-    (10, 15)
+    (10, 16)
     >>> list(summarise(table).columns)
     [('series', 1), ('series', 4), ('series', 'mean')]
     """
-    cells = _cells(estimators, data, horizons, seeds, stride, refit)
+    cells = _cells(estimators, data, horizons, protocol, seeds, stride, refit)
     labels = [cell.labels for cell in cells]
     keys = [key_of(row) for row in labels]
     failed, messages = {}, []
@@ -154,6 +172,7 @@ class _Cell:
     seed: int | None
     stride: int
     refit: bool
+    protocol: str
     fingerprint: str
 
     @property
@@ -168,6 +187,7 @@ class _Cell:
             "seed": text(self.seed),
             "stride": text(self.stride),
             "refit": text(self.refit),
+            "protocol": self.protocol,
             "settings": " ".join(repr(self.forecaster).split()),
             "fingerprint": self.fingerprint,
         }
@@ -178,23 +198,40 @@ class _Cell:
         first, last = self.data.validation_end - 1, self.data.test_end - self.horizon
         return np.arange(first, last, self.stride)
 
+    @property
+    def fit_end(self) -> int:
+        """Number of rows of the first fit."""
+        data = self.data
+        if self.estimates_on_validation or _can_only_choose(self.forecaster):
+            return data.validation_end
+        return data.training_end
+
+    @property
+    def estimates_on_validation(self) -> bool:
+        """Whether validation rows serve estimation."""
+        return self.refit or self.protocol == TRAIN_AND_VALIDATION
+
     def configured(self) -> BaseForecaster:
         """A copy of the forecaster with what depends on the cell."""
         forecaster, data = self.forecaster.clone(), self.data
         settings = dict.fromkeys(_unseeded(forecaster), self.seed)
-        held_out = 1 - data.training_end / data.validation_end
+        held_out = 1 - data.training_end / self.fit_end
         for name, value in forecaster.get_params().items():
             if _last(name) == "validation_fraction" and held_out:
                 settings[name] = held_out
+            elif _last(name) == "retrain" and held_out:
+                settings[name] = value and self.estimates_on_validation
             elif _last(name) == "season" and value is None:
                 settings[name] = data.season
         return forecaster.set_params(**settings)
 
 
-def _cells(estimators, data, horizons, seeds, stride, refit) -> list[_Cell]:
+def _cells(estimators, data, horizons, protocol, seeds, stride, refit) -> list[_Cell]:
     """Every cell in the order of the table, checked before the first is run."""
     data = _listed(data)
     _check_estimators(estimators, refit)
+    if protocol not in PROTOCOLS:
+        raise ValueError(f"protocol must be one of {PROTOCOLS}, not {protocol!r}.")
     check_scalar(stride, "stride", numbers.Integral, min_val=1)
     seeds = _whole(seeds, "seeds", (0, 2**32 - 1))
     shortest = min(data, key=lambda some: some.test_end - some.validation_end)
@@ -211,6 +248,7 @@ def _cells(estimators, data, horizons, seeds, stride, refit) -> list[_Cell]:
             seed,
             stride,
             bool(refit) and not _rolls(forecaster),
+            protocol,
             _short(of_data + prints[name]),
         )
         for some, of_data in zip(data, map(_print_of_data, data), strict=True)
@@ -279,6 +317,16 @@ def _rolls(forecaster: BaseForecaster) -> bool:
     return hasattr(forecaster, "rolling_batches")
 
 
+def _can_only_choose(forecaster: BaseForecaster) -> bool:
+    """Whether all that holds rows out in it can do without estimating on them."""
+    params, name = forecaster.get_params(), "validation_fraction"
+    owners = [key.removesuffix(name) for key in params if _last(key) == name]
+    return bool(owners) and all(
+        owner + "retrain" in params and params[owner + "early_stopping"]
+        for owner in owners
+    )
+
+
 def _unseeded(forecaster: BaseForecaster) -> list[str]:
     """Parameters that take a seed."""
     params = forecaster.get_params().items()
@@ -321,6 +369,8 @@ def _run(number: int, cell: _Cell) -> tuple[int, dict, str | None]:
         with warnings.catch_warnings():
             # sktime announces its next version at every construction.
             warnings.filterwarnings("ignore", "The default of config", FutureWarning)
+            # Errors are meant to be in these units.
+            warnings.filterwarnings("ignore", "Every series has mean 0", UserWarning)
             return number, _measure(cell), None
     except Exception as error:
         return number, {}, f"{type(error).__name__}: {error}"
@@ -329,7 +379,7 @@ def _run(number: int, cell: _Cell) -> tuple[int, dict, str | None]:
 def _measure(cell: _Cell) -> dict:
     forecaster, table = cell.configured(), cell.data.standardised()
     start = time.perf_counter()
-    forecaster.fit(table[: cell.data.validation_end], fh=range(1, cell.horizon + 1))
+    forecaster.fit(table[: cell.fit_end], fh=range(1, cell.horizon + 1))
     fitted = time.perf_counter()
     truth = np.lib.stride_tricks.sliding_window_view(table.to_numpy(), cell.horizon, 0)
     square = absolute = done = 0
@@ -359,7 +409,7 @@ def _forecasts(forecaster, table: pd.DataFrame, cell: _Cell) -> Iterator[np.ndar
     if _rolls(forecaster):
         yield from forecaster.rolling_batches(table, ends=cell.ends, steps=cell.horizon)
         return
-    known, steps = cell.data.validation_end, range(1, cell.horizon + 1)
+    known, steps = cell.fit_end, range(1, cell.horizon + 1)
     for end in cell.ends:
         if end >= known and cell.refit:
             forecaster = cell.configured().fit(table[: end + 1], fh=steps)
