@@ -3,6 +3,7 @@
 import argparse
 import ast
 import sys
+from dataclasses import replace
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -15,6 +16,7 @@ from ..datasets import SplitSeries, split_series
 from ..datasets.published import SOURCES, fetch
 from ..plots import plot_benchmark
 from .baselines import baselines
+from .boards import Task, among_published, board, read_published
 from .reading import read_own
 from .results import PROTOCOLS, TRAIN_ONLY, summarise
 from .running import benchmark
@@ -37,33 +39,71 @@ UNITS = {
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run what the command line asks for; print it, and write CSV and PNG."""
+    """Run what the command line asks for, and print it."""
     parser = _parser()
     args = parser.parse_args(arguments)
-    picture = Path(args.results).with_suffix(".png")
     try:
         _check_extras()
-        if picture == Path(args.results):
-            raise ValueError(f"--results {picture} is the name of the picture.")
-        results = benchmark(
-            _estimators(args),
-            [_data(name, args) for name in args.data],
-            args.horizons,
-            protocol=args.protocol,
-            seeds=range(args.seeds),
-            stride=args.stride,
-            results=args.results,
-            n_jobs=args.jobs,
-        )
+        succeeded = _run_board(args) if args.board else _run_benchmark(args)
     except (ImportError, OSError, TypeError, ValueError) as error:
         parser.error(str(error))
+    if not succeeded:
+        sys.exit(1)
+
+
+def _run_benchmark(args: argparse.Namespace) -> bool:
+    """Print and write a benchmark; whether no cell failed."""
+    picture = Path(args.results).with_suffix(".png")
+    if picture == Path(args.results):
+        raise ValueError(f"--results {picture} is the name of the picture.")
+    if args.published:
+        raise ValueError("--published holds figures of boards; add --board.")
+    results = benchmark(
+        _estimators(args),
+        [_data(name, args) for name in args.data],
+        args.horizons,
+        protocol=args.protocol,
+        seeds=range(args.seeds),
+        stride=args.stride,
+        results=args.results,
+        n_jobs=args.jobs,
+    )
     print(f"\nProtocol: {args.protocol}")
     for measure, unit in UNITS.items():
         print(f"\n{measure}, {unit}\n\n{markdown(results, measure)}")
     plot_benchmark(results)[0].figure.savefig(picture, dpi=150)
     print(f"\nEvery run is in {args.results}, a picture in {picture}.")
-    if results["MSE"].isna().any():
-        sys.exit(1)
+    return results["MSE"].notna().all()
+
+
+def _run_board(args: argparse.Namespace) -> bool:
+    """Print a board; whether no row failed."""
+    published = _published(args)
+    data = [_data(name, args) for name in args.data]
+    tasks = {
+        f"{some.name} {horizon}": Task(some.series, horizon, args.windows, some.season)
+        for some in data
+        for horizon in args.horizons
+    }
+    if len(tasks) < len(data) * len(args.horizons):
+        raise ValueError(f"--data or --horizons hold something twice: {[*tasks]}.")
+    results = board(_estimators(args), tasks, n_jobs=args.jobs)
+    print(f"\n{markdown_of_rows(results)}")
+    if published is not None:
+        table = among_published(results, published)
+        print(f"\n{args.task}\n\n{markdown_of_rows(table)}")
+    return results["MASE"].notna().all()
+
+
+def _published(args: argparse.Namespace) -> pd.DataFrame | None:
+    """Published rows of the task, if asked for."""
+    if not args.published:
+        return None
+    if not args.task or len(args.horizons) > 1:
+        raise ValueError(
+            "--published needs the name of a --task, and one of --horizons."
+        )
+    return read_published(args.published, args.task)
 
 
 def _check_extras() -> None:
@@ -88,6 +128,21 @@ def markdown(results: pd.DataFrame, measure: str) -> str:
             text = f"{mean:.{digits}f}"
             line.append(text if pd.isna(spread) else f"{text} ± {spread:.{digits}f}")
         lines.append(line)
+    return _aligned(lines)
+
+
+def markdown_of_rows(table: pd.DataFrame) -> str:
+    """Rows of a board as a table in Markdown."""
+    is_number = [pd.api.types.is_numeric_dtype(table[name]) for name in table]
+    lines = [[*table], ["---:" if number else "---" for number in is_number]]
+    for row in table.itertuples(index=False):
+        line = [f"{x:.3f}" if isinstance(x, float) else str(x) for x in row]
+        lines.append(line)
+    return _aligned(lines)
+
+
+def _aligned(lines: list[list[str]]) -> str:
+    """Cells as text of a table in Markdown."""
     lines = [[text.replace("|", "\\|") for text in line] for line in lines]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     return "\n".join(
@@ -101,7 +156,7 @@ def _parser() -> argparse.ArgumentParser:
         description=(
             "Compare forecasters on every window of the test rows. Prints the mean "
             "errors and writes a CSV file and a picture. Interrupted, it goes on where "
-            "it was."
+            "it was. With --board, compare their quantiles on the last windows."
         ),
     )
     parser.add_argument(
@@ -112,6 +167,7 @@ def _parser() -> argparse.ArgumentParser:
         f"and test), or of: {', '.join(SOURCES)}",
     )
     _add_options_of_files(parser)
+    _add_options_of_boards(parser)
     parser.add_argument("--horizons", nargs="+", type=count, default=[96])
     parser.add_argument(
         "--estimators",
@@ -120,6 +176,7 @@ def _parser() -> argparse.ArgumentParser:
         "parentheses, 'SAMoVARForecaster(n_layers=2)'; those of sktime have their "
         "modules before them, 'sktime.forecasting.theta.ThetaForecaster(sp=24)'",
     )
+    parser.add_argument("--season", type=count, help="rows, if not as times suggest")
     parser.add_argument("--lags", type=count, default=96, help="rows of history seen")
     parser.add_argument("--max-epochs", type=count, help="of every network")
     parser.add_argument(
@@ -156,6 +213,27 @@ def _add_options_of_files(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_options_of_boards(parser: argparse.ArgumentParser) -> None:
+    boards = parser.add_argument_group(
+        "boards",
+        "Scaled quantile loss and MASE as in fev-bench, each forecaster fitted anew "
+        "before every window. Protocol, seeds, stride and results have no part in it.",
+    )
+    boards.add_argument("--board", action="store_true", help="make a board")
+    boards.add_argument(
+        "--windows",
+        type=count,
+        default=5,
+        help="at the end of each table, of a horizon",
+    )
+    boards.add_argument(
+        "--published",
+        metavar="FILE",
+        help="CSV file with columns task, model, SQL and MASE, to stand among",
+    )
+    boards.add_argument("--task", help="the one of FILE that --data hold")
+
+
 def count(text: str) -> int:
     """A whole number of at least 1."""
     if int(text) < 1:
@@ -164,8 +242,11 @@ def count(text: str) -> int:
 
 
 def _data(name: str, args: argparse.Namespace) -> SplitSeries:
-    if name in SOURCES:
-        return fetch(name)
+    data = fetch(name) if name in SOURCES else _own_data(name, args)
+    return data if args.season is None else replace(data, season=args.season)
+
+
+def _own_data(name: str, args: argparse.Namespace) -> SplitSeries:
     path = Path(name).expanduser()
     if not path.is_file():
         raise ValueError(

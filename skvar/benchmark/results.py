@@ -96,8 +96,10 @@ def summarise(results: pd.DataFrame, measure: str = "MSE") -> pd.DataFrame:
         )
     keys = ["data", "horizon", "estimator"]
     values = results[measure].astype(float)
-    cells = values.groupby([results[key] for key in keys], sort=False).apply(_mean)
-    means = cells.groupby(["data", "estimator"], sort=False).apply(_mean)
+    cells = values.groupby([results[key] for key in keys], sort=False).apply(
+        mean_of_all
+    )
+    means = cells.groupby(["data", "estimator"], sort=False).apply(mean_of_all)
     parts = {}
     for name in results["data"].unique():
         part = cells[name].unstack("horizon", sort=False)
@@ -106,7 +108,8 @@ def summarise(results: pd.DataFrame, measure: str = "MSE") -> pd.DataFrame:
     return table.loc[results["estimator"].unique()]
 
 
-def _mean(values: pd.Series) -> float:
+def mean_of_all(values: pd.Series) -> float:
+    """Mean, NaN where one of them is."""
     return values.mean(skipna=False)
 
 

@@ -14,9 +14,9 @@ import pandas as pd
 from sklearn.exceptions import FitFailedWarning
 from sklearn.utils import check_scalar
 from sktime.forecasting.base import BaseForecaster
-from tqdm.auto import tqdm
 
 from ..datasets import SplitSeries
+from .cells import check_estimators, last_name, run_all, settings_of, unseeded
 from .results import (
     PROTOCOLS,
     TRAIN_AND_VALIDATION,
@@ -137,19 +137,9 @@ def benchmark(
     keys = [key_of(row) for row in labels]
     failed, messages = {}, []
     with Results(results) as kept:
-        left = [number for number, key in enumerate(keys) if key not in kept.rows]
-        parallel = joblib.Parallel(
-            n_jobs, return_as="generator_unordered", pre_dispatch="n_jobs"
-        )
-        done = parallel(joblib.delayed(_run)(number, cells[number]) for number in left)
-        bar = tqdm(
-            done,
-            total=len(cells),
-            initial=len(cells) - len(left),
-            disable=not verbose,
-            unit="cell",
-        )
-        for number, measured, error in bar:
+        left = {n: cells[n] for n, key in enumerate(keys) if key not in kept.rows}
+        outcomes = run_all(_measure, left, n_jobs, verbose, len(cells) - len(left))
+        for number, measured, error in outcomes:
             row = labels[number] | {name: text(measured[name]) for name in measured}
             if error is None:
                 kept.add(row)
@@ -214,22 +204,22 @@ class _Cell:
     def configured(self) -> BaseForecaster:
         """A copy of the forecaster with what depends on the cell."""
         forecaster, data = self.forecaster.clone(), self.data
-        settings = dict.fromkeys(_unseeded(forecaster), self.seed)
+        settings = settings_of(forecaster, self.seed, data.season)
         held_out = 1 - data.training_end / self.fit_end
         for name, value in forecaster.get_params().items():
-            if _last(name) == "validation_fraction" and held_out:
+            if last_name(name) == "validation_fraction" and held_out:
                 settings[name] = held_out
-            elif _last(name) == "retrain" and held_out:
+            elif last_name(name) == "retrain" and held_out:
                 settings[name] = value and self.estimates_on_validation
-            elif _last(name) == "season" and value is None:
-                settings[name] = data.season
         return forecaster.set_params(**settings)
 
 
 def _cells(estimators, data, horizons, protocol, seeds, stride, refit) -> list[_Cell]:
     """Every cell in the order of the table, checked before the first is run."""
     data = _listed(data)
-    _check_estimators(estimators, refit)
+    check_estimators(estimators)
+    if not refit:
+        _check_takes_rows(estimators)
     if protocol not in PROTOCOLS:
         raise ValueError(f"protocol must be one of {PROTOCOLS}, not {protocol!r}.")
     check_scalar(stride, "stride", numbers.Integral, min_val=1)
@@ -254,7 +244,7 @@ def _cells(estimators, data, horizons, protocol, seeds, stride, refit) -> list[_
         for some, of_data in zip(data, map(_print_of_data, data), strict=True)
         for horizon in horizons
         for name, forecaster in estimators.items()
-        for seed in (seeds if _unseeded(forecaster) else [None])
+        for seed in (seeds if unseeded(forecaster) else [None])
     ]
 
 
@@ -271,22 +261,11 @@ def _listed(data: SplitSeries | Iterable[SplitSeries]) -> list[SplitSeries]:
     return data
 
 
-def _check_estimators(estimators: Mapping[str, BaseForecaster], refit: bool) -> None:
-    if not isinstance(estimators, Mapping) or not estimators:
-        raise TypeError(
-            f"estimators is {estimators!r}; pass a dictionary of at least one "
-            "forecaster by the name of its row."
-        )
+def _check_takes_rows(estimators: Mapping[str, BaseForecaster]) -> None:
+    """Raise unless all forecast after new rows without a fit."""
     for name, forecaster in estimators.items():
-        if not isinstance(name, str) or not name.isprintable() or not name:
-            raise ValueError(f"estimators has the name {name!r}; pass printable text.")
-        if not isinstance(forecaster, BaseForecaster):
-            raise TypeError(
-                f"estimators[{name!r}] is {forecaster!r}, not an instance of a "
-                "forecaster of skvar or sktime."
-            )
         takes_rows = forecaster.get_tag("capability:update", False)
-        if not (refit or takes_rows or _rolls(forecaster)):
+        if not (takes_rows or _rolls(forecaster)):
             raise ValueError(
                 f"estimators[{name!r}] takes in new rows by a fit only (its tag "
                 "'capability:update' is False); pass refit=True."
@@ -320,23 +299,11 @@ def _rolls(forecaster: BaseForecaster) -> bool:
 def _can_only_choose(forecaster: BaseForecaster) -> bool:
     """Whether all that holds rows out in it can do without estimating on them."""
     params, name = forecaster.get_params(), "validation_fraction"
-    owners = [key.removesuffix(name) for key in params if _last(key) == name]
+    owners = [key.removesuffix(name) for key in params if last_name(key) == name]
     return bool(owners) and all(
         owner + "retrain" in params and params[owner + "early_stopping"]
         for owner in owners
     )
-
-
-def _unseeded(forecaster: BaseForecaster) -> list[str]:
-    """Parameters that take a seed."""
-    params = forecaster.get_params().items()
-    return [
-        key for key, value in params if _last(key) == "random_state" and value is None
-    ]
-
-
-def _last(name: str) -> str:
-    return name.rpartition("__")[2]
 
 
 def _print_of_data(data: SplitSeries) -> str:
@@ -361,19 +328,6 @@ def _print_of_parameters(name: str, forecaster: BaseForecaster) -> str:
 def _short(text: str) -> str:
     # A letter first: spreadsheets make numbers of what looks like one.
     return "x" + hashlib.sha256(text.encode()).hexdigest()[:12]
-
-
-def _run(number: int, cell: _Cell) -> tuple[int, dict, str | None]:
-    """The cell's number, what was measured, and the error that it failed with."""
-    try:
-        with warnings.catch_warnings():
-            # sktime announces its next version at every construction.
-            warnings.filterwarnings("ignore", "The default of config", FutureWarning)
-            # Errors are meant to be in these units.
-            warnings.filterwarnings("ignore", "Every series has mean 0", UserWarning)
-            return number, _measure(cell), None
-    except Exception as error:
-        return number, {}, f"{type(error).__name__}: {error}"
 
 
 def _measure(cell: _Cell) -> dict:
