@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
+from memory import peak_bytes
 
 from skvar import LinearAttentionVAR, SAMoVARForecaster
 from skvar.datasets import fetch_ett
@@ -34,10 +35,6 @@ def jacobian_seconds(forecaster, table: pd.DataFrame, n_windows: int) -> float:
             lambda x: forecaster.network_(x)[0, 0], window.unsqueeze(0)
         )
     return (time.perf_counter() - start) / n_windows
-
-
-def peak_bytes() -> int:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 def held_bytes() -> int:

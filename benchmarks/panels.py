@@ -9,10 +9,10 @@ memory that a fit to 1000 series of 500 rows adds, against the data in float64.
 """
 
 import argparse
-import resource
 
 import numpy as np
 import pandas as pd
+from memory import peak_bytes
 
 from skvar import LinearAttentionVAR, SAMoVARForecaster
 
@@ -53,10 +53,9 @@ def added_memory(forecaster) -> float:
     """Growth of the peak of memory in a fit, against the size of the data."""
     data = series(1000, 500, seed=0)
     forecaster.clone().fit(data[:2], fh=range(1, _HORIZON + 1))
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before = peak_bytes()
     forecaster.fit(data, fh=range(1, _HORIZON + 1))
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return (peak - before) * 1024 / data.nbytes
+    return (peak_bytes() - before) / data.nbytes
 
 
 def main() -> None:

@@ -22,7 +22,6 @@ import json
 import os
 import pickle
 import random
-import resource
 import signal
 import subprocess
 import sys
@@ -35,6 +34,7 @@ from pathlib import Path
 import joblib
 import numpy as np
 import safetensors.numpy
+from memory import peak_bytes
 
 import skvar
 from skvar._files.estimators import KINDS
@@ -333,7 +333,7 @@ def mutated_files(number: int, seconds: float, seed: int) -> bool:
         mutate = rng.choice(ACCIDENTS + 2 * FORGERIES)
         original = rng.choice(originals)
         data = mutate(original, rng, originals)
-        before, start = peak(), time.perf_counter()
+        before, start = peak_bytes(), time.perf_counter()
         watching = True
         try:
             found = skvar.load(io.BytesIO(data))
@@ -347,7 +347,7 @@ def mutated_files(number: int, seconds: float, seed: int) -> bool:
             if data != original and saved_or_none(found) != original:
                 outcome = "loaded as what it says"
         watching = False
-        took, more = time.perf_counter() - start, peak() - before - len(data)
+        took, more = time.perf_counter() - start, peak_bytes() - before - len(data)
         longest, most = max(longest, took), max(most, more)
         if took > LONGEST:
             faults.append(f"{mutate.__name__}: {took:.1f} s")
@@ -380,11 +380,6 @@ def saved_or_none(estimator) -> bytes | None:
         return saved(estimator)
     except Exception:
         return None
-
-
-def peak() -> int:
-    """The most memory that the process had so far, in bytes."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 SAVING = """

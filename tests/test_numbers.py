@@ -5,6 +5,7 @@ from decimal import Decimal
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.preprocessing import StandardScaler
 
 from skvar import (
     AarenClassifier,
@@ -17,6 +18,7 @@ from skvar import (
     SAMoVARForecaster,
     rolling_score,
 )
+from skvar._data import units
 
 INDEX = pd.date_range("2024", periods=130, freq="D")
 WALK = np.random.default_rng(0).normal(size=(130, 2)).cumsum(axis=0).round(3)
@@ -72,6 +74,23 @@ def test_numbers_of_every_kind_are_floats(name):
     panels = [pd.concat({"a": t, "b": t[10:]}, names=["i"]) for t in (table, floats)]
     found, right = (FORECASTER.clone().fit(panel).predict() for panel in panels)
     pd.testing.assert_frame_equal(found, right)
+
+
+@pytest.mark.parametrize("n_columns", [1, 2, 7])
+@pytest.mark.parametrize("gaps", [False, True])
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_units_are_those_of_scikit_learn(n_columns, gaps, order, monkeypatch):
+    """To the bit, whatever the order in memory."""
+    monkeypatch.setattr(units, "_AT_ONCE", 64)
+    rng = np.random.default_rng(0)
+    values = rng.normal(100, 10, (1000, n_columns))
+    if gaps:
+        values[rng.random(values.shape) < 0.2] = np.nan
+    expected = StandardScaler().fit(values)
+    found = units.units_of(np.asarray(values, order=order))
+    for name in ("mean_", "n_features_in_", "n_samples_seen_"):
+        np.testing.assert_array_equal(getattr(found, name), getattr(expected, name))
+    np.testing.assert_array_equal(found.scale_, np.sqrt(expected.var_))
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from sklearn.linear_model import Ridge
 from statsmodels.tsa.api import VAR
 
-from skvar._closed_form.ridge import window_moments
+from skvar._closed_form import ridge
+from skvar._closed_form.ridge import pooled, window_moments
 from skvar._closed_form.ridge_var import choose_var_alpha, ridge_var, ridge_var_draws
 
 
@@ -32,6 +33,20 @@ def test_window_moments(n_rows, width, groups, variables):
     assert count == len(table)
     np.testing.assert_allclose(second, table.T @ table, atol=1e-12)
     np.testing.assert_allclose(first, table.sum(axis=0), atol=1e-12)
+
+
+def test_long_tables_are_summed_one_by_one(monkeypatch):
+    tables, sizes = [*np.random.default_rng(0).normal(size=(3, 40, 1, 2))], []
+
+    def sums(table):
+        sizes.append(table.shape)
+        return window_moments(table, 3)
+
+    together = pooled(tables, 3, sums)
+    monkeypatch.setattr(ridge, "_LONG", 79)
+    for one, other in zip(pooled(tables, 3, sums), together, strict=True):
+        np.testing.assert_allclose(one, other)
+    assert sizes == [(40, 3, 2), *[(40, 1, 2)] * 3]
 
 
 @pytest.mark.parametrize("order", [1, 4])

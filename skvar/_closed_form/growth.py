@@ -49,16 +49,21 @@ def growth_of(segments: Sequence[np.ndarray]) -> float:
     The root mean square of the changes in the second half over that in the first, of
     the longest segment and the series where it is largest.
     """
-    changes = np.diff(max(segments, key=len), axis=0)
-    half = len(changes) // 2
+    values = max(segments, key=len)
+    half = (len(values) - 1) // 2
     if half < 4:
         return 1.0
     first, second = (
-        np.sqrt(np.square(part).mean(axis=0))
-        for part in (changes[:half], changes[half:])
+        _size_of_changes(part) for part in (values[: half + 1], values[half:])
     )
     ratio = (second / np.where(first > 0, first, np.inf)).max()
     return float(ratio ** (1 / half)) if ratio > 2 else 1.0
+
+
+def _size_of_changes(values: np.ndarray) -> np.ndarray:
+    """Their root mean square, by column."""
+    changes = np.diff(values, axis=0)
+    return np.sqrt(np.square(changes, out=changes).mean(axis=0))
 
 
 def _growth(matrices: np.ndarray, n_steps: int) -> float:

@@ -15,6 +15,9 @@ Segments = Sequence[np.ndarray]
 
 _CHUNK = 8_192
 
+# Numbers of a table that is not joined with others.
+_LONG = 2**18
+
 
 def pooled_moments(
     tables: Sequence[np.ndarray], width: int
@@ -28,7 +31,8 @@ def pooled(
 ) -> tuple:
     """Sums of what a function finds in the tables that hold a window.
 
-    Tables of the same length are groups of one: many short ones cost no more time.
+    Tables of the same length are groups of one, as many short ones cost no more time;
+    copies of long ones would save none.
 
     Parameters
     ----------
@@ -42,13 +46,13 @@ def pooled(
     -------
     tuple
     """
-    by_length = defaultdict(list)
-    for table in tables:
+    alike = defaultdict(list)
+    for place, table in enumerate(tables):
         if len(table) >= width:
-            by_length[len(table)].append(table)
+            alike[len(table), place if table.size > _LONG else None].append(table)
     found = [
         sums_of(np.concatenate(some, axis=1) if len(some) > 1 else some[0])
-        for some in by_length.values()
+        for some in alike.values()
     ]
     return tuple(sum(parts) for parts in zip(*found, strict=True))
 

@@ -1,7 +1,7 @@
 """Units of columns: means and standard deviations."""
 
 import copy
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +10,9 @@ from sklearn.preprocessing import StandardScaler
 # Deviations from a constant, as a part of the values, that are taken for rounding
 # errors: 64 times the precision of a float.
 _ROUNDING = 64 * np.finfo(float).eps
+
+# Numbers that are summed at once: sums take copies of them.
+_AT_ONCE = 2**16
 
 
 @dataclass(frozen=True)
@@ -53,9 +56,8 @@ def units_of(values: np.ndarray, likely: Likely | None = None) -> StandardScaler
         of other tables, is constant: its variance is 0, its scale 1. One with a single
         value, which does not tell, varies as that of other tables does as a rule.
     """
-    # Sums depend on the order in memory by rounding.
-    values = np.ascontiguousarray(values, dtype=float)
-    scaler = StandardScaler().fit(values)
+    values = np.asarray(values, dtype=float)
+    scaler = _scaler_of(values)
     deviation, size = np.sqrt(scaler.var_), _size_of(scaler)
     if likely is not None:
         size = np.fmax(size, likely.size)
@@ -67,6 +69,40 @@ def units_of(values: np.ndarray, likely: Likely | None = None) -> StandardScaler
     scaler.var_ = np.where(constant, 0.0, deviation**2)
     scaler.scale_ = np.where(constant, 1.0, deviation)
     return scaler
+
+
+def _scaler_of(values: np.ndarray) -> StandardScaler:
+    """What `StandardScaler.fit` finds, without its copies of a whole table."""
+    n_known = _sums(values, lambda rows: ~np.isnan(rows))
+    mean = _sums(values, lambda rows: rows) / n_known
+    # The mean of the deviations is nothing but rounding errors.
+    rounding = _sums(values, lambda rows: rows - mean)
+    squares = _sums(values, lambda rows: np.square(rows - mean))
+    scaler = StandardScaler()
+    scaler.n_features_in_ = values.shape[1]
+    scaler.n_samples_seen_ = n_known if np.ptp(n_known) else n_known[0]
+    scaler.mean_ = mean
+    scaler.var_ = (squares - rounding**2 / n_known) / n_known
+    return scaler
+
+
+def _sums(
+    values: np.ndarray, terms_of: Callable[[np.ndarray], np.ndarray]
+) -> np.ndarray:
+    """Sums over the rows, less what is missing, of terms (n_rows, n_columns) of them.
+
+    Terms are added in the order of rows, whatever their order in memory: other orders
+    would differ by rounding.
+    """
+    n_rows, n_columns = values.shape
+    # numpy adds the rows of a single column in pairs of pairs: not in parts.
+    n_at_once = n_rows if n_columns == 1 else max(1, _AT_ONCE // n_columns)
+    total = np.empty((0, n_columns))
+    for first in range(0, n_rows, n_at_once):
+        rows = np.ascontiguousarray(values[first : first + n_at_once])
+        terms = np.concatenate([total, terms_of(rows)])
+        total = np.nansum(terms, axis=0, keepdims=True)
+    return total[0]
 
 
 def _size_of(scaler: StandardScaler) -> np.ndarray:

@@ -3,7 +3,6 @@
 from collections.abc import Hashable, Mapping
 from dataclasses import replace
 
-import numpy as np
 from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 
@@ -146,7 +145,7 @@ def rows_of(
         for key in history.in_order(n_train)
     ]
     segments = [residual.values[:n] for residual, n in residuals]
-    observed = [~np.isnan(residual.rows[:n]) for residual, n in residuals]
+    observed = [residual.observed[:n] for residual, n in residuals]
     complete = all(mask.all() for mask in observed)
     return Rows(segments, observed=None if complete else observed)
 

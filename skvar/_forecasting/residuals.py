@@ -83,7 +83,17 @@ class ResidualSeries(Recomputable):
     @property
     def scaled(self) -> np.ndarray:
         """Rows in units of the scaler, as a new array."""
-        return standardise(self.rows, self.series.scaler)
+        return standardise(self._rows_in_any_order, self.series.scaler)
+
+    @property
+    def observed(self) -> np.ndarray:
+        """Which values are not missing."""
+        return np.ascontiguousarray(~np.isnan(self._rows_in_any_order))
+
+    @property
+    def _rows_in_any_order(self) -> np.ndarray:
+        # Frames hold columns in a piece: rows in order are a copy.
+        return self.series.table.to_numpy() if self.effect is None else self.rows
 
     @lazy
     def values(self) -> np.ndarray:
