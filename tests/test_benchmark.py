@@ -8,12 +8,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from contracts import checks_of_sktime
 from filelock import FileLock, Timeout
 from sklearn.exceptions import FitFailedWarning
 from sktime.forecasting.base import BaseForecaster
 from sktime.forecasting.naive import NaiveForecaster
 from sktime.transformations.compose import Id
-from sktime.utils.estimator_checks import parametrize_with_checks
+from sktime.utils.estimator_checks import check_estimator
 from statsmodels.tsa.api import VAR
 
 from skvar import ITransformerForecaster, LinearAttentionVAR, SAMoVARForecaster
@@ -88,10 +89,11 @@ def test_a_trained_horizon_is_fed_back(data):
 # sktime's own code meets this deprecation of pandas; its series are a straight line.
 @pytest.mark.filterwarnings("ignore:Sorting by default when concatenating")
 @pytest.mark.filterwarnings("ignore:The design matrix is rank-deficient")
-@parametrize_with_checks([ClassicalVAR, SeasonalNaive])
+@pytest.mark.parametrize(
+    ("obj", "test_name"),
+    list(checks_of_sktime([ClassicalVAR, SeasonalNaive], in_full=[SeasonalNaive])),
+)
 def test_sktime_contract(obj, test_name):
-    from sktime.utils.estimator_checks import check_estimator
-
     check_estimator(obj, tests_to_run=test_name, raise_exceptions=True, verbose=False)
 
 

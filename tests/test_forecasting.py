@@ -9,13 +9,14 @@ import pandas as pd
 import pytest
 import sklearn
 import torch
+from contracts import ABOUT_TIMES, checks_of_sktime
 from scipy.signal import lfilter
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import Ridge
 from sklearn.preprocessing import StandardScaler
 from sktime.datasets import load_macroeconomic
 from sktime.forecasting.base import ForecastingHorizon
-from sktime.utils.estimator_checks import parametrize_with_checks
+from sktime.utils.estimator_checks import check_estimator
 from statsmodels.tsa.api import VAR
 
 from skvar import (
@@ -38,44 +39,35 @@ from skvar.nn import SAMoVAR, StaticPath
 CPU = torch.device("cpu")
 
 
-# Checks of sktime that fit a hundred times: for one forecaster, not for the others,
-# which share all that these checks are about.
-LONG_CHECKS = {
-    "test_predict_interval",
-    "test_predict_quantiles",
-    "test_predict_time_index",
-    "test_predict_time_index_in_sample_full",
-    "test_predict_time_index_with_X",
-    "test_update_predict_predicted_index",
-}
-IN_FULL = (LinearAttentionVAR,)
-IN_SHORT = (
+FAMILIES = [
+    LinearAttentionVAR,
     SAMoVARForecaster,
     AarenForecaster,
     InformerForecaster,
     ITransformerForecaster,
     LinearTransformerForecaster,
-)
-
-
-def checks_of_sktime():
-    _, checks = parametrize_with_checks([*IN_FULL, *IN_SHORT]).mark.args
-    for estimator, name in checks:
-        is_long = name in LONG_CHECKS
-        if estimator in IN_FULL or not is_long:
-            marks = [pytest.mark.slow] if is_long else []
-            label = f"{estimator.__name__}-{name}"
-            yield pytest.param(estimator, name, id=label, marks=marks)
+]
 
 
 # sktime's own code meets this deprecation of pandas.
 @pytest.mark.filterwarnings("ignore:Sorting by default when concatenating")
 @pytest.mark.filterwarnings("ignore:Forecasters' predict_proba requires skpro")
-@pytest.mark.parametrize(("obj", "test_name"), list(checks_of_sktime()))
+@pytest.mark.parametrize(
+    ("obj", "test_name"), list(checks_of_sktime(FAMILIES, in_full=FAMILIES[:1]))
+)
 def test_sktime_contract(obj, test_name):
-    from sktime.utils.estimator_checks import check_estimator
-
+    if test_name in ABOUT_TIMES:
+        # No network knows of them.
+        obj = obj(3, n_layers=0)
     check_estimator(obj, tests_to_run=test_name, raise_exceptions=True, verbose=False)
+
+
+def test_families_without_layers_are_one(us_change):
+    expected = SMALL["static"].clone().fit(us_change).predict()
+    for family in FAMILIES[1:]:
+        forecaster = family(8, horizon=4, n_layers=0, static_path="auto")
+        found = forecaster.fit(us_change).predict()
+        pd.testing.assert_frame_equal(found, expected, check_exact=True)
 
 
 SMALL = {
@@ -908,7 +900,7 @@ def test_aaren_sees_a_long_history_block_by_block(monkeypatch):
 @pytest.mark.filterwarnings("ignore:Every series has mean 0")
 def test_aaren_needs_no_static_path_on_etth1(etth1):
     forecaster = AarenForecaster(
-        512, horizon=336, static_path=None, retrain=False, max_epochs=2, random_state=0
+        512, horizon=336, static_path=None, retrain=False, max_epochs=1, random_state=0
     ).fit(etth1[: 12 * 720])
     test = etth1[16 * 720 - 512 :]
     truth = np.lib.stride_tricks.sliding_window_view(test[512:], 336, axis=0)

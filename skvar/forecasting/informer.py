@@ -271,5 +271,4 @@ class InformerForecaster(Forecaster):
                 "factor": 1,
                 "early_stopping": False,
             },
-            {"lags": 3, "n_layers": 0, "static_path": "auto"},
         ]

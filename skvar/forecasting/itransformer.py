@@ -254,5 +254,4 @@ class ITransformerForecaster(Forecaster):
                 "d_ff": 6,
                 "early_stopping": False,
             },
-            {"lags": 3, "n_layers": 0, "static_path": "auto"},
         ]

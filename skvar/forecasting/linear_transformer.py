@@ -259,5 +259,4 @@ class LinearTransformerForecaster(Forecaster):
                 "token_length": 2,
                 "early_stopping": False,
             },
-            {"lags": 3, "n_layers": 0, "static_path": "auto"},
         ]
