@@ -1,5 +1,7 @@
 """Bad input is named, with a remedy, and leaves a fitted forecaster as it was."""
 
+import copy
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -17,6 +19,19 @@ from skvar import (
 LINEAR = LinearAttentionVAR(2, horizon=4, max_epochs=1, d_model=8, random_state=0)
 SAMOVAR = SAMoVARForecaster(8, horizon=4, n_layers=1, max_epochs=1, random_state=0)
 AAREN = AarenForecaster(8, horizon=4, n_layers=1, max_epochs=1, random_state=0)
+
+
+@pytest.fixture(scope="module")
+def copy_of_fitted(us_change):
+    """Of forecasters that are fitted once."""
+    fitted = {}
+
+    def fit(forecaster):
+        if id(forecaster) not in fitted:
+            fitted[id(forecaster)] = forecaster.clone().fit(us_change)
+        return copy.deepcopy(fitted[id(forecaster)])
+
+    return fit
 
 
 def with_value(table, value):
@@ -68,9 +83,9 @@ BAD_TABLES = {
 
 @pytest.mark.parametrize("case", BAD_TABLES)
 @pytest.mark.parametrize("forecaster", [LINEAR, SAMOVAR, AAREN])
-def test_bad_tables_in_fit(forecaster, case, us_change):
+def test_bad_tables_in_fit(forecaster, case, us_change, copy_of_fitted):
     make, error, message = BAD_TABLES[case]
-    fitted = forecaster.clone().fit(us_change)
+    fitted = copy_of_fitted(forecaster)
     before = fitted.predict([1, 2, 3, 7])
     with pytest.raises(error, match=message):
         fitted.fit(make(us_change))
@@ -139,8 +154,8 @@ BAD_COMPARATORS = [
     + [(SAMOVAR, *case) for case in BAD_SAMOVAR_PARAMETERS]
     + BAD_COMPARATORS,
 )
-def test_bad_parameters(forecaster, parameters, message, us_change):
-    fitted = forecaster.clone().fit(us_change)
+def test_bad_parameters(forecaster, parameters, message, us_change, copy_of_fitted):
+    fitted = copy_of_fitted(forecaster)
     before = fitted.predict([1, 2])
     for name, value in parameters.items():
         setattr(fitted, name, value)

@@ -1,6 +1,6 @@
 """Benchmarks: errors, baselines, files of results, the command."""
 
-import signal
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -429,72 +429,92 @@ cells = {
 """
 N_CELLS = 6
 KILLED = """
-import os, signal, sys
+import os, shutil, signal, sys
 from skvar.benchmark import benchmark, results, running
-
-left = int(sys.argv[2])
-
-def strike(when):
-    global left
-    if when == sys.argv[1]:
-        left -= 1
-        if left == 0:
-            os.kill(os.getpid(), signal.SIGKILL)
 
 measure, replace, fsync = running._measure, os.replace, os.fsync
 
-def logged_measure(cell):
-    strike("before a cell")
-    with open("log", "a") as file:
-        file.write(cell.estimator + " " + str(cell.horizon) + "\\n")
-    row = measure(cell)
-    strike("after a cell")
-    return row
+def run(when, left):
+    def strike(now):
+        nonlocal left
+        if now == when:
+            left -= 1
+            if left == 0:
+                os.kill(os.getpid(), signal.SIGKILL)
 
-def deadly_replace(*names):
-    strike("before the new file")
-    replace(*names)
-    strike("with the new file")
+    def logged_measure(cell):
+        strike("before a cell")
+        with open("log", "a") as file:
+            file.write(cell.estimator + " " + str(cell.horizon) + "\\n")
+        row = measure(cell)
+        strike("after a cell")
+        return row
 
-def deadly_fsync(file):
-    if sys.argv[1] == "with half a file" and left == 1:
-        os.ftruncate(file, os.fstat(file).st_size // 2)
-    strike("with half a file")
-    fsync(file)
+    def deadly_replace(*names):
+        strike("before the new file")
+        replace(*names)
+        strike("with the new file")
 
-running._measure = logged_measure
-results.os.replace, results.os.fsync = deadly_replace, deadly_fsync
-benchmark(**cells, results="results.csv", verbose=0)
+    def deadly_fsync(file):
+        if when == "with half a file" and left == 1:
+            os.ftruncate(file, os.fstat(file).st_size // 2)
+        strike("with half a file")
+        fsync(file)
+
+    running._measure = logged_measure
+    results.os.replace, results.os.fsync = deadly_replace, deadly_fsync
+    benchmark(**cells, results="results.csv", verbose=0)
+
+def in_child(*arguments):
+    child = os.fork()
+    if not child:
+        try:
+            run(*arguments)
+            os._exit(0)
+        finally:
+            os._exit(1)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+for when, count in zip(sys.argv[1::2], sys.argv[2::2]):
+    os.makedirs(when)
+    os.chdir(when)
+    assert in_child(when, int(count)) == -signal.SIGKILL
+    if os.path.exists("results.csv"):
+        shutil.copy("results.csv", "before.csv")
+    assert in_child("never", 0) == 0
+    os.chdir("..")
 """
+KILLS = {
+    "before a cell": 1,
+    "after a cell": 3,
+    "with half a file": 4,
+    "before the new file": 1,
+    "with the new file": 5,
+}
 
 
-def run_until_killed(folder, *arguments):
-    code = [sys.executable, "-c", CELLS + KILLED]
-    return subprocess.run([*code, *arguments], cwd=folder).returncode
+@pytest.fixture(scope="module")
+def killed_and_run_again(tmp_path_factory):
+    """Folders of benchmarks, by when they were killed."""
+    folder = tmp_path_factory.mktemp("killed")
+    arguments = [str(word) for kill in KILLS.items() for word in kill]
+    code = [sys.executable, "-c", CELLS + KILLED, *arguments]
+    subprocess.run(code, cwd=folder, check=True)
+    return folder
 
 
-@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="there is no SIGKILL")
-@pytest.mark.parametrize(
-    ("when", "count"),
-    [
-        ("before a cell", 1),
-        ("after a cell", 3),
-        ("with half a file", 4),
-        ("before the new file", 1),
-        ("with the new file", 5),
-    ],
-)
-def test_a_killed_benchmark_loses_the_running_cell_at_most(when, count, tmp_path):
-    assert run_until_killed(tmp_path, when, str(count)) == -signal.SIGKILL
-    path = tmp_path / "results.csv"
-    before = pd.read_csv(path, dtype=str) if path.exists() else pd.DataFrame()
-    assert len(before) == count - (when != "with the new file")
-    assert run_until_killed(tmp_path, "never", "0") == 0
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.parametrize("when", KILLS)
+def test_a_killed_benchmark_loses_the_running_cell_at_most(when, killed_and_run_again):
+    folder = killed_and_run_again / when
+    path, earlier = folder / "results.csv", folder / "before.csv"
+    before = pd.read_csv(earlier, dtype=str) if earlier.exists() else pd.DataFrame()
+    assert len(before) == KILLS[when] - (when != "with the new file")
     after = pd.read_csv(path, dtype=str)
     assert len(after) == N_CELLS
     assert not after.duplicated(["estimator", "horizon"]).any()
     assert after[: len(before)].equals(before) or not len(before)
-    runs = pd.Series((tmp_path / "log").read_text().split("\n")[:-1])
+    runs = pd.Series((folder / "log").read_text().split("\n")[:-1])
     assert runs.nunique() == N_CELLS
     assert len(runs) <= N_CELLS + 1
     names = {}
@@ -575,7 +595,7 @@ def test_command_says_what_is_wrong(
 
 def test_command_reruns_a_small_table(reference_dir, tmp_path):
     """One horizon, one epoch, every forecaster, on real data."""
-    table = pd.read_csv(reference_dir / "data" / "ETTh1.csv", index_col=0)[:3600]
+    table = pd.read_csv(reference_dir / "data" / "ETTh1.csv", index_col=0)[:1200]
     table.to_csv(tmp_path / "hours.csv")
     arguments = "--data hours.csv --horizons 24 --lags 24 --max-epochs 1 --seeds 1"
     done = subprocess.run(
@@ -590,8 +610,8 @@ def test_command_reruns_a_small_table(reference_dir, tmp_path):
     assert all(f"| {name} " in done.stdout for name in results.index)
     # Shares of 70 and 20 percent.
     values = table.to_numpy()
-    values = (values - values[:2520].mean(axis=0)) / values[:2520].std(axis=0)
-    ends = range(2880, 3600 - 23, 24)
+    values = (values - values[:840].mean(axis=0)) / values[:840].std(axis=0)
+    ends = range(960, 1200 - 23, 24)
     naive = [values[end - 24 : end] - values[end : end + 24] for end in ends]
     assert results["n_windows"].eq(len(naive)).all()
     assert results["MSE"]["seasonal naive"] == pytest.approx(np.square(naive).mean())

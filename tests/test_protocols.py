@@ -220,26 +220,33 @@ def test_sktime_pipeline(forecaster, us_change):
     assert list(forecast.columns) == list(us_change.columns)
 
 
-def test_joblib_round_trip_in_a_fresh_process(forecaster, us_change, tmp_path):
-    forecaster.fit(us_change, fh=[1, 2, 3, 4, 5])
-    forecaster.coef_  # noqa: B018 - a cached average must travel as well
-    joblib.dump(forecaster, tmp_path / "forecaster.joblib", compress=3)
+def test_joblib_round_trip_in_a_fresh_process(us_change, tmp_path):
+    fitted = {name: forecaster.clone() for name, forecaster in FORECASTERS.items()}
+    for forecaster in fitted.values():
+        forecaster.fit(us_change, fh=[1, 2, 3, 4, 5])
+        forecaster.coef_  # noqa: B018 - a cached average must travel as well
+    joblib.dump(fitted, tmp_path / "forecasters.joblib", compress=3)
     joblib.dump(us_change, tmp_path / "table.joblib")
     code = (
         "import joblib, sys, pathlib\n"
         "folder = pathlib.Path(sys.argv[1])\n"
-        "forecaster = joblib.load(folder / 'forecaster.joblib')\n"
+        "forecasters = joblib.load(folder / 'forecasters.joblib')\n"
         "table = joblib.load(folder / 'table.joblib')\n"
-        "forecaster.predict().to_pickle(folder / 'ahead.pkl')\n"
-        "forecaster.predict(table).to_pickle(folder / 'after.pkl')\n"
-        "forecaster.update(table.iloc[-1:], update_params=False)\n"
+        "for name, forecaster in forecasters.items():\n"
+        "    forecaster.predict().to_pickle(folder / f'{name} ahead')\n"
+        "    forecaster.predict(table).to_pickle(folder / f'{name} after')\n"
+        "    forecaster.update(table.iloc[-1:], update_params=False)\n"
     )
     subprocess.run([sys.executable, "-c", code, tmp_path], check=True)
-    ahead, after = (pd.read_pickle(tmp_path / f"{n}.pkl") for n in ("ahead", "after"))
-    pd.testing.assert_frame_equal(ahead, forecaster.predict(), check_exact=True)
-    pd.testing.assert_frame_equal(
-        after, forecaster.predict(us_change), check_exact=True
-    )
+    for name, forecaster in fitted.items():
+        ahead, after = (
+            pd.read_pickle(tmp_path / f"{name} {when}", compression=None)
+            for when in ("ahead", "after")
+        )
+        pd.testing.assert_frame_equal(ahead, forecaster.predict(), check_exact=True)
+        pd.testing.assert_frame_equal(
+            after, forecaster.predict(us_change), check_exact=True
+        )
 
 
 def test_joblib_memory_map(forecaster, us_change, tmp_path):

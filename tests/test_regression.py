@@ -267,20 +267,22 @@ def test_several_targets(regressor, data):
     assert r2_score(both[5:, 1], predicted[5:, 1]) > 0.8
 
 
-def test_joblib_in_a_fresh_process(regressor, data, tmp_path):
+def test_joblib_in_a_fresh_process(data, tmp_path):
     X, y = data
-    joblib.dump(regressor.fit(X, y), tmp_path / "model.joblib")
+    fitted = {name: sklearn.clone(one).fit(X, y) for name, one in REGRESSORS.items()}
+    joblib.dump(fitted, tmp_path / "models.joblib")
     joblib.dump(X, tmp_path / "X.joblib")
     code = (
         "import joblib, numpy, pathlib, sys\n"
         "folder = pathlib.Path(sys.argv[1])\n"
-        "model = joblib.load(folder / 'model.joblib')\n"
         "X = joblib.load(folder / 'X.joblib')\n"
-        "numpy.save(folder / 'predicted.npy', model.predict(X))\n"
+        "for name, model in joblib.load(folder / 'models.joblib').items():\n"
+        "    numpy.save(folder / f'{name}.npy', model.predict(X))\n"
     )
     subprocess.run([sys.executable, "-c", code, tmp_path], check=True)
-    loaded = np.load(tmp_path / "predicted.npy")
-    np.testing.assert_array_equal(loaded, regressor.predict(X))
+    for name, regressor in fitted.items():
+        loaded = np.load(tmp_path / f"{name}.npy")
+        np.testing.assert_array_equal(loaded, regressor.predict(X))
 
 
 def test_html_repr(regressor, data):

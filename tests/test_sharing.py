@@ -206,9 +206,9 @@ def weights_of(forecaster):
 @pytest.mark.parametrize("name", FORECASTERS)
 def test_files_hold_the_table_once(name):
     """And the weights, those of the calibration model as well, whatever was read."""
-    table = pd.DataFrame(np.random.default_rng(0).normal(size=(1500, 8)))
-    table.index = pd.date_range("2024-01-01", periods=1500, freq="h")
-    forecaster = FORECASTERS[name].clone().fit(table[:1490])
+    table = pd.DataFrame(np.random.default_rng(0).normal(size=(800, 8)))
+    table.index = pd.date_range("2024-01-01", periods=800, freq="h")
+    forecaster = FORECASTERS[name].clone().fit(table[:790])
     most = 1.3 * size_of(table) + weights_of(forecaster)
     assert size_of(forecaster) <= most
     before = forecaster.predict_interval([1, 2])
@@ -219,13 +219,13 @@ def test_files_hold_the_table_once(name):
         lambda: forecaster.var_coefficients(),
         lambda: forecaster.predict([-100, 1]),
         lambda: forecaster.predict_residuals(),
-        lambda: forecaster.update(table[1490:], update_params=False).predict([1]),
+        lambda: forecaster.update(table[790:], update_params=False).predict([1]),
         lambda: forecaster.predict_interval([1, 2]),
     )
     for read in reads:
         read()
         assert size_of(forecaster) <= most
-    fresh = FORECASTERS[name].clone().fit(table[:1490])
+    fresh = FORECASTERS[name].clone().fit(table[:790])
     found = pickle.loads(pickle.dumps(fresh)).predict_interval([1, 2])
     pd.testing.assert_frame_equal(found, before, check_exact=True)
 
