@@ -72,7 +72,10 @@ def units_of(values: np.ndarray, likely: Likely | None = None) -> StandardScaler
 
 
 def _scaler_of(values: np.ndarray) -> StandardScaler:
-    """What `StandardScaler.fit` finds, without its copies of a whole table."""
+    """What `StandardScaler.fit` finds, without its copies of a whole table.
+
+    Its ``partial_fit`` knows no column that is missing in the first part.
+    """
     n_known = _sums(values, lambda rows: ~np.isnan(rows))
     mean = _sums(values, lambda rows: rows) / n_known
     # The mean of the deviations is nothing but rounding errors.
