@@ -117,13 +117,13 @@ def log_likelihood(mixture, waits, marks):
 # %%
 # Maximum likelihood. Sequences end at an event, so that nothing is censored.
 
-n_epochs, batch_size = 20, 32
+n_epochs, batch_size = 10, 32
 waits, marks = torch.tensor(train[0]).float(), torch.tensor(train[1])
 torch.manual_seed(0)
 network = EventNetwork()
 optimizer = torch.optim.AdamW(network.parameters())
 schedule = torch.optim.lr_scheduler.OneCycleLR(
-    optimizer, max_lr=3e-3, total_steps=n_epochs * len(waits) // batch_size
+    optimizer, max_lr=6e-3, total_steps=n_epochs * len(waits) // batch_size
 )
 for _ in trange(n_epochs, desc="training"):
     for batch in torch.randperm(len(waits)).split(batch_size):

@@ -89,12 +89,12 @@ class Policy(nn.Module):
         return self.head(outputs), state
 
 
-def train(features, actions, conditioned, name, n_updates=700):
+def train(features, actions, conditioned, name, n_updates=400):
     torch.manual_seed(0)
     policy = Policy(conditioned)
     optimizer = torch.optim.AdamW(policy.parameters())
     schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, max_lr=3e-3, total_steps=n_updates
+        optimizer, max_lr=6e-3, total_steps=n_updates
     )
     for _ in trange(n_updates, desc=name):
         batch = torch.randint(len(features), (32,))
