@@ -36,7 +36,7 @@ QUICK = {"max_epochs": 1, "d_model": 8, "n_heads": 2}
 
 @pytest.fixture(scope="module")
 def data():
-    series = make_var(200, n_series=2, spectral_radius=0.9, random_state=0).series
+    series = make_var(200, n_series=2, spectral_radius=0.9, random_state=1).series
     return SplitSeries("simulated", 5 + 3 * series, 120, 150, 190, season=4)
 
 
