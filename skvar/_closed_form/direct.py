@@ -188,7 +188,11 @@ def _with_pulls(
                 )
                 for one, mean in zip(ridges, shared, strict=True)
             ]
-    best = [_best(errors[:, i]) for i in range(len(ridges))]
+    # Own matrices are taken if they err less; beside the last value, if they surely do.
+    best = [
+        _best(errors[:, i]) if math.isinf(one.alpha) else errors[:, i].sum(0).argmin()
+        for i, one in enumerate(ridges)
+    ]
     errors = errors.sum(axis=0)
     without = errors[:, -1]
     gains = np.ones(len(ridges))
