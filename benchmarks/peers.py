@@ -111,7 +111,8 @@ def measure_peer(name: str, python: Path, task: Task, minutes: float) -> dict:
         done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
     if not done.returncode:
         return json.loads(done.stdout.splitlines()[-1])
-    failure = f"exit code {done.returncode}, {' '.join(done.stderr.splitlines()[-1:])}"
+    said = done.stderr.splitlines()[-1:]
+    failure = ": ".join([f"exit code {done.returncode}", *said])
     if done.returncode == -signal.SIGXCPU:
         failure = f"stopped after {minutes:g} minutes"
     return {"package": PEERS[name].package, "failure": failure}
@@ -145,7 +146,8 @@ def markdown(results: pd.DataFrame) -> str:
 def keep(results: pd.DataFrame, path: Path) -> None:
     """Add to a file, in place of what it says of the same."""
     if path.exists():
-        results = pd.concat([pd.read_csv(path), results])
+        kept = pd.read_csv(path, float_precision="round_trip")
+        results = pd.concat([kept, results])
     results.drop_duplicates(KEYS, keep="last").to_csv(path, index=False)
 
 
