@@ -23,23 +23,17 @@ from itertools import pairwise
 import numpy as np
 
 from skvar._closed_form.direct import choose_direct_ridges, ridge_direct
-from skvar._data.units import standardise, units_of
-from skvar.datasets import (
-    fetch_ett,
-    fetch_exchange_rate,
-    fetch_illness,
-    fetch_weather,
-)
+from skvar.datasets.published import fetch
 
-# What makes each table, and rows of history.
-TABLES = {
-    "ETTh1": (lambda: fetch_ett("ETTh1"), 336),
-    "ETTh2": (lambda: fetch_ett("ETTh2"), 336),
-    "ETTm1": (lambda: fetch_ett("ETTm1"), 336),
-    "ETTm2": (lambda: fetch_ett("ETTm2"), 336),
-    "Weather": (fetch_weather, 720),
-    "ILI": (fetch_illness, 104),
-    "Exchange": (fetch_exchange_rate, 96),
+# Rows of history by table.
+LAGS = {
+    "ETTh1": 336,
+    "ETTh2": 336,
+    "ETTm1": 336,
+    "ETTm2": 336,
+    "Weather": 720,
+    "ILI": 104,
+    "Exchange": 96,
 }
 AT_HAND = ["ETTh1", "ETTm1", "Weather", "ILI", "Exchange"]
 _BATCH = 512
@@ -60,16 +54,14 @@ def error(values: np.ndarray, weights: np.ndarray, lags: int) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--data", nargs="+", choices=TABLES, default=AT_HAND)
+    parser.add_argument("--data", nargs="+", choices=LAGS, default=AT_HAND)
     parser.add_argument("--horizons", nargs="+", type=int)
     parser.add_argument("--lags", type=int)
     given = parser.parse_args()
     for name in given.data:
-        fetch, lags = TABLES[name]
-        data, lags = fetch(), given.lags or lags
+        data, lags = fetch(name), given.lags or LAGS[name]
         ends = data.training_end, data.validation_end, data.test_end
-        values = data.series.to_numpy()
-        values = standardise(values, units_of(values[: ends[0]]))
+        values = data.standardised().to_numpy()
         training = values[: ends[0]]
         validation, test = (values[a - lags : b] for a, b in pairwise(ends))
         default = [24, 36, 48, 60] if name == "ILI" else [96, 192, 336, 720]

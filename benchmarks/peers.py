@@ -33,12 +33,13 @@ import numpy as np
 import pandas as pd
 import pooch
 import torch
-from direct import AT_HAND, TABLES
+from direct import AT_HAND, LAGS
 from one_peer import PEERS, Forecast, Task, measure
 
 import skvar
 from skvar import SAMoVARForecaster
 from skvar.datasets import SplitSeries
+from skvar.datasets.published import fetch
 
 HERE = Path(__file__).absolute().parent
 # Our forecasters by name, with their layers.
@@ -153,7 +154,7 @@ def keep(results: pd.DataFrame, path: Path) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--data", nargs="+", choices=TABLES, default=AT_HAND)
+    parser.add_argument("--data", nargs="+", choices=LAGS, default=AT_HAND)
     parser.add_argument("--horizons", nargs="+", type=int, default=[96])
     parser.add_argument("--lags", type=int)
     parser.add_argument("--peers", nargs="*", choices=PEERS, default=[*PEERS])
@@ -167,9 +168,8 @@ def main() -> None:
     warnings.filterwarnings("ignore", "Every series has mean 0 and variance 1")
     python = environment(given.environment or Path(pooch.os_cache("skvar-peers")))
     for table, horizon in itertools.product(given.data, given.horizons):
-        fetch, lags = TABLES[table]
-        data, found = fetch(), []
-        task = task_of(data, given.lags or lags, horizon)
+        data, found = fetch(table), []
+        task = task_of(data, given.lags or LAGS[table], horizon)
         for name in [*OURS, *given.peers]:
             for some in runs(name, task, given.seeds, given.stride):
                 if name in OURS:

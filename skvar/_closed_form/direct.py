@@ -123,8 +123,12 @@ def choose_direct_ridges(
         looks_back = [lags, *(n for n in (lags // p for p in _PARTS) if n >= horizon)]
     if not blocks:
         return [DirectRidge(lags, float(max(filter(math.isfinite, alphas))))], 0.0
+    fitted = [_pooled(training, lags, steps) for training, _ in blocks]
     errors = np.array(
-        [_errors(block, lags, steps, looks_back, alphas) for block in blocks]
+        [
+            _errors(moments, _pooled(held_out, lags, steps), looks_back, alphas)
+            for moments, (_, held_out) in zip(fitted, blocks, strict=True)
+        ]
     )
     best = [_best(errors[:, i]) for i in range(len(looks_back))]
     ridges = [
@@ -133,7 +137,8 @@ def choose_direct_ridges(
     errors = errors.mean(axis=0)[range(len(best)), best]
     if with_own and segments[0].shape[1] > 1:
         some = np.unique(np.linspace(0, horizon - 1, _N_STEPS).round().astype(int))
-        ridges, gains = _with_pulls(blocks, lags, some, ridges)
+        fitted = [moments.at(some) for moments in fitted]
+        ridges, gains = _with_pulls(blocks, fitted, lags, some, ridges)
         errors = errors * gains
     kept = errors - errors.min() <= _CLOSE * abs(errors.min())
     # The squared error of a mean is at most the mean of the squared errors.
@@ -153,14 +158,12 @@ def _best(errors: np.ndarray) -> int:
 
 
 def _errors(
-    block: tuple[Segments, Segments],
-    lags: int,
-    steps: np.ndarray,
+    fitted: "_Moments",
+    judged: "_Moments",
     looks_back: Sequence[int],
     alphas: Sequence[float],
 ) -> np.ndarray:
     """Errors (n_looks_back, n_alphas) of shared matrices on a block left out."""
-    fitted, judged = (_pooled(part, lags, steps) for part in block)
     pairs = [(fitted.recent(n), judged.recent(n)) for n in looks_back]
     return np.array(
         [
@@ -171,10 +174,16 @@ def _errors(
 
 
 def _with_pulls(
-    blocks: Sequence, lags: int, steps: np.ndarray, ridges: Sequence[DirectRidge]
+    blocks: Sequence,
+    pooled: Sequence["_Moments"],
+    lags: int,
+    steps: np.ndarray,
+    ridges: Sequence[DirectRidge],
 ) -> tuple[list[DirectRidge], np.ndarray]:
-    """With pulls of the least errors on blocks left out; these over those without."""
-    pooled = [_pooled(training, lags, steps) for training, _ in blocks]
+    """With pulls of the least errors on blocks left out; these over those without.
+
+    ``pooled`` are the moments of each block's training rows, at the same steps.
+    """
     size = np.mean([moments.size() for moments in pooled])
     pulls = [*(_PULLS * size), math.inf]
     errors = np.zeros((len(blocks), len(ridges), len(pulls)))
@@ -277,6 +286,12 @@ class _Moments:
         first = self.past.shape[-1] + 1 - lags
         return replace(
             self, past=self.past[..., first:, first:], cross=self.cross[..., first:, :]
+        )
+
+    def at(self, steps: np.ndarray) -> "_Moments":
+        """Those of some steps alone."""
+        return replace(
+            self, cross=self.cross[..., steps], squares=self.squares[..., steps]
         )
 
     def size(self) -> float:

@@ -64,9 +64,8 @@ class LinearTransformerForecaster(Forecaster):
         Of AdamW.
     early_stopping : bool, default=True
         Whether to hold out the last rows, keep the epoch that forecasts them best and
-        stop when nothing improves.
-        With automatic lags and fewer than 1000 windows nothing is trained beside the
-        VAR.
+        stop when nothing improves. With automatic lags and fewer than 1000 windows
+        nothing is trained beside the VAR.
     retrain : bool, default=True
         Whether to estimate anew on all rows after the held-out rows have done their
         service: the network for ``best_epoch_`` epochs, and the static path. With False
