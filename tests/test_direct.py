@@ -234,6 +234,29 @@ def test_what_is_chosen_is_chosen_by_explicit_windows():
     assert error == pytest.approx(error_of(given))
 
 
+def test_pulls_of_long_horizons_are_chosen_by_sixteen_steps():
+    values, lags, horizon, alpha = unlike_series(400, 3), 4, 31, 0.5
+    steps = np.arange(0, 31, 2)
+    blocks = [(fit, out) for fit, [out] in leave_blocks_out([values], lags, horizon)]
+    sizes = [np.square(centred(x, lags, horizon)[..., :lags]).mean() for x, _ in blocks]
+    pulls, errors = [*(_PULLS * np.mean(sizes)), math.inf], []
+    for pull in pulls:
+        found = []
+        for training, held_out in blocks:
+            ridge = DirectRidge(lags, alpha, pull)
+            maps = sklearns_direct(training, lags, horizon, [ridge])
+            windows = windows_of(held_out, lags + horizon)
+            ahead = np.einsum("chl,ncl->nch", maps, windows[..., :lags])
+            missed = np.square(ahead - windows[..., lags:])[..., steps]
+            found.append(missed.mean())
+        errors.append(np.mean(found))
+    [chosen], error = choose_direct_ridges([values], lags, horizon, [alpha])
+    assert chosen.pull == pytest.approx(pulls[np.argmin(errors)])
+    alone = choose_direct_ridges([values], lags, horizon, [alpha], with_own=False)[1]
+    assert error == pytest.approx(alone * min(errors) / errors[-1])
+    assert min(errors) < 0.99 * errors[-1]
+
+
 def test_series_that_are_alike_share_a_matrix():
     rng = np.random.default_rng(0)
     values = rng.normal(size=(400, 6))
