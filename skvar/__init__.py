@@ -4,7 +4,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from . import benchmark, datasets, nn, plots
+    from . import benchmark, datasets, identification, nn, plots
     from .analysis import VARCoefficients
     from .classification import AarenClassifier
     from .files import load, save
@@ -33,6 +33,7 @@ __all__ = [
     "VARCoefficients",
     "benchmark",
     "datasets",
+    "identification",
     "load",
     "nn",
     "plots",
@@ -59,7 +60,7 @@ _HOME = {
 
 def __getattr__(name: str):
     # Loading at first use keeps torch and sktime out of ``import skvar``.
-    if name in ("benchmark", "datasets", "nn", "plots"):
+    if name in ("benchmark", "datasets", "identification", "nn", "plots"):
         return import_module(f".{name}", __name__)
     if name in _HOME:
         return getattr(import_module(f".{_HOME[name]}", __name__), name)

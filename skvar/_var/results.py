@@ -12,10 +12,20 @@ from sklearn.utils import check_scalar
 from .. import plots
 from .._data.tables import continue_index, regular_step
 from . import bootstrap, checks, estimation, process
+from .connectedness import Connectedness, pairwise_shares
+from .identification import (
+    Identification,
+    Sample,
+    SignRestrictions,
+    additive,
+    identification,
+    uncorrelated,
+)
 from .process import Estimate
 from .tables import Tables
 
 _N_DRAWS = {"posterior": 2000, "bootstrap": 200}
+_OPTIONS = {"method", "n_draws", "block_length", "n_jobs", "verbose"}
 
 
 class VARCoefficients:
@@ -50,7 +60,7 @@ class VARCoefficients:
         Rows that the matrices were estimated on, which a bootstrap simulates; those of
         the history by default.
     scale : array-like of shape (n_series,), optional
-        Typical size of a move of every series, for ``influence``; the standard
+        Typical size of a move of every series, for `relative_matrices`; the standard
         deviations of the history by default, else those of the errors.
     refit : callable, optional
         ``refit(table, seed)`` estimates matrices, intercept and error covariance from
@@ -77,7 +87,7 @@ class VARCoefficients:
     >>> var.is_stable()
     True
     >>> var.long_run_effects().round(2)
-    cause     a     b
+    shock       a     b
     response
     a       2.0  0.67
     b       0.0  1.67
@@ -155,12 +165,21 @@ class VARCoefficients:
         return bool(process.are_stable(self.roots))
 
     def long_run_effects(
-        self, *, bands: float | None = None, **options
+        self,
+        *,
+        impact=None,
+        order: Sequence | None = None,
+        bands: float | None = None,
+        **options,
     ) -> pd.DataFrame:
-        """Sum of all responses to a unit shock.
+        """Sum of all responses to a shock.
 
         Parameters
         ----------
+        impact : str, array, DataFrame or identification, optional
+            What the shocks are, as in `irf`.
+        order : sequence of str, optional
+            As in `irf`.
         bands : float, optional
             Coverage of bands, such as 0.9, in a long table; those of the draws that are
             stable.
@@ -169,8 +188,8 @@ class VARCoefficients:
 
         Returns
         -------
-        DataFrame of shape (n_series, n_series)
-            Rows respond, columns cause; with bands, columns "response", "cause",
+        DataFrame of shape (n_series, n_shocks)
+            Rows respond, columns are shocks; with bands, columns "response", "shock",
             "value", "lower" and "upper".
 
         Raises
@@ -183,11 +202,16 @@ class VARCoefficients:
                 "Long-run effects are infinite: the VAR is not stable. Look at irf() "
                 "over finite horizons, or fit to changes of the series."
             )
-        statistic = process.long_run_effects
+
+        def statistic(estimate: Estimate, impact: np.ndarray) -> np.ndarray:
+            return process.long_run_effects(estimate) @ impact
+
+        shocks = identification(impact, order)
+        columns, attrs = self._banded("value", statistic, shocks, bands, **options)
+        names = shocks.shocks(self.names)
         if bands is None:
-            return self._tables.square(statistic(self._estimate))
-        columns = self._banded("value", statistic, bands, **options)
-        return self._tables.by_cause(columns, bands)
+            return self._tables.square(columns["value"], names, "shock")
+        return self._tables.by_shock(columns, names, attrs=attrs)
 
     def relative_matrices(self) -> np.ndarray:
         """Matrices in typical moves of the series, free of units.
@@ -201,23 +225,12 @@ class VARCoefficients:
         """
         return process.relative_matrices(self.matrices, self.scale)
 
-    def influence(self) -> pd.DataFrame:
-        """Strength by which each series drives each: its matrices in typical moves.
-
-        The root of the sum over lags of squared entries of `relative_matrices`.
-
-        Returns
-        -------
-        DataFrame of shape (n_series, n_series)
-            Rows respond, columns cause.
-        """
-        return self._tables.square(process.influence(self.matrices, self.scale))
-
     def irf(
         self,
         periods: int = 10,
         *,
-        orth: bool = False,
+        impact=None,
+        order: Sequence | None = None,
         cumulative: bool = False,
         bands: float | None = None,
         method: str = "auto",
@@ -233,9 +246,17 @@ class VARCoefficients:
         ----------
         periods : int, default=10
             Horizons 0 to ``periods``.
-        orth : bool, default=False
-            Whether shocks are orthogonal, of one standard deviation (Cholesky factor of
-            ``sigma_u``, in the order of the series), or of one unit in one series.
+        impact : str, array, DataFrame or identification, optional
+            What the shocks are. By default, one unit in the error of one series.
+            "cholesky": recursive shocks, in ``order``. "generalized": a standard
+            deviation in the error of one series, and in the others what is expected
+            with it. "long_run": shocks with triangular long-run effects, in ``order``.
+            An array (n_series, n_series) holds known effects at once, of one shock in
+            each column. Of `skvar.identification`, ``ShortRun(A, B)`` restricts effects
+            at once, ``SignRestrictions(signs)`` tells shocks by directions, and
+            ``Proxy(series)`` by a series outside the model.
+        order : sequence of str, optional
+            All series, for "cholesky" and "long_run"; as they stand by default.
         cumulative : bool, default=False
             Whether to sum the responses up to each horizon.
         bands : float, optional
@@ -264,14 +285,15 @@ class VARCoefficients:
         Returns
         -------
         DataFrame
-            Columns "horizon", "impulse", "response" and "value", with bands "lower" and
+            Columns "horizon", "response", "shock" and "value", with bands "lower" and
             "upper".
 
         Raises
         ------
         ValueError
-            If an argument is out of its range, there is no posterior to draw from, or
-            a bootstrap is asked for without history or of an explosive VAR.
+            If an argument is out of its range, shocks cannot be identified, there is no
+            posterior to draw from, or a bootstrap is asked for without history or of an
+            explosive VAR.
 
         Warns
         -----
@@ -288,10 +310,12 @@ class VARCoefficients:
            191, 69-85.
         """
         check_scalar(periods, "periods", numbers.Integral, min_val=0)
-        shape = {"periods": periods, "orth": orth, "cumulative": cumulative}
-        columns = self._banded(
+        statistic = partial(process.responses, periods=periods, cumulative=cumulative)
+        shocks = identification(impact, order)
+        columns, attrs = self._banded(
             "value",
-            partial(process.responses, **shape),
+            statistic,
+            shocks,
             bands,
             method=method,
             n_draws=n_draws,
@@ -300,18 +324,33 @@ class VARCoefficients:
             n_jobs=n_jobs,
             verbose=verbose,
         )
-        table = self._tables.by_horizon(columns, 0, bands)
-        return table[["horizon", "impulse", "response", *columns]]
+        return self._tables.by_shock(
+            columns,
+            shocks.shocks(self.names),
+            attrs=attrs,
+            horizon=range(periods + 1),
+        )
 
     def fevd(
-        self, periods: int = 10, *, bands: float | None = None, **options
+        self,
+        periods: int = 10,
+        *,
+        impact="cholesky",
+        order: Sequence | None = None,
+        bands: float | None = None,
+        **options,
     ) -> pd.DataFrame:
-        """Forecast error variance decomposition by orthogonal shocks.
+        """Forecast error variance decomposition: shares of shocks in the variance.
 
         Parameters
         ----------
         periods : int, default=10
             Horizons 1 to ``periods``.
+        impact : str, array, DataFrame or identification, default="cholesky"
+            What the shocks are, as in `irf`. Those of an array must be uncorrelated;
+            their size does not matter.
+        order : sequence of str, optional
+            As in `irf`.
         bands : float, optional
             Coverage of bands, such as 0.9.
         **options
@@ -320,22 +359,61 @@ class VARCoefficients:
         Returns
         -------
         DataFrame
-            Columns "horizon", "response", "impulse" and "share", with bands "lower" and
-            "upper"; the shares of one response at one horizon sum to 1.
+            Columns "horizon", "response", "shock" and "share", with bands "lower" and
+            "upper". The shares of one response at one horizon sum to 1, to less where
+            fewer shocks than series are identified, and to another number where shocks
+            are correlated, as generalized ones are.
 
         Raises
         ------
         ValueError
-            If ``periods`` is less than one or ``sigma_u`` not positive definite, or as
-            in `irf`.
+            If ``periods`` is less than one, ``sigma_u`` is not positive definite, or
+            shocks of an array are correlated; or as in `irf`.
         """
         check_scalar(periods, "periods", numbers.Integral, min_val=1)
+        shocks = uncorrelated(identification(impact, order))
         statistic = partial(process.variance_shares, periods=periods)
-        columns = self._banded("share", statistic, bands, **options)
+        columns, attrs = self._banded("share", statistic, shocks, bands, **options)
         for side in columns.keys() & {"lower", "upper"}:
             columns[side] = columns[side].clip(0, 1)
-        table = self._tables.by_horizon(columns, 1, bands)
-        return table[["horizon", "response", "impulse", *columns]]
+        return self._tables.by_shock(
+            columns,
+            shocks.shocks(self.names),
+            attrs=attrs,
+            horizon=range(1, periods + 1),
+        )
+
+    def connectedness(self, steps: int = 10) -> Connectedness:
+        """Shares of forecast error variances that come from other series.
+
+        Parameters
+        ----------
+        steps : int, default=10
+            Of the forecast whose error variance is shared out.
+
+        Returns
+        -------
+        Connectedness
+            ``total``, ``from_others``, ``to_others``, ``net``, ``pairwise`` and
+            ``net_pairwise``.
+
+        Raises
+        ------
+        ValueError
+            If ``steps`` is less than one.
+
+        Examples
+        --------
+        >>> from skvar import VARCoefficients
+        >>> var = VARCoefficients(
+        ...     [[[0.5, 0.4], [0.0, 0.5]]], [0, 0], [[1, 0], [0, 1]], names=["a", "b"]
+        ... )
+        >>> var.connectedness(2).from_others.round(3).to_dict()
+        {'a': 0.113, 'b': 0.0}
+        """
+        check_scalar(steps, "steps", numbers.Integral, min_val=1)
+        shares = pairwise_shares(self._estimate, steps)
+        return Connectedness(self._tables.square(shares, self.names, "shock"))
 
     # the history
 
@@ -414,38 +492,57 @@ class VARCoefficients:
             ends = bootstrap.quantiles_of_mixture(*np.moveaxis(draws, 1, 0), edges)
         return self._tables.intervals(tuple(ends), coverage, self._ahead(steps))
 
-    def historical_decomposition(self, *, orth: bool = True) -> pd.DataFrame:
+    def historical_decomposition(
+        self, *, impact="cholesky", order: Sequence | None = None, random_state=None
+    ) -> pd.DataFrame:
         """Split the history into the effects of past shocks and of its start.
 
         Parameters
         ----------
-        orth : bool, default=True
-            Whether shocks are orthogonal (Cholesky factor of ``sigma_u``, in the order
-            of the series) or the errors of each series.
+        impact : str, array, DataFrame or identification, default="cholesky"
+            What the shocks are, as in `irf`; None splits by the errors of each series.
+        order : sequence of str, optional
+            As in `irf`.
+        random_state : int, RandomState or None, default=None
+            Seed of rotations that are tried for sign restrictions.
 
         Returns
         -------
         DataFrame
-            Columns "time", "response", "component" and "value", for the times after the
-            first ``order``. Components are the shocks, by the names of the series, and
-            "baseline", what had come without shocks; they sum to the history.
+            Columns "time", "response", "shock" and "value", for the times after the
+            first ``order``. Beside the shocks there are "baseline", what had come
+            without errors, and where fewer shocks than series are identified "other",
+            the effect of the rest of the errors; they sum to the history.
 
         Raises
         ------
         ValueError
             If there is no history longer than ``order``, ``sigma_u`` is not positive
-            definite, or a series is called "baseline".
+            definite, shocks are generalized ones, which do not add up, or a shock is
+            called "baseline" or "other".
         """
-        if "baseline" in self.names:
-            raise ValueError(
-                'A series is called "baseline", as is a component; rename it.'
-            )
-        errors = self._own_errors()
-        start, times = self.history[: self.order], self.history.index[self.order :]
-        parts = process.decomposition(
-            self._estimate, start.to_numpy(), errors, orth=orth
+        shocks = additive(identification(impact, order))
+        names = shocks.shocks(self.names)
+        if taken := {"baseline", "other"} & set(names):
+            raise ValueError(f"A shock is called {taken.pop()!r}; rename its series.")
+        point = shocks.point(
+            self._estimate, self._sample, bootstrap.generator(random_state)
         )
-        return self._tables.by_component(parts, times, "baseline")
+        parts = process.decomposition(
+            self._estimate,
+            point.impact,
+            self._long_history()[: self.order].to_numpy(),
+            self._own_errors(),
+        )
+        names = [*names, "other", "baseline"]
+        if len(names) == len(self.names) + 2:
+            parts, names = np.delete(parts, -2, axis=1), [*names[:-2], "baseline"]
+        return self._tables.by_shock(
+            {"value": parts.swapaxes(1, 2)},
+            names,
+            attrs=point.report,
+            time=self.history.index[self.order :],
+        )
 
     @property
     def residuals(self) -> pd.DataFrame:
@@ -522,7 +619,7 @@ class VARCoefficients:
         Parameters
         ----------
         relative : bool, default=True
-            Whether in typical moves of the series, as in ``influence``, or in their
+            Whether in typical moves of the series, as `relative_matrices`, or in their
             units.
         max_lags : int, default=6
             Later lags are left out.
@@ -537,11 +634,13 @@ class VARCoefficients:
         style = {"title": self.label, "max_lags": max_lags}
         return plots.plot_matrices(matrices, names=self.names, ax=ax, **style)
 
-    def plot_influence(self, *, threshold: float = 0.1, ax=None):
-        """Draw ``influence`` as a graph.
+    def plot_connectedness(self, steps: int = 10, *, threshold: float = 0.1, ax=None):
+        """Draw `connectedness` as a graph.
 
         Parameters
         ----------
+        steps : int, default=10
+            Of the forecast whose error variance is shared out.
         threshold : float, default=0.1
             Links below this share of the strongest are left out.
         ax : Axes, optional
@@ -551,27 +650,28 @@ class VARCoefficients:
         -------
         Axes
         """
-        return plots.plot_influence(self.influence(), threshold=threshold, ax=ax)
+        shares = self.connectedness(steps).pairwise
+        return plots.plot_connectedness(shares, threshold=threshold, ax=ax)
 
     def plot_irf(self, periods: int = 10, *, ax=None, **options):
-        """Draw impulse responses, one panel for each pair of series.
+        """Draw impulse responses, one panel for each response and shock.
 
         Parameters
         ----------
         periods : int, default=10
             Horizons 0 to ``periods``.
-        ax : ndarray of Axes of shape (n_series, n_series), optional
+        ax : ndarray of Axes of shape (n_series, n_shocks), optional
             Where to draw; by default on a new figure.
         **options
-            Of ``irf``: ``orth``, ``cumulative``, ``bands`` and those of the bootstrap.
+            Of `irf`: ``impact``, ``cumulative``, ``bands`` and those of the draws.
 
         Returns
         -------
-        ndarray of Axes of shape (n_series, n_series)
+        ndarray of Axes of shape (n_series, n_shocks)
         """
         return plots.plot_irf(self.irf(periods, **options), ax=ax)
 
-    def plot_fevd(self, periods: int = 10, *, ax=None):
+    def plot_fevd(self, periods: int = 10, *, ax=None, **options):
         """Draw the forecast error variance decomposition, one panel for each series.
 
         Parameters
@@ -580,28 +680,30 @@ class VARCoefficients:
             Horizons 1 to ``periods``.
         ax : array of n_series Axes, optional
             Where to draw; by default on a new figure.
+        **options
+            Of `fevd`: ``impact`` and so on.
 
         Returns
         -------
         ndarray of Axes of shape (n_series,)
         """
-        return plots.plot_fevd(self.fevd(periods), ax=ax)
+        return plots.plot_fevd(self.fevd(periods, **options), ax=ax)
 
-    def plot_decomposition(self, *, orth: bool = True, ax=None):
+    def plot_decomposition(self, *, ax=None, **options):
         """Draw the historical decomposition, one panel for each series.
 
         Parameters
         ----------
-        orth : bool, default=True
-            As in ``historical_decomposition``.
         ax : array of n_series Axes, optional
             Where to draw; by default on a new figure.
+        **options
+            Of `historical_decomposition`: ``impact`` and so on.
 
         Returns
         -------
         ndarray of Axes of shape (n_series,)
         """
-        return plots.plot_decomposition(self.historical_decomposition(orth=orth), ax=ax)
+        return plots.plot_decomposition(self.historical_decomposition(**options), ax=ax)
 
     def plot_forecast(self, steps: int, *, coverage: float = 0.9, ax=None):
         """Draw the end of the history, ``forecast`` and ``forecast_interval``.
@@ -651,23 +753,49 @@ class VARCoefficients:
     # what these share
 
     def _banded(
-        self, name: str, statistic, coverage: float | None, **options
-    ) -> dict[str, np.ndarray]:
-        """A statistic of the estimate by a name, and its bands "lower" and "upper"."""
-        value = statistic(self._estimate)
+        self,
+        name: str,
+        statistic: Callable[[Estimate, np.ndarray], np.ndarray],
+        shocks: Identification,
+        coverage: float | None,
+        random_state=None,
+        **options,
+    ) -> tuple[dict[str, np.ndarray], dict]:
+        """A statistic of estimate and impact by a name, and what to report of it.
+
+        With a coverage, beside its bands "lower" and "upper".
+        """
+        if unknown := sorted(options.keys() - _OPTIONS):
+            raise TypeError(f"Bands know no option {unknown}, but {sorted(_OPTIONS)}.")
+        # Independent of the draws of matrices, which begin with the same seed.
+        [rng] = bootstrap.generator(random_state).spawn(1)
+        sample = self._sample
+        point = shocks.point(self._estimate, sample, rng)
+        value = statistic(point.estimate, point.impact)
         if coverage is None:
-            return {name: value}
+            return {name: value}, point.report
         checks.check_share("bands", coverage)
-        draws = self._replicates(value, statistic, **options)
+
+        def of_draws(estimate: Estimate) -> np.ndarray:
+            found = shocks.draws(estimate, sample, rng)
+            return statistic(found.estimate, found.impact)
+
+        # Bands of a set are not centred on its one member.
+        is_set = isinstance(shocks, SignRestrictions)
+        draws = self._replicates(
+            value, of_draws, centre=not is_set, random_state=random_state, **options
+        )
         edges = 0.5 - coverage / 2, 0.5 + coverage / 2
         lower, upper = np.quantile(draws, edges, axis=0)
-        return {name: value, "lower": lower, "upper": upper}
+        attrs = {**point.report, "coverage": coverage}
+        return {name: value, "lower": lower, "upper": upper}, attrs
 
     def _replicates(
         self,
         value: np.ndarray,
         statistic: Callable[[Estimate], np.ndarray],
         *,
+        centre: bool = True,
         method: str = "auto",
         n_draws: int | None = None,
         block_length: int = 1,
@@ -675,7 +803,11 @@ class VARCoefficients:
         n_jobs: int | None = None,
         verbose: int = 0,
     ) -> np.ndarray:
-        """Draws (n_draws, ...) of a statistic around its value, as of `irf`."""
+        """Draws (n_draws, ...) of a statistic, as of `irf`.
+
+        Those of a bootstrap are moved by their bias if they are to ``centre`` on its
+        value.
+        """
         checks.check_method(method)
         if method == "auto":
             penalised = self.posterior is not None and self.alpha > 0
@@ -688,9 +820,8 @@ class VARCoefficients:
             draws = bootstrap.of_posterior(
                 statistic, posterior, self.matrices.size, **drawing
             )
-            return bootstrap.finite(draws)
-        draws = bootstrap.bootstrap(
-            statistic,
+            return bootstrap.finite(draws, value)
+        estimates = bootstrap.bootstrap(
             self._estimate,
             self.refit,
             self._long_history().to_numpy(),
@@ -705,9 +836,10 @@ class VARCoefficients:
             remedy = "Fit with alpha=0"
         else:
             remedy = "Take method='posterior', or fit with alpha=0"
-        return bootstrap.without_bias(
-            value, bootstrap.finite(draws), self.alpha, remedy
-        )
+        draws = bootstrap.finite(statistic(estimates), value)
+        if not centre:
+            return draws
+        return bootstrap.without_bias(value, draws, self.alpha, remedy)
 
     def _checked_posterior(self):
         if self.posterior is None:
@@ -721,6 +853,11 @@ class VARCoefficients:
     @property
     def _estimate(self) -> Estimate:
         return self.matrices, self.intercept, self.sigma_u
+
+    @property
+    def _sample(self) -> Sample:
+        has_errors = self._residuals is not None or self.history is not None
+        return Sample(self.names, self.residuals if has_errors else None)
 
     @property
     def _tables(self) -> Tables:

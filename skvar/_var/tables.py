@@ -28,10 +28,14 @@ class Tables:
         table.attrs["label"] = self.label
         return table
 
-    def square(self, values: np.ndarray) -> pd.DataFrame:
-        """A table of responses and causes."""
-        table = pd.DataFrame(values, self.names, self.names)
-        return self.labelled(table.rename_axis("response").rename_axis("cause", axis=1))
+    def square(
+        self, values: np.ndarray, columns: list | None = None, kind: str = "cause"
+    ) -> pd.DataFrame:
+        """A table of responses and of what moves them: causes, or shocks by name."""
+        table = pd.DataFrame(
+            values, self.names, self.names if columns is None else columns
+        )
+        return self.labelled(table.rename_axis("response").rename_axis(kind, axis=1))
 
     def by_lag(self, matrices: np.ndarray) -> pd.DataFrame:
         """Matrices as a tidy table."""
@@ -42,35 +46,22 @@ class Tables:
             cause=self.names,
         )
 
-    def by_horizon(
-        self, columns: dict[str, np.ndarray], first: int, coverage: float | None
+    def by_shock(
+        self,
+        columns: dict[str, np.ndarray],
+        shocks: list,
+        *,
+        attrs: dict,
+        **levels,
     ) -> pd.DataFrame:
-        """Values (n_horizons, n_responses, n_impulses) as columns of a tidy table.
+        """Values (..., n_responses, n_shocks) as columns of a tidy table.
 
-        ``first`` is the first horizon, ``coverage`` that of bands, if there are any.
+        ``levels`` name the axes before and what is along them, ``attrs`` say what else
+        there is to the values, such as the coverage of bands.
         """
-        n_horizons = len(next(iter(columns.values())))
-        return self._banded(
-            columns,
-            coverage,
-            horizon=range(first, first + n_horizons),
-            response=self.names,
-            impulse=self.names,
-        )
-
-    def by_cause(self, columns: dict[str, np.ndarray], coverage: float) -> pd.DataFrame:
-        """Values (n_responses, n_causes) and their bands as a tidy table."""
-        return self._banded(columns, coverage, response=self.names, cause=self.names)
-
-    def by_component(self, parts: np.ndarray, times: pd.Index, baseline: str):
-        """The parts (n_rows, n_series + 1, n_series) of `decomposition`."""
-        table = self._tidy(
-            {"value": parts},
-            time=times,
-            component=[*self.names, baseline],
-            response=self.names,
-        )
-        return table[["time", "response", "component", "value"]]
+        table = self._tidy(columns, **levels, response=self.names, shock=shocks)
+        table.attrs.update(attrs)
+        return table
 
     def forecast(self, values: np.ndarray, times: pd.Index) -> pd.DataFrame:
         """Rows of the series at some times."""
@@ -110,15 +101,6 @@ class Tables:
         lines += ["", "Correlation of the one-step errors"]
         lines.append(self._text(dict(zip(self.names, correlation, strict=True))))
         return "\n".join(lines)
-
-    def _banded(
-        self, columns: dict[str, np.ndarray], coverage: float | None, **levels
-    ) -> pd.DataFrame:
-        """A tidy table that says in ``attrs["coverage"]`` what its bands cover."""
-        table = self._tidy(columns, **levels)
-        if coverage is not None:
-            table.attrs["coverage"] = coverage
-        return table
 
     def _tidy(self, columns: dict[str, np.ndarray], **levels) -> pd.DataFrame:
         """Values as columns of a long table, with a column for each of their axes."""
