@@ -451,9 +451,26 @@ def test_forecaster_hands_over_its_matrices(dynamic, us_change):
     np.testing.assert_allclose(short.sigma_u, dynamic.sigma_u_)
     with pytest.raises(ValueError, match="at="):
         dynamic.var_coefficients(at=us_change.index[0])
-    for unknown in ("yesterday", [1, 2], slice(3), "2005"):
+    for unknown in ("yesterday", [1, 2], slice(3), "2005", [], slice(None, "1970Q1")):
         with pytest.raises(ValueError, match="at="):
             dynamic.var_coefficients(at=unknown)
+
+
+def test_matrices_of_several_times_are_those_of_each(dynamic, us_change):
+    times = us_change.index[[100, 3, 150]]
+    path = dynamic.var_coefficients(at=times)
+    assert list(path.index) == list(times)
+    for time, var in path.items():
+        alone = dynamic.var_coefficients(at=time)
+        assert var.label == alone.label
+        np.testing.assert_allclose(var.matrices, alone.matrices, rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(var.forecast(2), alone.forecast(2), rtol=1e-4)
+    totals = path.map(lambda var: var.connectedness(4).total)
+    assert totals.between(0, 1).all()
+    whole = dynamic.var_coefficients(at=slice(None))
+    assert list(whole.index) == list(us_change.index[1:])
+    some = dynamic.var_coefficients(at=slice("1990Q2", "1990Q4"))
+    assert list(map(str, some.index)) == ["1990Q2", "1990Q3", "1990Q4"]
 
 
 def test_classical_forecaster_is_a_var_of_statsmodels(us_change):
