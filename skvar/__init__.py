@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from . import benchmark, datasets, nn, plots
-    from .analysis import VARCoefficients
+    from .analysis import VARCoefficients, cointegration, select_lags
     from .classification import AarenClassifier
     from .files import load, save
     from .forecasting import (
@@ -32,12 +32,14 @@ __all__ = [
     "SAMoVARRegressor",
     "VARCoefficients",
     "benchmark",
+    "cointegration",
     "datasets",
     "load",
     "nn",
     "plots",
     "rolling_score",
     "save",
+    "select_lags",
 ]
 
 _HOME = {
@@ -51,9 +53,11 @@ _HOME = {
     "SAMoVARForecaster": "forecasting",
     "SAMoVARRegressor": "regression",
     "VARCoefficients": "analysis",
+    "cointegration": "analysis",
     "load": "files",
     "rolling_score": "scoring",
     "save": "files",
+    "select_lags": "analysis",
 }
 
 

@@ -167,7 +167,9 @@ PUBLIC = [
     "skvar.LinearAttentionVAR",
     "skvar.LinearTransformerForecaster",
     "skvar.SAMoVARForecaster",
+    "skvar.cointegration",
     "skvar.rolling_score",
+    "skvar.select_lags",
     *(
         f"skvar.{forecaster}.{method}"
         for forecaster in ("AarenForecaster", "LinearAttentionVAR", "SAMoVARForecaster")

@@ -28,6 +28,12 @@ class Tables:
         table.attrs["label"] = self.label
         return table
 
+    def tests(self, rows: list[dict], method: str) -> pd.DataFrame:
+        """Tests of the matrices, with where their covariance came from."""
+        table = self.labelled(pd.DataFrame(rows))
+        table.attrs["method"] = method
+        return table
+
     def square(self, values: np.ndarray) -> pd.DataFrame:
         """A table of responses and causes."""
         table = pd.DataFrame(values, self.names, self.names)
