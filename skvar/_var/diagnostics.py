@@ -356,3 +356,34 @@ def nyblom_p_value(statistic: float, df: int) -> float:
     wave = np.exp(-df / 2 * log_ratio - 1j * root**2 * statistic)
     integral = _STEP * (wave.imag / step).sum()
     return float(np.clip(0.5 + 4 / np.pi * integral, 0, 1))
+
+
+def clark_west(static: np.ndarray, dynamic: np.ndarray) -> tuple[float, float]:
+    """Statistic and p-value that a larger model forecasts no better than a smaller one.
+
+    Of errors (n_rows, n_series) of the same rows, which neither has seen, in units that
+    make series comparable. The squared difference of the forecasts, which the larger
+    model loses by estimating what is zero, is given back [1]_; the standard error is
+    that of Newey and West. One-sided, as the larger model may only be better; of equal
+    forecasts the p-value is 1.
+
+    References
+    ----------
+    .. [1] Clark, T. and West, K. (2007). Approximately normal tests for equal
+       predictive accuracy in nested models. Journal of Econometrics 138.
+    """
+    seen = np.isfinite(dynamic).any(axis=1)
+    static, dynamic = static[seen], dynamic[seen]
+    gain = np.square(static) - np.square(dynamic) + np.square(static - dynamic)
+    gain = np.nanmean(gain, axis=1)
+    if not gain.any():
+        return 0.0, 1.0
+    var_model()
+    from statsmodels.regression.linear_model import OLS
+
+    n_lags = int(4 * (len(gain) / 100) ** (2 / 9))
+    fitted = OLS(gain, np.ones(len(gain))).fit(
+        cov_type="HAC", cov_kwds={"maxlags": n_lags, "use_correction": True}
+    )
+    [statistic] = fitted.tvalues
+    return float(statistic), float(scipy.stats.norm.sf(statistic))

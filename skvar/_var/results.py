@@ -792,7 +792,12 @@ class VARCoefficients:
         return self._tables.by_lag(self.matrices)
 
     def summary(self, max_lags: int = 4) -> str:
-        """Order, stability, matrices and error covariance as text.
+        """Order, estimate, stability, matrices and error covariance as text.
+
+        What is not known of the estimate is left out. Rows, and a penalty that there
+        is, are shown. Matrices of least squares on the history come with standard
+        errors, log-likelihood and the criteria of statsmodels; those that have a
+        posterior come with its standard deviations, of 500 draws.
 
         Parameters
         ----------
@@ -804,7 +809,12 @@ class VARCoefficients:
         str
         """
         return self._tables.summary(
-            self._estimate, self.roots, self.is_stable(), max_lags
+            self._estimate,
+            self.roots,
+            self.is_stable(),
+            max_lags,
+            self._facts(),
+            self._spread(max_lags),
         )
 
     # in pictures
@@ -1019,6 +1029,40 @@ class VARCoefficients:
 
         draws = self._replicates(self.matrices, matrices, method=method, **options)
         return diagnostics.Draws(draws), method
+
+    def _facts(self) -> dict[str, str]:
+        """What is known of the estimate, in words."""
+        facts = {}
+        n_rows = self.n_rows or (None if self.history is None else len(self.history))
+        if n_rows:
+            facts["Rows"] = str(n_rows)
+        if self._regression is not None:
+            facts["Estimator"] = "least squares with intercept"
+            found = self._regression.criteria()
+            facts["Log-likelihood"] = f"{found.pop('log_likelihood'):.6g}"
+            facts["Criteria"] = ", ".join(
+                f"{name.upper()} {value:.6g}" for name, value in found.items()
+            )
+        elif self.posterior is not None:
+            facts["Estimator"] = "closed form with a posterior"
+        if self.alpha > 0:
+            facts["Penalty"] = f"{self.alpha:.3g} per row at lag 1"
+        return facts
+
+    def _spread(self, n_lags: int) -> tuple[str, np.ndarray] | None:
+        """How sure the first matrices are, and what says so."""
+        if self._regression is not None:
+            return "standard errors", self._regression.standard_errors()
+        if self.posterior is None:
+            return None
+        draws = bootstrap.of_posterior(
+            lambda estimate: estimate[0][:, :n_lags],
+            self.posterior,
+            self.matrices.size,
+            n_draws=500,
+            random_state=0,
+        )
+        return "posterior standard deviations", draws.std(axis=0)
 
     @cached_property
     def _regression(self) -> diagnostics.Regression | None:
