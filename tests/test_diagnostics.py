@@ -15,6 +15,7 @@ from statsmodels.tsa.api import SVAR, VAR, VECM
 from statsmodels.tsa.tsatools import duplication_matrix
 from statsmodels.tsa.vector_ar.vecm import coint_johansen, select_coint_rank
 
+import skvar
 from skvar import LinearAttentionVAR, VARCoefficients, cointegration, select_lags
 from skvar._var.diagnostics import Regression, clark_west, nyblom_p_value
 from skvar.datasets import make_drifting_var, make_var
@@ -156,6 +157,19 @@ def test_what_a_form_leaves_out_is_not_tested(us_change):
     table = var.granger_causality(random_state=0)
     assert table["df"].tolist() == [0, 0]
     assert table["p_value"].isna().all()
+
+
+def test_coefficients_that_others_determine_count_once():
+    """A level and two changes of another series are all lags of it in this form."""
+    table = make_var(300, 3, 2, random_state=0).series.cumsum()
+    var = LinearAttentionVAR(n_layers=0).fit(table).var_coefficients()
+    assert var.order > 3
+    tests = var.granger_causality(random_state=0)
+    assert (tests["df"] == 3).all()
+    assert tests["p_value"].notna().all()
+    strongest = tests.loc[tests["statistic"].idxmax()]
+    # The truth is 1.09 in the first lag.
+    assert (strongest["response"], strongest["cause"]) == ("y0", "y2")
 
 
 def test_bootstrap_tests_what_has_no_posterior():
@@ -369,6 +383,19 @@ def test_a_vecm_comes_over_in_levels(deterministic, k_ar_diff):
     np.testing.assert_allclose(var.residuals, own, atol=1e-8)
     again = var.refit(table.to_numpy(), 0)
     np.testing.assert_allclose(again[0], var.matrices, atol=1e-8)
+
+
+def test_models_of_statsmodels_come_back_from_files(tmp_path, us_change):
+    table = us_change.iloc[:, :2]
+    for results in (
+        VAR(table).fit(2, trend="n"),
+        VECM(table, deterministic="ci").fit(),
+    ):
+        var = VARCoefficients.from_statsmodels(results)
+        skvar.save(var, tmp_path / "var.skvar")
+        found = skvar.load(tmp_path / "var.skvar")
+        assert found.refit == var.refit
+        pd.testing.assert_frame_equal(found.forecast(2), var.forecast(2))
 
 
 def test_an_svar_comes_over_in_its_reduced_form(us_change):

@@ -196,6 +196,7 @@ PUBLIC = [
             "stream",
         )
     ),
+    "skvar.LinearAttentionVAR.test_dynamics",
     "skvar.SAMoVARForecaster.token_var_matrices",
     "skvar.SAMoVARForecaster.influence_paths",
     "skvar.VARCoefficients",
