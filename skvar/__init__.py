@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from . import benchmark, datasets, identification, nn, plots
-    from .analysis import VARCoefficients
+    from .analysis import VARCoefficients, cointegration, select_lags
     from .classification import AarenClassifier
     from .files import load, save
     from .forecasting import (
@@ -32,6 +32,7 @@ __all__ = [
     "SAMoVARRegressor",
     "VARCoefficients",
     "benchmark",
+    "cointegration",
     "datasets",
     "identification",
     "load",
@@ -39,6 +40,7 @@ __all__ = [
     "plots",
     "rolling_score",
     "save",
+    "select_lags",
 ]
 
 _HOME = {
@@ -52,9 +54,11 @@ _HOME = {
     "SAMoVARForecaster": "forecasting",
     "SAMoVARRegressor": "regression",
     "VARCoefficients": "analysis",
+    "cointegration": "analysis",
     "load": "files",
     "rolling_score": "scoring",
     "save": "files",
+    "select_lags": "analysis",
 }
 
 

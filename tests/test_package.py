@@ -169,7 +169,9 @@ PUBLIC = [
     "skvar.LinearAttentionVAR",
     "skvar.LinearTransformerForecaster",
     "skvar.SAMoVARForecaster",
+    "skvar.cointegration",
     "skvar.rolling_score",
+    "skvar.select_lags",
     *(
         f"skvar.{forecaster}.{method}"
         for forecaster in ("AarenForecaster", "LinearAttentionVAR", "SAMoVARForecaster")
@@ -196,6 +198,7 @@ PUBLIC = [
             "stream",
         )
     ),
+    "skvar.LinearAttentionVAR.test_dynamics",
     "skvar.SAMoVARForecaster.token_var_matrices",
     "skvar.SAMoVARForecaster.influence_paths",
     "skvar.VARCoefficients",

@@ -11,7 +11,15 @@ from sklearn.utils import check_scalar
 
 from .. import plots
 from .._data.tables import continue_index, regular_step
-from . import bootstrap, checks, estimation, process
+from . import (
+    bootstrap,
+    checks,
+    conversion,
+    diagnostics,
+    estimation,
+    process,
+    selection,
+)
 from .connectedness import Connectedness, pairwise_shares
 from .identification import (
     Identification,
@@ -124,6 +132,46 @@ class VARCoefficients:
         self.refit = refit or partial(estimation.least_squares, order=self.order)
         self.alpha = alpha
         self.posterior = posterior
+
+    @classmethod
+    def from_statsmodels(cls, results, *, label: str = "") -> "VARCoefficients":
+        """Take over a model that statsmodels has fitted.
+
+        Parameters
+        ----------
+        results : VARResults, SVARResults or VECMResults
+            What ``fit`` of ``VAR``, ``SVAR`` or ``VECM`` returns. A VECM becomes the
+            VAR in levels that it is. Of an SVAR the matrices and the covariance are
+            taken; its structural matrices ``A`` and ``B`` are not.
+        label : str, default=""
+            Which matrices these are; the kind of model by default.
+
+        Returns
+        -------
+        VARCoefficients
+            With the table as its history. Bootstraps fit the same model again.
+
+        Raises
+        ------
+        TypeError
+            If ``results`` are of another model.
+        ValueError
+            If the model has no lags, or terms beside matrices and a constant: trends,
+            seasons or exogenous variables.
+
+        Examples
+        --------
+        >>> from skvar import VARCoefficients
+        >>> from skvar.datasets import make_var
+        >>> from statsmodels.tsa.api import VAR
+        >>> table = make_var(200, 2, random_state=0).series
+        >>> VARCoefficients.from_statsmodels(VAR(table).fit(2))
+        VARCoefficients(order=2, names=['y0', 'y1'], label='VAR of statsmodels')
+        """
+        arguments = conversion.arguments_of(results)
+        kind = type(getattr(results, "_results", results)).__name__
+        label = label or f"{kind.removesuffix('Results')} of statsmodels"
+        return cls(**arguments, label=label)
 
     def _without_history(self) -> "VARCoefficients":
         """The matrices for files, without rows and what needs them."""
@@ -553,35 +601,280 @@ class VARCoefficients:
             )
         return self._residuals
 
-    def test_residuals(self, n_lags: int | None = None) -> pd.DataFrame:
-        """Test whether the residuals are white and normal.
+    # tests
+
+    def test_residuals(
+        self,
+        n_lags: int | None = None,
+        *,
+        adjusted: bool = False,
+        arch_lags: int | None = None,
+    ) -> pd.DataFrame:
+        """Test whether the residuals are white, normal and of constant variance.
 
         Parameters
         ----------
         n_lags : int, optional
             Autocorrelations in the Portmanteau test of whiteness; 10 more than the
             lags that were estimated on the residuals by default.
+        adjusted : bool, default=False
+            Whether the Portmanteau test corrects each autocorrelation for the rows that
+            it lacks, which brings its size closer to the nominal one on few rows.
+        arch_lags : int, optional
+            Lags in the test of variances. By default the most, up to five, that leave
+            twice as many rows as coefficients.
 
         Returns
         -------
         DataFrame
-            Rows "whiteness" and "normality" (Jarque-Bera on all series), columns
-            "statistic", "df" and "p_value", as statsmodels has them. The degrees of
-            freedom of the first count ``order`` estimated lags, or with ``df_model=0``
-            none.
+            Rows "whiteness" (Portmanteau), "normality" (Jarque-Bera on all series) and
+            "arch", columns "statistic", "df" and "p_value". The first two are as in
+            statsmodels; the degrees of freedom of the first count ``order`` estimated
+            lags, or with ``df_model=0`` none. The last regresses the products of the
+            residuals on earlier ones [1]_; it is NaN where the rows are too few for one
+            lag and ``arch_lags`` is None.
 
         Raises
         ------
         ValueError
             If there are no residuals or too few, one of them is determined by others,
             or ``n_lags`` does not exceed the estimated lags.
+
+        References
+        ----------
+        .. [1] Lütkepohl, H. (2005). New Introduction to Multiple Time Series Analysis.
+           Springer. Sections 4.4 and 16.5.
         """
         errors = self.residuals.to_numpy()
         n_estimated = self.order if self.df_model else 0
         n_lags = n_estimated + 10 if n_lags is None else n_lags
         check_scalar(n_lags, "n_lags", numbers.Integral, min_val=n_estimated + 1)
-        tests = estimation.residual_tests(errors, n_estimated, n_lags)
+        if arch_lags is not None:
+            check_scalar(arch_lags, "arch_lags", numbers.Integral, min_val=1)
+        tests = diagnostics.residual_tests(
+            errors, n_estimated, n_lags, adjusted=adjusted, arch_lags=arch_lags
+        )
         return self._tables.labelled(tests)
+
+    def granger_causality(
+        self, *, caused=None, causing=None, method: str = "auto", **options
+    ) -> pd.DataFrame:
+        """Test whether the past of one series helps to predict another.
+
+        The hypothesis is that the matrices of all lags are zero from the cause to the
+        response, in these matrices. A small p-value speaks against it.
+
+        Parameters
+        ----------
+        caused : name or list of names, optional
+            The response, or several that are tested together; by default each series by
+            itself.
+        causing : name or list of names, optional
+            The cause, or several that are tested together; by default each series by
+            itself.
+        method : {"auto", "least squares", "posterior", "bootstrap"}, default="auto"
+            Where the covariance of the matrices comes from. "least squares" is the F
+            test of [1]_, which is right for no other estimate: it is refused unless the
+            matrices are those of least squares with intercept on the history.
+            "posterior" and "bootstrap" take the mean and the covariance of draws, as
+            the bands of `irf` do, and Hotelling's F test. "auto" takes the first of
+            these three that there is; for matrices that are not of least squares, of a
+            table without ``refit`` or posterior, there is none.
+        **options
+            Of draws, as in `irf`: ``n_draws`` and so on.
+
+        Returns
+        -------
+        DataFrame
+            Columns "response", "cause", "statistic", "df" and "df_error" (numerator and
+            denominator of the F distribution) and "p_value"; names of series that are
+            tested together are joined by commas. ``attrs["method"]`` says where the
+            covariance came from.
+
+        Raises
+        ------
+        ValueError
+            If a name is unknown, series are cause and response at a time, or the
+            matrices do not allow the method.
+
+        Notes
+        -----
+        Under a penalty the p-value of "posterior" is that of the prior and the rows
+        together: how far zero lies outside of the posterior. Shrinkage towards zero
+        makes it larger than that of least squares, so that it rejects a true hypothesis
+        more seldom than it says; it is not the error rate of a test. Where a closed
+        form leaves other series out altogether, there is nothing to test: ``df`` is 0
+        and the p-value NaN.
+
+        For networks the matrices are averages over windows, and the bootstrap, which
+        fits the network to each simulated series, tests these. A matrix that is zero on
+        average may still differ from zero in some windows.
+
+        With unit roots, F distributions are not exact even in large samples.
+
+        References
+        ----------
+        .. [1] Lütkepohl, H. (2005). New Introduction to Multiple Time Series Analysis.
+           Springer. Section 3.6.
+
+        Examples
+        --------
+        >>> from skvar import VARCoefficients
+        >>> from skvar.datasets import make_var
+        >>> from statsmodels.tsa.api import VAR
+        >>> table = make_var(300, 2, density=0.5, random_state=2).series
+        >>> var = VARCoefficients.from_statsmodels(VAR(table).fit(1))
+        >>> var.granger_causality()[["response", "cause", "df", "p_value"]].round(3)
+          response cause  df  p_value
+        0       y0    y1   1    0.000
+        1       y1    y0   1    0.151
+        """
+        pairs = checks.pairs_of_groups(self.names, caused, causing)
+        source, method = self._coefficients(method, **options)
+        rows = [
+            {
+                "response": checks.joined(self.names, responses),
+                "cause": checks.joined(self.names, causes),
+                **source.wald(
+                    diagnostics.Block(range(self.order), responses, causes)
+                ).row,
+            }
+            for responses, causes in pairs
+        ]
+        return self._tables.tests(rows, method)
+
+    def instantaneous_causality(self, *, causing=None) -> pd.DataFrame:
+        """Test whether one-step errors of series are correlated with those of others.
+
+        The Wald test of [1]_, which takes the errors for normal and independent over
+        time. It reads ``sigma_u`` and the number of residuals alone, so that it is
+        right for matrices of every estimator.
+
+        Parameters
+        ----------
+        causing : name or list of names, optional
+            The series to test against all others; by default each by itself.
+
+        Returns
+        -------
+        DataFrame
+            Columns "cause", "statistic", "df" and "p_value" (of a chi-squared
+            distribution).
+
+        Raises
+        ------
+        ValueError
+            If a name is unknown, no other series is left, or there are no residuals.
+
+        References
+        ----------
+        .. [1] Lütkepohl, H. (2005). New Introduction to Multiple Time Series Analysis.
+           Springer. Section 3.6.3.
+        """
+        groups = checks.groups_of(self.names, causing, "causing")
+        if max(map(len, groups)) == len(self.names):
+            raise ValueError(
+                "causing names all series; leave at least one out, to test against."
+            )
+        process.cholesky(self.sigma_u)
+        n_rows = len(self.residuals)
+        rows = []
+        for group in groups:
+            test = diagnostics.instantaneous_wald(self.sigma_u, n_rows, group)
+            row = zip(["statistic", "df", "p_value"], test, strict=True)
+            rows.append({"cause": checks.joined(self.names, group), **dict(row)})
+        return self._tables.labelled(pd.DataFrame(rows))
+
+    def lag_exclusion(self, *, method: str = "auto", **options) -> pd.DataFrame:
+        """Test whether the matrix of each lag is zero, by equation and altogether.
+
+        Parameters
+        ----------
+        method : {"auto", "least squares", "posterior", "bootstrap"}, default="auto"
+            As in `granger_causality`, where the notes say what the p-values mean.
+        **options
+            Of draws, as in `irf`: ``n_draws`` and so on.
+
+        Returns
+        -------
+        DataFrame
+            Columns "lag", "response", "statistic", "df", "df_error" and "p_value", as
+            in `granger_causality`; the response "all" is the whole matrix.
+
+        Raises
+        ------
+        ValueError
+            If a series is called "all", or the matrices do not allow the method.
+        """
+        if "all" in self.names:
+            raise ValueError(
+                'A series is called "all", as is the test of all; rename it.'
+            )
+        source, method = self._coefficients(method, **options)
+        everything = range(len(self.names))
+        equations = {name: [i] for i, name in enumerate(self.names)}
+        rows = [
+            {
+                "lag": lag + 1,
+                "response": name,
+                **source.wald(diagnostics.Block([lag], responses, everything)).row,
+            }
+            for lag in range(self.order)
+            for name, responses in {**equations, "all": everything}.items()
+        ]
+        return self._tables.tests(rows, method)
+
+    def test_constancy(self) -> pd.DataFrame:
+        """Test whether one static VAR fits all rows of the history, by equation.
+
+        For matrices of least squares: whether others change is what the forecaster's
+        ``test_dynamics`` asks.
+
+        Returns
+        -------
+        DataFrame
+            Columns "response", "test", "statistic", "df" and "p_value". The test
+            "cusum" looks at cumulated errors [1]_ and sees shifts of the mean, but no
+            change of the matrices around it. "nyblom" looks at the errors times the
+            rows before, cumulated [2]_, and sees slow or sudden changes of all ``df``
+            coefficients of an equation, whatever the variances of the errors.
+
+        Raises
+        ------
+        ValueError
+            If the matrices are not those of least squares on the history.
+
+        References
+        ----------
+        .. [1] Ploberger, W. and Krämer, W. (1992). The CUSUM test with OLS residuals.
+           Econometrica 60.
+        .. [2] Hansen, B. (1992). Testing for parameter instability in linear models.
+           Journal of Policy Modeling 14.
+        """
+        tests = diagnostics.constancy_tests(self._checked_regression())
+        tests.insert(0, "response", [self.names[i] for i in tests.pop("series")])
+        return self._tables.labelled(tests)
+
+    def cointegration(self, *, trend: str = "c") -> pd.DataFrame:
+        """Johansen's tests of the history, with the lags of these matrices.
+
+        Parameters
+        ----------
+        trend : {"n", "c", "ct"}, default="c"
+            No deterministic term, a constant, or a constant and a linear trend.
+
+        Returns
+        -------
+        DataFrame
+            As of `skvar.cointegration`.
+
+        Raises
+        ------
+        ValueError
+            If there is no history, or as in `skvar.cointegration`.
+        """
+        table = selection.cointegration(self._long_history(), self.order, trend=trend)
+        return self._tables.labelled(table)
 
     # in words and numbers
 
@@ -596,7 +889,12 @@ class VARCoefficients:
         return self._tables.by_lag(self.matrices)
 
     def summary(self, max_lags: int = 4) -> str:
-        """Order, stability, matrices and error covariance as text.
+        """Order, estimate, stability, matrices and error covariance as text.
+
+        What is not known of the estimate is left out. Rows, and a penalty that there
+        is, are shown. Matrices of least squares on the history come with standard
+        errors, log-likelihood and the criteria of statsmodels; those that have a
+        posterior come with its standard deviations, of 500 draws.
 
         Parameters
         ----------
@@ -608,7 +906,12 @@ class VARCoefficients:
         str
         """
         return self._tables.summary(
-            self._estimate, self.roots, self.is_stable(), max_lags
+            self._estimate,
+            self.roots,
+            self.is_stable(),
+            max_lags,
+            self._facts(),
+            self._spread(max_lags),
         )
 
     # in pictures
@@ -840,6 +1143,79 @@ class VARCoefficients:
         if not centre:
             return draws
         return bootstrap.without_bias(value, draws, self.alpha, remedy)
+
+    def _coefficients(self, method: str, **options):
+        """Where tests of the matrices take their covariance from, and its name."""
+        checks.check_method(method, others=["least squares"])
+        if method == "auto":
+            method = "bootstrap" if self.posterior is None else "posterior"
+            method = method if self._regression is None else "least squares"
+        if method == "least squares":
+            return self._checked_regression(), method
+        if method == "bootstrap" and self._is_least_squares:
+            # It would refit by least squares, whatever these matrices come from.
+            self._checked_regression()
+
+        def matrices(estimate: Estimate) -> np.ndarray:
+            return estimate[0]
+
+        draws = self._replicates(self.matrices, matrices, method=method, **options)
+        return diagnostics.Draws(draws), method
+
+    def _facts(self) -> dict[str, str]:
+        """What is known of the estimate, in words."""
+        facts = {}
+        n_rows = self.n_rows or (None if self.history is None else len(self.history))
+        if n_rows:
+            facts["Rows"] = str(n_rows)
+        if self._regression is not None:
+            facts["Estimator"] = "least squares with intercept"
+            found = self._regression.criteria()
+            facts["Log-likelihood"] = f"{found.pop('log_likelihood'):.6g}"
+            facts["Criteria"] = ", ".join(
+                f"{name.upper()} {value:.6g}" for name, value in found.items()
+            )
+        elif self.posterior is not None:
+            facts["Estimator"] = "closed form with a posterior"
+        if self.alpha > 0:
+            facts["Penalty"] = f"{self.alpha:.3g} per row at lag 1"
+        return facts
+
+    def _spread(self, n_lags: int) -> tuple[str, np.ndarray] | None:
+        """How sure the first matrices are, and what says so."""
+        if self._regression is not None:
+            return "standard errors", self._regression.standard_errors()
+        if self.posterior is None:
+            return None
+        draws = bootstrap.of_posterior(
+            lambda estimate: estimate[0][:, :n_lags],
+            self.posterior,
+            self.matrices.size,
+            n_draws=500,
+            random_state=0,
+        )
+        return "posterior standard deviations", draws.std(axis=0)
+
+    @cached_property
+    def _regression(self) -> diagnostics.Regression | None:
+        """Least squares on the history, if the matrices are of these."""
+        if self.history is None or len(self.history) <= self.order:
+            return None
+        try:
+            found = diagnostics.Regression.of(self.history.to_numpy(), self.order)
+        except ValueError:
+            return None
+        return found if found.estimates(self.matrices) else None
+
+    def _checked_regression(self) -> diagnostics.Regression:
+        if self._regression is None:
+            self._long_history()
+            raise ValueError(
+                "These matrices are not those of least squares with intercept on the "
+                "history, for which alone the test is right. Fit with n_layers=0 and "
+                "alpha=0, or take VARCoefficients.from_statsmodels(VAR(table).fit(p))."
+            )
+        return self._regression
 
     def _checked_posterior(self):
         if self.posterior is None:

@@ -28,6 +28,12 @@ class Tables:
         table.attrs["label"] = self.label
         return table
 
+    def tests(self, rows: list[dict], method: str) -> pd.DataFrame:
+        """Tests of the matrices, with where their covariance came from."""
+        table = self.labelled(pd.DataFrame(rows))
+        table.attrs["method"] = method
+        return table
+
     def square(
         self, values: np.ndarray, columns: list | None = None, kind: str = "cause"
     ) -> pd.DataFrame:
@@ -75,8 +81,20 @@ class Tables:
         values = np.stack(ends, axis=2).reshape(len(times), -1)
         return self.labelled(pd.DataFrame(values, times, sides))
 
-    def summary(self, estimate: Estimate, roots: np.ndarray, stable: bool, shown: int):
-        """Order, stability, the first matrices and error covariance as text."""
+    def summary(
+        self,
+        estimate: Estimate,
+        roots: np.ndarray,
+        stable: bool,
+        shown: int,
+        facts: dict[str, str],
+        spread: tuple[str, np.ndarray] | None,
+    ):
+        """Order, stability, the first matrices and error covariance as text.
+
+        With facts about the estimate, and a name and values of how sure its entries
+        are, as far as these are known.
+        """
         matrices, intercept, sigma_u = estimate
         deviations = np.sqrt(np.diag(sigma_u))
         products = np.outer(deviations, deviations)
@@ -89,18 +107,28 @@ class Tables:
             f"Stable: {'yes' if stable else 'no'}, "
             "largest eigenvalue of the companion matrix "
             f"{1 / np.abs(roots[-1]):.3f} in modulus",
+            *(f"{name}: {value}" for name, value in facts.items()),
             "",
             "Intercept and standard deviation of the one-step error",
             self._text({"intercept": intercept, "error": deviations}),
         ]
+        known = "" if spread is None else f", {spread[0]} in parentheses"
         for lag, matrix in enumerate(matrices[:shown], start=1):
-            lines += ["", f"Lag {lag}: rows respond, columns cause"]
-            lines.append(self.square(matrix).to_string(float_format=_short))
+            lines += ["", f"Lag {lag}: rows respond, columns cause{known}"]
+            errors = None if spread is None else spread[1][lag - 1]
+            lines.append(self._matrix_text(matrix, errors))
         if len(matrices) > shown:
             lines += ["", f"({len(matrices) - shown} more lags)"]
         lines += ["", "Correlation of the one-step errors"]
         lines.append(self._text(dict(zip(self.names, correlation, strict=True))))
         return "\n".join(lines)
+
+    def _matrix_text(self, matrix: np.ndarray, spread: np.ndarray | None) -> str:
+        if spread is None:
+            return self.square(matrix).to_string(float_format=_short)
+        pairs = zip(matrix.ravel(), spread.ravel(), strict=True)
+        cells = [f"{_short(value)} ({error:.2g})" for value, error in pairs]
+        return self.square(np.reshape(cells, matrix.shape)).to_string()
 
     def _tidy(self, columns: dict[str, np.ndarray], **levels) -> pd.DataFrame:
         """Values as columns of a long table, with a column for each of their axes."""
