@@ -8,6 +8,7 @@ stopping, for the size where the dynamic part is never left out. "gain" is the s
 the squared error of the static VAR on new rows that the dynamic part saves.
 
     python benchmarks/dynamics_test.py
+    python benchmarks/dynamics_test.py --case "static, always" --first 100 --seeds 100
 """
 
 import argparse
@@ -49,12 +50,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--rows", type=int, default=1000)
     parser.add_argument("--seeds", type=int, default=20)
+    parser.add_argument("--first", type=int, default=0, help="the first seed")
+    parser.add_argument("--case", choices=[name for name, *_ in CASES])
     parser.add_argument("--jobs", type=int, default=1)
     options = parser.parse_args()
     found = joblib.Parallel(options.jobs)(
         joblib.delayed(measured)(seed, *case, options.rows)
         for case in CASES
-        for seed in range(options.seeds)
+        if options.case in (None, case[0])
+        for seed in range(options.first, options.first + options.seeds)
     )
     table = pd.DataFrame(found).groupby("case", sort=False).mean()
     print(table.round(3).to_string())

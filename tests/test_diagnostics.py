@@ -451,6 +451,14 @@ def test_criteria_with_seasons_are_those_of_dummies():
     theirs = VAR(table, exog=dummies).select_order(5)
     for name in ("aic", "bic", "hqic"):
         np.testing.assert_allclose(choice[name], theirs.ics[name], atol=1e-8)
+    rows = ((table - table.mean()) / table.std(ddof=0)).to_numpy()
+    errors = []
+    for start, stop in pairwise(np.linspace(120 - 38, 120, 5).round().astype(int)):
+        means = np.stack([rows[k:start:4].mean(axis=0) for k in range(4)])
+        left = rows - np.tile(means, (30, 1))
+        errors.append(left[start:stop] - left[5:start].mean(axis=0))
+    expected = np.square(np.concatenate(errors)).mean()
+    assert choice["error"][0] == pytest.approx(expected, rel=1e-10)
     # Without them, lags have to carry the season.
     assert choice.attrs["best"]["bic"] == 1
     assert select_lags(table, 5).attrs["best"]["bic"] > 1
@@ -560,6 +568,25 @@ def test_cointegration_is_that_of_statsmodels(trend, order):
     same = var.cointegration(trend=trend)
     pd.testing.assert_frame_equal(same, found)
     assert same.attrs["rank"] == found.attrs["rank"]
+
+
+def test_rank_is_that_of_statsmodels_where_levels_of_a_test_differ():
+    rng = np.random.default_rng(0)
+    between = 0
+    for _ in range(10):
+        shocks = rng.normal(size=(120, 2))
+        table = np.column_stack([shocks[:, 0].cumsum(), np.zeros(120)])
+        for t in range(1, 120):
+            table[t, 1] = 0.85 * table[t - 1, 1] + shocks[t, 1]
+        found = cointegration(table, 2)
+        for method, test in [("trace", "trace"), ("maxeig", "max_eigenvalue")]:
+            ranks = [
+                select_coint_rank(table, 0, 1, method=method, signif=signif).rank
+                for signif in (0.01, 0.05, 0.1)
+            ]
+            assert found.attrs["rank"][test] == ranks[1]
+            between += ranks[0] != ranks[1]
+    assert between
 
 
 def test_cointegration_needs_its_table(us_change):

@@ -186,11 +186,8 @@ def _error(rows: np.ndarray, order: int, max_lags: int, sp: int) -> float:
 
 def _seasonal_means(rows: np.ndarray, n_known: int, sp: int) -> np.ndarray:
     """Means (n_rows, n_series) of the first rows at the same place of the season."""
-    places = np.arange(len(rows)) % sp
-    means = [
-        rows[:n_known][places[:n_known] == place].mean(axis=0) for place in range(sp)
-    ]
-    return np.array(means)[places]
+    means = [rows[place:n_known:sp].mean(axis=0) for place in range(sp)]
+    return np.array(means)[np.arange(len(rows)) % sp]
 
 
 def cointegration(table, lags: int, *, trend: str = "c") -> pd.DataFrame:
