@@ -83,15 +83,26 @@ def of_posterior(
 
 
 def quantiles_of_mixture(
-    paths: np.ndarray, deviations: np.ndarray, levels: Sequence[float]
+    paths: np.ndarray,
+    deviations: np.ndarray,
+    weights: np.ndarray,
+    levels: Sequence[float],
 ) -> np.ndarray:
-    """Quantiles (n_levels, ...) of equally likely normal distributions (n, ...)."""
+    """Quantiles (n_levels, ...) of a mixture of normal distributions (n, ...).
+
+    Those of deviation zero are points.
+    """
     levels = np.reshape(levels, (-1, *[1] * (paths.ndim - 1)))
     low = (paths - 10 * deviations).min(axis=0) + 0 * levels
     high = (paths + 10 * deviations).max(axis=0) + 0 * levels
+    # Points are steps, as narrow as bisections tell.
+    width = (high[0] - low[0]) / 2**_BISECTIONS + np.finfo(float).tiny
+    deviations = np.maximum(deviations, width)
     for _ in range(_BISECTIONS):
         middle = (low + high) / 2
-        shares = np.stack([ndtr((x - paths) / deviations).mean(axis=0) for x in middle])
+        shares = np.stack(
+            [np.tensordot(weights, ndtr((x - paths) / deviations), 1) for x in middle]
+        )
         low, high = (
             np.where(shares < levels, middle, low),
             np.where(shares < levels, high, middle),
