@@ -354,10 +354,10 @@ class VARCoefficients:
             Number of rows, at least one.
         given : DataFrame, optional
             A scenario: what is known or assumed of the rows ahead. Columns are some of
-            the series. Rows are times of the forecast, or positions from 1 to
-            ``steps``. A number is the value that the series has then; a pair
-            ``(low, high)`` or a `pandas.Interval` is a range that it stays in, where
-            None and infinity are no bound; NaN leaves it free. The forecast is the mean
+            the series. Rows are times of the forecast; integers that are no such times
+            are positions from 1 to ``steps``. A number is the value of the series then.
+            A pair ``(low, high)`` or a `pandas.Interval` is a range that holds it, in
+            which None and infinity are no bound. NaN leaves it free. The forecast is the mean
             of the normal distribution of all rows under these conditions [1]_: exact
             with numbers, by simulation with ranges.
         n_draws : int, optional
@@ -396,18 +396,16 @@ class VARCoefficients:
         >>> history = pd.DataFrame({"demand": [1.0, 2.0], "price": [3.0, 2.0]})
         >>> matrices, sigma_u = [[[0.5, -0.2], [0.1, 0.6]]], [[1, 0.4], [0.4, 1]]
         >>> var = VARCoefficients(matrices, [1, 1], sigma_u, history=history)
-        >>> var.forecast(3, given=pd.DataFrame({"price": [3.0, 3.0]}, index=[1, 2]))
+        >>> var.forecast(3, given=pd.DataFrame({"price": [3.0, 3.0]}, index=[2, 3]))
              demand     price
         2  1.841333  3.000000
         3  1.327013  3.000000
         4  1.063507  2.932701
         """
-        scenario = self._scenario(steps, given, "known")
-        rng = bootstrap.generator(random_state)
-        paths, _, weights = scenario.mixture(n_draws or scenarios.N_DRAWS, rng)
-        return self._tables.forecast(
-            np.tensordot(weights, paths, 1), self._ahead(steps)
-        )
+        scenario = self._scenario(steps, given, "known", n_draws=n_draws)
+        paths, _, weights = scenario.mixture(bootstrap.generator(random_state))
+        mean = np.tensordot(weights, paths, 1)
+        return self._tables.forecast(mean, self._ahead(steps))
 
     def forecast_interval(
         self,
@@ -416,7 +414,6 @@ class VARCoefficients:
         *,
         given: pd.DataFrame | None = None,
         method: str = "auto",
-        n_draws: int | None = None,
         random_state=None,
         **options,
     ) -> pd.DataFrame:
@@ -436,12 +433,11 @@ class VARCoefficients:
             What draws matrices, and covariances of shocks, as in `irf`; "known" takes
             these as given. "auto" takes the posterior where there is one, and "known"
             where there is none.
-        n_draws : int, optional
-            Draws, as in `irf`; of known matrices those of `forecast`.
         random_state : int, RandomState or None, default=None
             Seed of the draws.
         **options
-            Of a bootstrap, as in `irf`: ``block_length`` and so on.
+            Of draws, as in `irf` and with known matrices as in `forecast`: ``n_draws``
+            and so on.
 
         Returns
         -------
@@ -463,10 +459,8 @@ class VARCoefficients:
         """
         coverages = checks.checked_coverages(coverage)
         state = check_random_state(random_state)
-        drawing = {"n_draws": n_draws, "random_state": state}
-        scenario = self._scenario(steps, given, method, **drawing, **options)
-        n = max(n_draws or scenarios.N_DRAWS, len(scenario.ahead))
-        mixture = scenario.mixture(n, bootstrap.generator(state))
+        scenario = self._scenario(steps, given, method, random_state=state, **options)
+        mixture = scenario.mixture(bootstrap.generator(state))
         levels = [0.5 + sign * one / 2 for one in coverages for sign in (-1, 1)]
         ends = bootstrap.quantiles_of_mixture(*mixture, levels)
         return self._tables.intervals(ends, coverages, self._ahead(steps))
@@ -862,19 +856,22 @@ class VARCoefficients:
         conditions = asked.independent(value, self.scale)
         if method == "auto":
             method = "known" if self.posterior is None else "posterior"
-        if method == "known":
-            return scenarios.Scenario(value[np.newaxis], asked, conditions)
-        draws = self._replicates(
-            value,
-            statistic,
-            method=method,
-            n_draws=n_draws,
-            block_length=block_length,
-            random_state=random_state,
-            n_jobs=n_jobs,
-            verbose=verbose,
-        )
-        return scenarios.Scenario(draws, asked, conditions)
+        n_simulated = scenarios.N_DRAWS if n_draws is None else n_draws
+        check_scalar(n_simulated, "n_draws", numbers.Integral, min_val=2)
+        draws = value[np.newaxis]
+        if method != "known":
+            n_simulated = max(n_simulated, scenarios.N_DRAWS)
+            draws = self._replicates(
+                value,
+                statistic,
+                method=method,
+                n_draws=n_draws,
+                block_length=block_length,
+                random_state=random_state,
+                n_jobs=n_jobs,
+                verbose=verbose,
+            )
+        return scenarios.Scenario(draws, asked, conditions, n_simulated)
 
     def _checked_posterior(self):
         if self.posterior is None:

@@ -55,7 +55,7 @@ class Conditions:
     def read(
         cls, given: pd.DataFrame | None, names: list, times: pd.Index
     ) -> "Conditions":
-        """From a table of values and ranges, by times or positions from 1 on."""
+        """From a table of values and ranges, by times or else positions from 1 on."""
         found = []
         if given is not None:
             rows, series = _places(given, names, times)
@@ -142,18 +142,21 @@ class Scenario:
     asked : Conditions
     conditions : Conditions
         Those asked for that are independent.
+    n_simulated : int
+        Draws of cells that meet ranges, from which paths are chosen as well.
     """
 
     ahead: np.ndarray
     asked: Conditions
     conditions: Conditions
+    n_simulated: int
 
     def mixture(
-        self, n_draws: int, rng: np.random.Generator
+        self, rng: np.random.Generator
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Normal distributions whose mixture is that of each cell.
 
-        Exact under given values; with ranges, of so many draws of the cells in these.
+        Exact under given values; with ranges, those of draws of the cells in these.
 
         Returns
         -------
@@ -165,8 +168,8 @@ class Scenario:
             values, log_weights = self._within(draws, rng)
             weights = _weights(log_weights)
         else:
-            draws, values = self._drawn(n_draws, n_draws, rng)
-            weights = np.full(n_draws, 1 / n_draws)
+            draws, values = self._drawn(self.n_simulated, rng)
+            weights = np.full(len(draws), 1 / len(draws))
         parts = [
             _moments(ahead, self.conditions.cells, part)
             for ahead, part in self._parts(draws, values)
@@ -178,22 +181,19 @@ class Scenario:
 
     def paths(self, n_paths: int, rng: np.random.Generator) -> np.ndarray:
         """Draws (n_paths, steps, n_series) of the rows ahead."""
-        n_tried = max(n_paths, N_DRAWS, len(self.ahead))
         parts = [
             _sample(ahead, self.conditions.cells, part, rng)
-            for ahead, part in self._parts(*self._drawn(n_tried, n_paths, rng))
+            for ahead, part in self._parts(*self._drawn(n_paths, rng))
         ]
         paths = self._held(np.concatenate(parts))
         return paths.reshape(n_paths, *self.ahead.shape[1:3])
 
-    def _drawn(
-        self, n_tried: int, n: int, rng: np.random.Generator
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def _drawn(self, n: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         """Numbers (n,) of draws, and values (n, n_conditions) that meet the conditions.
 
-        Chosen by weight among those tried; Gibbs sampling parts the ones chosen twice.
+        Chosen by weight among more; Gibbs sampling parts those that are chosen twice.
         """
-        draws = np.arange(n_tried) % len(self.ahead)
+        draws = np.arange(max(n, self.n_simulated)) % len(self.ahead)
         values, log_weights = self._within(draws, rng)
         chosen = _resampled(_weights(log_weights), n, rng)
         draws = draws[chosen]
@@ -210,11 +210,11 @@ class Scenario:
 
     def _at_conditions(self, draws: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Means and covariances of the cells with conditions, as draws have them."""
-        moments = self._moments
+        moments = self._of_conditions
         return moments if len(self.ahead) == 1 else tuple(m[draws] for m in moments)
 
     @cached_property
-    def _moments(self) -> tuple[np.ndarray, np.ndarray]:
+    def _of_conditions(self) -> tuple[np.ndarray, np.ndarray]:
         """Means and covariances of the cells with conditions, of every draw."""
         cells = self.conditions.cells
         covariances = []
@@ -228,9 +228,11 @@ class Scenario:
         self, draws: np.ndarray, values: np.ndarray
     ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Distributions of the rows ahead and values of conditions, some at a time."""
-        alone = len(self.ahead) == 1
+        if len(self.ahead) == 1:
+            yield self.ahead, values
+            return
         for part in self._slices(len(draws)):
-            yield self.ahead if alone else self.ahead[draws[part]], values[part]
+            yield self.ahead[draws[part]], values[part]
 
     def _slices(self, n: int) -> Iterator[slice]:
         each = self.ahead[0].size + self.ahead[0, ..., -1].size * len(self.conditions)
@@ -271,21 +273,26 @@ def _root(covariance: np.ndarray) -> np.ndarray:
 
 
 def _loadings(responses: np.ndarray, cells: np.ndarray) -> np.ndarray:
-    """Shocks (..., steps, n_series, n_cells) of every row by which cells move."""
-    loadings = np.zeros((*responses.shape[:-1], len(cells)))
+    """Shocks (..., n_rows, n_series, n_cells) by which cells move, of rows up to them.
+
+    They are as well the shocks whose effects are covariances with these cells.
+    """
+    *draws, _, n_series, _ = responses.shape
+    n_rows = cells.max(initial=0) // n_series + 1
+    loadings = np.zeros((*draws, n_rows, n_series, len(cells)))
     for i, cell in enumerate(cells):
-        row, series = divmod(cell, responses.shape[-1])
+        row, series = divmod(cell, n_series)
         loadings[..., : row + 1, :, i] = responses[..., row::-1, series, :]
     return loadings
 
 
 def _effects(responses: np.ndarray, shocks: np.ndarray) -> np.ndarray:
-    """What shocks (..., steps, n_series, n) do to the rows, stacked (..., cells, n)."""
-    steps, first = shocks.shape[-3], responses[..., :1, :, :] @ shocks[..., :1, :, :]
-    effects = np.zeros((*first.shape[:-3], *shocks.shape[-3:]))
-    for row in range(steps):
-        shock = shocks[..., row : row + 1, :, :]
-        effects[..., row:, :, :] += responses[..., : steps - row, :, :] @ shock
+    """What shocks (..., n_rows, n_series, n) do to all rows (..., cells, n)."""
+    draws = np.broadcast_shapes(responses.shape[:-3], shocks.shape[:-3])
+    effects = np.zeros((*draws, *responses.shape[-3:-1], shocks.shape[-1]))
+    for row in range(shocks.shape[-3]):
+        moved = responses[..., : responses.shape[-3] - row, :, :]
+        effects[..., row:, :, :] += moved @ shocks[..., row : row + 1, :, :]
     return _stacked(effects)
 
 
