@@ -388,7 +388,7 @@ def plot_forecast(
         if conditions is not None:
             # Names may be tuples, which a comparison takes apart.
             on_panel = [response == name for response in conditions["response"]]
-            _mark(panel, conditions[on_panel])
+            _mark(panel, conditions[np.array(on_panel, dtype=bool)])
     handles = [h for panel in axes for h in panel.get_legend_handles_labels()[0]]
     handles = {handle.get_label(): handle for handle in handles}
     _legend(axes, ax, [*handles.values()], title)

@@ -182,16 +182,18 @@ def test_ranges_are_those_of_rejection(rejected):
             assert lowest[place] >= asked[0]
 
 
-def test_ranges_far_from_the_forecast():
+@pytest.mark.parametrize("low", [6.0, -7.0, 50.0])
+def test_ranges_far_from_the_forecast(low):
     """A walk kept up there: integrals over a grid, step by step."""
     walk = VARCoefficients(
         [[[1.0]]], [0.0], [[1.0]], history=pd.DataFrame({"level": [0.0]})
     )
-    low, high, steps = 6.0, 7.0, 6
+    high, steps = low + 1, 6
     grid, width = np.linspace(low, high, 401, retstep=True)
     ends = np.where((grid == low) | (grid == high), 0.5, 1.0) * width
     moves = norm.pdf(grid - grid[:, np.newaxis])
-    before, after = [norm.pdf(grid)], [np.ones(401)]
+    start = norm.logpdf(grid)
+    before, after = [np.exp(start - start.max())], [np.ones(401)]
     for _ in range(steps - 1):
         before.append((before[-1] * ends) @ moves)
         after.append(moves @ (after[-1] * ends))
@@ -479,4 +481,16 @@ def test_picture_has_the_scenario_beside_the_baseline():
         *["forecast without conditions", "given upper bound", "given value"],
         "given range",
     ]
+    free = VAR.plot_forecast(STEPS, given=given.iloc[:0], coverage=0.9)
+    assert [len(panel.lines) for panel in free] == [3, 3, 3]
+    pairs = pd.MultiIndex.from_product([["north", "south"], ["load"]])
+    var = VARCoefficients(
+        [0.5 * np.eye(2)],
+        np.zeros(2),
+        np.eye(2),
+        history=pd.DataFrame([[1.0, 2.0]], columns=pairs),
+    )
+    north = pd.DataFrame([[(1, 2)]], [1], pairs[:1])
+    [first, second] = var.plot_forecast(2, given=north, random_state=0)
+    assert len(first.collections) == len(second.collections) + 1
     plt.close("all")

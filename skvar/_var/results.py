@@ -357,9 +357,9 @@ class VARCoefficients:
             the series. Rows are times of the forecast; integers that are no such times
             are positions from 1 to ``steps``. A number is the value of the series then.
             A pair ``(low, high)`` or a `pandas.Interval` is a range that holds it, in
-            which None and infinity are no bound. NaN leaves it free. The forecast is the mean
-            of the normal distribution of all rows under these conditions [1]_: exact
-            with numbers, by simulation with ranges.
+            which None and infinity are no bound. NaN leaves it free. The forecast is
+            the mean of the normal distribution of all rows under these conditions [1]_:
+            exact with numbers, by simulation with ranges.
         n_draws : int, optional
             Simulated scenarios where there are ranges, 2000 by default.
         random_state : int, RandomState or None, default=None
