@@ -40,7 +40,7 @@ def bands_of(table, lags: int, seed: int, n_draws: int, block_length: int) -> di
         options |= {"bands": 0.9, "random_state": seed}
         tables = {
             "plain": var.irf(PERIODS, **options),
-            "orthogonal": var.irf(PERIODS, orth=True, **options),
+            "orthogonal": var.irf(PERIODS, impact="cholesky", **options),
             "shares": var.fevd(PERIODS, **options),
         }
         for name, table_of in tables.items():

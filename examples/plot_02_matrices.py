@@ -55,5 +55,5 @@ macro = load_macroeconomic()[["realgdp", "realcons", "realinv"]]
 growth = 100 * macro.pct_change().iloc[1:]
 var = LinearAttentionVAR(lags=2, n_layers=0).fit(growth).var_coefficients()
 print(var.summary())
-axes = var.plot_irf(10, orth=True, bands=0.9, random_state=0)
+axes = var.plot_irf(10, impact="cholesky", bands=0.9, random_state=0)
 axes[0, 0].figure.savefig("responses.png", dpi=150)

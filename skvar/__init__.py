@@ -4,8 +4,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from . import benchmark, datasets, nn, plots
-    from .analysis import VARCoefficients
+    from . import benchmark, datasets, identification, nn, plots
+    from .analysis import VARCoefficients, cointegration, select_lags
     from .classification import AarenClassifier
     from .files import load, save
     from .forecasting import (
@@ -32,12 +32,15 @@ __all__ = [
     "SAMoVARRegressor",
     "VARCoefficients",
     "benchmark",
+    "cointegration",
     "datasets",
+    "identification",
     "load",
     "nn",
     "plots",
     "rolling_score",
     "save",
+    "select_lags",
 ]
 
 _HOME = {
@@ -51,15 +54,17 @@ _HOME = {
     "SAMoVARForecaster": "forecasting",
     "SAMoVARRegressor": "regression",
     "VARCoefficients": "analysis",
+    "cointegration": "analysis",
     "load": "files",
     "rolling_score": "scoring",
     "save": "files",
+    "select_lags": "analysis",
 }
 
 
 def __getattr__(name: str):
     # Loading at first use keeps torch and sktime out of ``import skvar``.
-    if name in ("benchmark", "datasets", "nn", "plots"):
+    if name in ("benchmark", "datasets", "identification", "nn", "plots"):
         return import_module(f".{name}", __name__)
     if name in _HOME:
         return getattr(import_module(f".{_HOME[name]}", __name__), name)

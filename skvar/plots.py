@@ -132,13 +132,14 @@ def plot_entry(values, index=None, *, ax=None, truth=None, label=None) -> "Axes"
     return ax
 
 
-def plot_influence(influence, *, threshold: float = 0.1, ax=None) -> "Axes":
-    """Graph of which series drives which, without self-loops.
+def plot_connectedness(shares, *, threshold: float = 0.1, ax=None) -> "Axes":
+    """Graph of the links between series, without those to themselves.
 
     Parameters
     ----------
-    influence : DataFrame of shape (n_responses, n_causes)
-        Strength of every link, not negative; rows respond, columns cause.
+    shares : DataFrame of shape (n_responses, n_shocks)
+        Strength of every link, not negative, such as ``pairwise`` of `connectedness`;
+        rows respond to columns.
     threshold : float, default=0.1
         Links below this share of the strongest are left out, and all but the 40
         strongest.
@@ -154,13 +155,13 @@ def plot_influence(influence, *, threshold: float = 0.1, ax=None) -> "Axes":
     ValueError
         If a strength is negative or NaN, or ``threshold`` is not in [0, 1].
     """
-    if not (influence >= 0).all(axis=None) or not 0 <= threshold <= 1:
+    if not (shares >= 0).all(axis=None) or not 0 <= threshold <= 1:
         raise ValueError(
-            f"threshold={threshold} is not in [0, 1], or influence has negative values "
-            "or NaN, which influence.abs() or influence.fillna(0) mend."
+            f"threshold={threshold} is not in [0, 1], or shares has negative values "
+            "or NaN, which shares.abs() or shares.fillna(0) mend."
         )
-    names = influence.columns.union(influence.index, sort=False)
-    strengths = influence.reindex(index=names, columns=names, fill_value=0.0)
+    names = shares.columns.union(shares.index, sort=False)
+    strengths = shares.reindex(index=names, columns=names, fill_value=0.0)
     links = strengths.to_numpy(float) * (1 - np.eye(len(names)))
     strongest = links.max()
     least = max(threshold * strongest, np.sort(links, axis=None)[-_MOST_LINKS:][0])
@@ -173,54 +174,54 @@ def plot_influence(influence, *, threshold: float = 0.1, ax=None) -> "Axes":
         width = {"linewidth": 0.5 + 3 * share, "alpha": 0.2 + 0.8 * share}
         arrow = {**style, **width, "shrinkA": 8, "shrinkB": 8}
         ax.annotate("", places[response], places[cause], arrowprops=arrow)
-    note = f"cause \N{RIGHTWARDS ARROW} response; strongest link: {strongest:.3g}"
+    note = f"shock \N{RIGHTWARDS ARROW} response; strongest link: {strongest:.3g}"
     if hidden := np.sum(links > 0) - shown.sum():
         note += f"\n{hidden} links below {100 * least / strongest:.3g}% of it left out"
     ax.set_xlabel(note, fontsize="small")
-    _title(ax, influence.attrs.get("label"))
+    _title(ax, shares.attrs.get("label"))
     return ax
 
 
-def plot_irf(irf, *, impulses=None, responses=None, ax=None) -> np.ndarray:
+def plot_irf(irf, *, shocks=None, responses=None, ax=None) -> np.ndarray:
     """Impulse responses.
 
     Parameters
     ----------
     irf : DataFrame
-        Columns "horizon", "impulse", "response", "value" and perhaps "lower" and
+        Columns "horizon", "response", "shock", "value" and perhaps "lower" and
         "upper", a band whose coverage may be in ``irf.attrs["coverage"]``.
-    impulses, responses : sequence of str, optional
-        Series to show; by default all, on a new figure the six at most that respond to
+    shocks, responses : sequence of str, optional
+        What to show; by default all, on a new figure the six at most that respond to
         others or move them most.
-    ax : ndarray of Axes of shape (n_responses, n_impulses), optional
+    ax : ndarray of Axes of shape (n_responses, n_shocks), optional
         Where to draw; by default on a new figure, whose rows share their scale.
 
     Returns
     -------
-    ndarray of Axes of shape (n_responses, n_impulses)
+    ndarray of Axes of shape (n_responses, n_shocks)
 
     Raises
     ------
     ValueError
         If columns or series are missing, or ``ax`` has another shape.
     """
-    _select(["horizon", "impulse", "response", "value"], irf.columns, "irf")
-    chosen = impulses, responses
-    impulses = _select(impulses, irf["impulse"], "impulses")
+    _select(["horizon", "response", "shock", "value"], irf.columns, "irf")
+    chosen = shocks, responses
+    shocks = _select(shocks, irf["shock"], "shocks")
     responses = _select(responses, irf["response"], "responses")
     title = irf.attrs.get("label") or ""
     if ax is None:
-        impulses, responses, note = _strongest(irf, impulses, responses, chosen)
+        shocks, responses, note = _strongest(irf, shocks, responses, chosen)
         title += note
-    table = irf.pivot(index="horizon", columns=["response", "impulse"])
-    shape = len(responses), len(impulses)
+    table = irf.pivot(index="horizon", columns=["response", "shock"])
+    shape = len(responses), len(shocks)
     size = (3.2, 2.2) if max(shape) <= 4 else (1.7, 1.4)
     axes = _grid(ax, shape, size, legend=True, sharex=True, sharey="row")
     band = (
         f"{100 * irf.attrs['coverage']:g}% band" if "coverage" in irf.attrs else "band"
     )
     for (i, j), panel in np.ndenumerate(axes):
-        part = table.xs((responses[i], impulses[j]), axis=1, level=[1, 2])
+        part = table.xs((responses[i], shocks[j]), axis=1, level=[1, 2])
         horizon = _times(panel, part.index)
         panel.plot(horizon, part["value"], color=_BLUE, label="impulse response")
         if {"lower", "upper"} <= set(part):
@@ -228,8 +229,8 @@ def plot_irf(irf, *, impulses=None, responses=None, ax=None) -> np.ndarray:
             panel.fill_between(horizon, *edges, alpha=0.2, label=band, **_BAND)
         panel.axhline(0, **_ZERO)
         panel.locator_params(axis="y", nbins=4)
-    for panel, name in zip(axes[0], _wrapped(impulses, 14), strict=True):
-        panel.set_title(f"shock to\n{name}", fontsize="medium")
+    for panel, name in zip(axes[0], _wrapped(shocks, 14), strict=True):
+        panel.set_title(f"{name}\nshock", fontsize="medium")
     for panel, name in zip(axes[:, 0], _wrapped(responses, 14), strict=True):
         panel.set_ylabel(name)
     for panel in axes[-1]:
@@ -240,12 +241,12 @@ def plot_irf(irf, *, impulses=None, responses=None, ax=None) -> np.ndarray:
 
 
 def plot_fevd(fevd, *, ax=None) -> np.ndarray:
-    """Forecast error variance decomposition: stacked shares of the impulses.
+    """Forecast error variance decomposition: stacked shares of the shocks.
 
     Parameters
     ----------
     fevd : DataFrame
-        Columns "horizon", "response", "impulse" and "share".
+        Columns "horizon", "response", "shock" and "share".
     ax : array of n_responses Axes, optional
         Where to draw; by default on a new figure.
 
@@ -258,12 +259,10 @@ def plot_fevd(fevd, *, ax=None) -> np.ndarray:
     ValueError
         If columns are missing, or the number of ``ax`` is another.
     """
-    _select(["horizon", "response", "impulse", "share"], fevd.columns, "fevd")
-    responses, impulses = fevd["response"].unique(), fevd["impulse"].unique()
-    shares = fevd.pivot(
-        index=["response", "horizon"], columns="impulse", values="share"
-    )
-    shares = shares[impulses].fillna(0.0)
+    _select(["horizon", "response", "shock", "share"], fevd.columns, "fevd")
+    responses, shocks = fevd["response"].unique(), fevd["shock"].unique()
+    shares = fevd.pivot(index=["response", "horizon"], columns="shock", values="share")
+    shares = shares[shocks].fillna(0.0)
     axes = _panels(ax, responses, per_row=4, size=(2.8, 2.4))
     for panel, response in zip(axes, responses, strict=True):
         handles = _stack(panel, shares.loc[response])
@@ -278,7 +277,7 @@ def plot_decomposition(decomposition, *, ax=None) -> np.ndarray:
     Parameters
     ----------
     decomposition : DataFrame
-        Columns "time", "response", "component" and "value". The component "baseline",
+        Columns "time", "response", "shock" and "value". The shock "baseline",
         the path without shocks, is not drawn.
     ax : array of n_responses Axes, optional
         Where to draw; by default on a new figure.
@@ -292,13 +291,13 @@ def plot_decomposition(decomposition, *, ax=None) -> np.ndarray:
     ValueError
         If columns are missing, or the number of ``ax`` is another.
     """
-    columns = ["time", "response", "component", "value"]
+    columns = ["time", "response", "shock", "value"]
     _select(columns, decomposition.columns, "decomposition")
-    shocks = decomposition[decomposition["component"] != "baseline"]
-    responses, components = shocks["response"].unique(), shocks["component"].unique()
+    shocks = decomposition[decomposition["shock"] != "baseline"]
+    responses, names = shocks["response"].unique(), shocks["shock"].unique()
     index = ["response", "time"]
-    table = shocks.pivot(index=index, columns="component", values="value")
-    table = table[components].fillna(0.0)
+    table = shocks.pivot(index=index, columns="shock", values="value")
+    table = table[names].fillna(0.0)
     axes = _panels(ax, responses)
     for panel, response in zip(axes, responses, strict=True):
         part = table.loc[response]
@@ -630,7 +629,7 @@ def _times(ax: "Axes", index: pd.Index) -> np.ndarray:
 
 
 def _strongest(
-    irf: pd.DataFrame, impulses: list, responses: list, chosen: tuple
+    irf: pd.DataFrame, shocks: list, responses: list, chosen: tuple
 ) -> tuple[list, list, str]:
     """Those of many that were not chosen which move others or respond to them most.
 
@@ -638,29 +637,29 @@ def _strongest(
     """
     is_long = [
         asked is None and len(names) > _MOST_SERIES
-        for asked, names in zip(chosen, (impulses, responses), strict=True)
+        for asked, names in zip(chosen, (shocks, responses), strict=True)
     ]
     if not any(is_long):
-        return impulses, responses, ""
-    sizes = irf["value"].abs().groupby([irf["response"], irf["impulse"]]).max()
-    sizes = sizes.unstack("impulse")
+        return shocks, responses, ""
+    sizes = irf["value"].abs().groupby([irf["response"], irf["shock"]]).max()
+    sizes = sizes.unstack("shock")
     sizes = sizes.div(sizes.max(axis=1).replace(0.0, 1.0), axis=0)
     for name in sizes.index.intersection(sizes.columns):
         sizes.loc[[name], [name]] = 0.0
-    moving, moved = sizes.loc[responses].sum(), sizes[impulses].sum(axis=1)
+    moving, moved = sizes.loc[responses].sum(), sizes[shocks].sum(axis=1)
     if all(is_long):
         # The same series both ways, so that answers among them are seen.
         moving = moved = moving.add(moved, fill_value=0.0)
     if is_long[0]:
-        impulses = _largest(moving[impulses])
+        shocks = _largest(moving[shocks])
     if is_long[1]:
         responses = _largest(moved[responses])
     return (
-        impulses,
+        shocks,
         responses,
         (
             f"\n{_MOST_SERIES} of {len(sizes)} series, which move others or respond to "
-            "them most; impulses and responses of skvar.plots.plot_irf choose others"
+            "them most; shocks and responses of skvar.plots.plot_irf choose others"
         ),
     )
 

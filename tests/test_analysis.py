@@ -30,8 +30,8 @@ def var(ols, us_change):
 
 
 def cube(table, value):
-    """(n_horizons, n_responses, n_impulses) from a tidy table."""
-    wide = table.pivot(index="horizon", columns=["response", "impulse"], values=value)
+    """(n_horizons, n_responses, n_shocks) from a tidy table."""
+    wide = table.pivot(index="horizon", columns=["response", "shock"], values=value)
     order = pd.MultiIndex.from_product([NAMES, NAMES])
     return wide[order].to_numpy().reshape(-1, 5, 5)
 
@@ -40,9 +40,9 @@ def test_impulse_responses_are_those_of_statsmodels(var, ols):
     theirs = ols.irf(12)
     for options, expected in [
         ({}, theirs.irfs),
-        ({"orth": True}, theirs.orth_irfs),
+        ({"impact": "cholesky"}, theirs.orth_irfs),
         ({"cumulative": True}, theirs.cum_effects),
-        ({"orth": True, "cumulative": True}, theirs.orth_cum_effects),
+        ({"impact": "cholesky", "cumulative": True}, theirs.orth_cum_effects),
     ]:
         responses = cube(var.irf(12, **options), "value")
         np.testing.assert_allclose(responses, expected, atol=1e-8)
@@ -92,36 +92,35 @@ def test_residual_tests_are_those_of_statsmodels(var, ols):
 
 
 def test_decomposition_sums_to_the_history(var, us_change):
-    for orth in (True, False):
-        parts = var.historical_decomposition(orth=orth)
+    for impact in ("cholesky", None):
+        parts = var.historical_decomposition(impact=impact)
         total = parts.groupby(["time", "response"])["value"].sum().unstack()[NAMES]
         np.testing.assert_allclose(total, us_change.iloc[3:], atol=1e-12)
-        by_component = parts.pivot(
-            index="time", columns=["component", "response"], values="value"
+        by_shock = parts.pivot(
+            index="time", columns=["shock", "response"], values="value"
         )
         # What had come without shocks: the forecast from the first rows.
         one_step = var.intercept + np.einsum(
             "loi,li->o", var.matrices, us_change.to_numpy()[2::-1]
         )
-        np.testing.assert_allclose(by_component["baseline"][NAMES].iloc[0], one_step)
+        np.testing.assert_allclose(by_shock["baseline"][NAMES].iloc[0], one_step)
     # A series' own error is all that moves it in the first row without orthogonality.
-    first = by_component.iloc[0]["Income"][NAMES]
+    first = by_shock.iloc[0]["Income"][NAMES]
     assert (first.drop("Income").abs() < 1e-12).all()
     assert first["Income"] == pytest.approx(var.residuals["Income"].iloc[0])
 
 
-def test_influence_is_free_of_units(us_change):
+def test_relative_matrices_and_connectedness_are_free_of_units(us_change):
     units = np.array([1.0, 100.0, 0.01, 7.0, 3.0])
     table = us_change * units
     one, other = (
         LinearAttentionVAR(2, n_layers=0).fit(data).var_coefficients()
         for data in (us_change, table)
     )
-    np.testing.assert_allclose(one.influence(), other.influence())
-    coefs = VARCoefficients(
-        [np.diag([0.5, 0.0]), np.diag([0.0, 0.2])], [0, 0], np.eye(2)
+    np.testing.assert_allclose(one.relative_matrices(), other.relative_matrices())
+    np.testing.assert_allclose(
+        one.connectedness(5).pairwise, other.connectedness(5).pairwise
     )
-    np.testing.assert_allclose(coefs.influence(), np.diag([0.5, 0.2]))
 
 
 def test_frames_and_text_bear_the_names(var):
@@ -206,7 +205,7 @@ def test_refits_have_the_covariance_of_the_model():
         history=made.series,
         refit=recorder,
     )
-    bands = var.irf(0, orth=True, bands=0.9, n_draws=200, random_state=0)
+    bands = var.irf(0, impact="cholesky", bands=0.9, n_draws=200, random_state=0)
     ratios = [np.trace(one[2]) / np.trace(theirs.sigma_u) for one in recorder.estimates]
     # Without corrections for 13 coefficients this is 0.79.
     standard_error = np.std(ratios) / np.sqrt(200)
@@ -274,7 +273,7 @@ def shrunk(us_change):
 
 
 def test_bands_are_percentiles_of_the_posterior(shrunk):
-    table = shrunk.irf(6, orth=True, bands=0.8, n_draws=500, random_state=1)
+    table = shrunk.irf(6, impact="cholesky", bands=0.8, n_draws=500, random_state=1)
     matrices, intercepts, covariances = shrunk.draws(500, random_state=1)
     found = [
         VARProcess(a, c, s).orth_ma_rep(6)
@@ -342,7 +341,7 @@ def test_long_run_effects_are_those_of_stable_draws():
     expected = np.quantile(1 / (1 - sizes[[0, 1, 3]]), [0.05, 0.95])
     np.testing.assert_allclose(bands[["lower", "upper"]].to_numpy()[0], expected)
     sizes += 1
-    with pytest.raises(ValueError, match="No draw is stable"):
+    with pytest.raises(ValueError, match="none is stable"):
         var.long_run_effects(bands=0.9, n_draws=5)
 
 
@@ -452,9 +451,26 @@ def test_forecaster_hands_over_its_matrices(dynamic, us_change):
     np.testing.assert_allclose(short.sigma_u, dynamic.sigma_u_)
     with pytest.raises(ValueError, match="at="):
         dynamic.var_coefficients(at=us_change.index[0])
-    for unknown in ("yesterday", [1, 2], slice(3), "2005"):
+    for unknown in ("yesterday", [1, 2], slice(3), "2005", [], slice(None, "1970Q1")):
         with pytest.raises(ValueError, match="at="):
             dynamic.var_coefficients(at=unknown)
+
+
+def test_matrices_of_several_times_are_those_of_each(dynamic, us_change):
+    times = us_change.index[[100, 3, 150]]
+    path = dynamic.var_coefficients(at=times)
+    assert list(path.index) == list(times)
+    for time, var in path.items():
+        alone = dynamic.var_coefficients(at=time)
+        assert var.label == alone.label
+        np.testing.assert_allclose(var.matrices, alone.matrices, rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(var.forecast(2), alone.forecast(2), rtol=1e-4)
+    totals = path.map(lambda var: var.connectedness(4).total)
+    assert totals.between(0, 1).all()
+    whole = dynamic.var_coefficients(at=slice(None))
+    assert list(whole.index) == list(us_change.index[1:])
+    some = dynamic.var_coefficients(at=slice("1990Q2", "1990Q4"))
+    assert list(map(str, some.index)) == ["1990Q2", "1990Q3", "1990Q4"]
 
 
 def test_classical_forecaster_is_a_var_of_statsmodels(us_change):
@@ -462,7 +478,7 @@ def test_classical_forecaster_is_a_var_of_statsmodels(us_change):
     theirs = VAR(us_change).fit(3, trend="c")
     np.testing.assert_allclose(forecaster.sigma_u_, theirs.sigma_u, rtol=1e-8)
     ours = forecaster.var_coefficients()
-    irf = cube(ours.irf(10, orth=True), "value")
+    irf = cube(ours.irf(10, impact="cholesky"), "value")
     np.testing.assert_allclose(irf, theirs.irf(10).orth_irfs, atol=1e-8)
     comparison = forecaster.compare_with_ols(us_change)
     assert comparison["matrix_distance"].max() < 1e-8
@@ -557,13 +573,13 @@ def test_pictures_show_the_tables(var):
         )
         image = var.plot_matrices(relative=False, max_lags=2).images[0]
         np.testing.assert_array_equal(image.get_array(), np.hstack(var.matrices[:2]))
-        line = var.plot_irf(4, orth=True)[2, 1].lines[0]
-        expected = cube(var.irf(4, orth=True), "value")[:, 2, 1]
+        line = var.plot_irf(4, impact="cholesky")[2, 1].lines[0]
+        expected = cube(var.irf(4, impact="cholesky"), "value")[:, 2, 1]
         np.testing.assert_array_equal(line.get_ydata(), expected)
         assert len(var.plot_fevd(4)) == 5
         assert len(var.plot_decomposition()) == 5
         assert len(var.plot_forecast(4)) == 5
-        assert var.plot_influence().texts
+        assert var.plot_connectedness().texts
     plt.close("all")
 
 
@@ -630,4 +646,4 @@ def test_bad_input_is_named(var, us_change):
         explosive.irf(2, bands=0.9, n_draws=2)
     singular = VARCoefficients(matrices, intercept, np.ones((5, 5)))
     with pytest.raises(ValueError, match="positive definite"):
-        singular.irf(2, orth=True)
+        singular.irf(2, impact="cholesky")

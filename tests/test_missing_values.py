@@ -278,7 +278,7 @@ def test_sigma_u_is_over_pairs_of_observed_errors(name):
     np.testing.assert_allclose(forecaster.sigma_u_, expected, rtol=1e-3)
     estimate = forecaster.var_coefficients()
     np.testing.assert_array_equal(estimate.sigma_u, forecaster.sigma_u_)
-    assert estimate.irf(4, orth=True).notna().all(axis=None)
+    assert estimate.irf(4, impact="cholesky").notna().all(axis=None)
 
 
 def test_comparison_is_over_observed_entries():

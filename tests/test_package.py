@@ -59,6 +59,7 @@ MAY_IMPORT = {
     "analysis": {"_var"},
     "files": {"_files"},
     "coefficients": {"_var"},
+    "identification": {"_var"},
     "nn": {"_attention", "_networks"},
     "scoring": {"_data", "_forecasting"},
     "datasets": {"_data"},
@@ -70,6 +71,7 @@ MAY_IMPORT = {
         "datasets",
         "files",
         "forecasting",
+        "identification",
         "nn",
         "plots",
         "regression",
@@ -169,7 +171,9 @@ PUBLIC = [
     "skvar.LinearAttentionVAR",
     "skvar.LinearTransformerForecaster",
     "skvar.SAMoVARForecaster",
+    "skvar.cointegration",
     "skvar.rolling_score",
+    "skvar.select_lags",
     *(
         f"skvar.{forecaster}.{method}"
         for forecaster in ("AarenForecaster", "LinearAttentionVAR", "SAMoVARForecaster")
@@ -196,6 +200,7 @@ PUBLIC = [
             "stream",
         )
     ),
+    "skvar.LinearAttentionVAR.test_dynamics",
     "skvar.SAMoVARForecaster.token_var_matrices",
     "skvar.SAMoVARForecaster.influence_paths",
     "skvar.VARCoefficients",
@@ -233,6 +238,7 @@ PUBLIC = [
     ),
     "skvar._models.stream.Stream",
     "skvar._models.stream.Stream.push",
+    *(f"skvar.identification.{name}" for name in skvar.identification.__all__),
     *(f"skvar.nn.{name}" for name in skvar.nn.__all__),
     "skvar.nn.Aaren.forward",
     "skvar.nn.AarenForClassification.extend",

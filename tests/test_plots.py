@@ -97,7 +97,7 @@ def test_influence():
     strengths = [[9.0, 1.0, 0.05], [0.5, 9.0, 0.0], [0.1, 0.02, 9.0]]
     influence = pd.DataFrame(strengths, NAMES, NAMES)
     influence.attrs["label"] = "average over 180 windows"
-    ax = plots.plot_influence(influence)
+    ax = plots.plot_connectedness(influence)
     arrows = arrows_of(ax)
     places = {t.get_text(): np.array(t.get_position()) / 1.1 for t in ax.texts[:3]}
     assert list(places) == NAMES
@@ -108,19 +108,19 @@ def test_influence():
     assert np.allclose(strongest.xy, places["Income"], atol=1e-6)
     assert "2 links below 10% of it left out" in ax.get_xlabel()
     assert ax.get_title() == "average over 180 windows"
-    assert len(arrows_of(plots.plot_influence(influence, threshold=0))) == 5
-    assert not arrows_of(plots.plot_influence(influence * 0))
+    assert len(arrows_of(plots.plot_connectedness(influence, threshold=0))) == 5
+    assert not arrows_of(plots.plot_connectedness(influence * 0))
 
 
 def test_irf():
-    irf = tidy("horizon", "impulse", "response", "value")
+    irf = tidy("horizon", "shock", "response", "value")
     irf = irf.assign(lower=irf["value"] - 1, upper=irf["value"] + 2)
     irf.attrs["coverage"] = 0.9
-    axes = plots.plot_irf(irf[::-1], impulses=NAMES[:2], responses=NAMES)
+    axes = plots.plot_irf(irf[::-1], shocks=NAMES[:2], responses=NAMES)
     assert axes.shape == (3, 2)
     assert [panel.get_ylabel() for panel in axes[:, 0]] == NAMES
-    assert [panel.get_title()[9:] for panel in axes[0]] == NAMES[:2]
-    part = irf[(irf["impulse"] == "Savings") & (irf["response"] == "Output")]
+    assert [panel.get_title().removesuffix("\nshock") for panel in axes[0]] == NAMES[:2]
+    part = irf[(irf["shock"] == "Savings") & (irf["response"] == "Output")]
     path, zero = axes[2, 1].lines
     assert np.array_equal(path.get_xydata(), part[["horizon", "value"]])
     assert list(zero.get_ydata()) == [0, 0]
@@ -135,29 +135,29 @@ def test_irf():
 def test_impulse_responses_of_many_series_are_the_strongest():
     names = [f"y{i}" for i in range(20)]
     keys = pd.MultiIndex.from_product([range(3), names, names])
-    irf = keys.to_frame(index=False, name=["horizon", "impulse", "response"])
-    irf["value"] = (irf["impulse"] == irf["response"]) * 1.0
+    irf = keys.to_frame(index=False, name=["horizon", "shock", "response"])
+    irf["value"] = (irf["shock"] == irf["response"]) * 1.0
     # y3 moves some, y15 follows some, in units of its own.
-    irf.loc[(irf["impulse"] == "y3") & (irf["response"] > "y6"), "value"] = 0.5
+    irf.loc[(irf["shock"] == "y3") & (irf["response"] > "y6"), "value"] = 0.5
     irf.loc[(irf["response"] == "y15"), "value"] *= 1e-3
-    irf.loc[(irf["response"] == "y15") & (irf["impulse"] < "y12"), "value"] = 4e-4
+    irf.loc[(irf["response"] == "y15") & (irf["shock"] < "y12"), "value"] = 4e-4
     axes = plots.plot_irf(irf)
     drawn = [panel.get_ylabel() for panel in axes[:, 0]]
     assert len(drawn) == 6
     assert {"y3", "y15"} < {*drawn}
-    assert drawn == [panel.get_title()[9:] for panel in axes[0]]
+    assert drawn == [panel.get_title().removesuffix("\nshock") for panel in axes[0]]
     title = legend_of(axes)[0]
     assert "6 of 20 series" in title
     assert "plot_irf" in title
-    axes = plots.plot_irf(irf, impulses=["y7", "y3"])
+    axes = plots.plot_irf(irf, shocks=["y7", "y3"])
     assert axes.shape == (6, 2)
-    assert plots.plot_irf(irf, impulses=["y7"], responses=names[:9]).shape == (9, 1)
+    assert plots.plot_irf(irf, shocks=["y7"], responses=names[:9]).shape == (9, 1)
 
 
 def test_only_the_strongest_of_many_links_are_drawn():
     names = [f"y{i}" for i in range(20)]
     links = RNG.permutation(np.arange(400.0)).reshape(20, 20)
-    ax = plots.plot_influence(pd.DataFrame(links, names, names), threshold=0)
+    ax = plots.plot_connectedness(pd.DataFrame(links, names, names), threshold=0)
     strengths = np.sort(links[~np.eye(20, dtype=bool)])
     assert len(arrows_of(ax)) == 40
     share = 100 * strengths[-40] / strengths[-1]
@@ -184,7 +184,7 @@ def test_nothing_is_cut_off(names):
         var.plot_irf(),
         var.plot_fevd(),
         var.plot_decomposition(),
-        var.plot_influence(),
+        var.plot_connectedness(),
         var.plot_matrices(),
     ]
     for axes in drawn:
@@ -199,7 +199,7 @@ def test_nothing_is_cut_off(names):
 
 
 def test_fevd():
-    fevd = tidy("horizon", "response", "impulse", "share")
+    fevd = tidy("horizon", "response", "shock", "share")
     size = fevd["share"].abs()
     fevd["share"] = size / size.groupby([fevd["horizon"], fevd["response"]]).transform(
         "sum"
@@ -214,12 +214,12 @@ def test_fevd():
 
 
 def test_decomposition():
-    table = tidy("time", "response", "component", "value", QUARTERS)
-    baseline = table[table["component"] == "Income"].assign(component="baseline")
+    table = tidy("time", "response", "shock", "value", QUARTERS)
+    baseline = table[table["shock"] == "Income"].assign(shock="baseline")
     axes = plots.plot_decomposition(pd.concat([table, baseline]))
     for name, panel in zip(NAMES, axes, strict=True):
         parts = table[table["response"] == name]
-        parts = parts.pivot(index="time", columns="component", values="value")
+        parts = parts.pivot(index="time", columns="shock", values="value")
         assert np.allclose(panel.lines[0].get_ydata(), parts.sum(axis=1))
         drawn = [span(panel, time) for time in date2num(DATES)]
         below, above = parts.clip(upper=0).sum(axis=1), parts.clip(lower=0).sum(axis=1)
@@ -266,7 +266,7 @@ def test_training():
     assert len(plots.plot_training([1.0], []).lines) == 1
 
 
-IRF = tidy("horizon", "impulse", "response", "value")
+IRF = tidy("horizon", "shock", "response", "value")
 
 
 def test_given_axes_are_used(monkeypatch):
@@ -288,9 +288,9 @@ BAD = {
     "2-D": (lambda: plots.plot_matrices(np.eye(3)), "matrices of shape"),
     "truth": (lambda: plots.plot_entry([1.0], truth=[1.0, 2.0]), "truth"),
     "index": (lambda: plots.plot_entry([1.0], pd.Index(["a"])), "index is of"),
-    "negative": (lambda: plots.plot_influence(-FRAME), r"influence\.abs"),
-    "threshold": (lambda: plots.plot_influence(FRAME, threshold=2), "threshold=2"),
-    "impulse": (lambda: plots.plot_irf(IRF, impulses=["GDP"]), "impulses.*GDP.*Income"),
+    "negative": (lambda: plots.plot_connectedness(-FRAME), r"shares\.abs"),
+    "threshold": (lambda: plots.plot_connectedness(FRAME, threshold=2), "threshold=2"),
+    "shock": (lambda: plots.plot_irf(IRF, shocks=["GDP"]), "shocks.*GDP.*Income"),
     "column": (lambda: plots.plot_fevd(IRF), "fevd.*share"),
     "axes": (lambda: plots.plot_irf(IRF, ax=np.zeros((2, 3))), r"\(3, 3\) Axes"),
     "series": (lambda: plots.plot_forecast(FRAME[["Income"]], FRAME), "Savings"),

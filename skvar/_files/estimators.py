@@ -83,6 +83,7 @@ _DATACLASSES = {
     "skvar._models.fitted": "ClosedForm FittedModel",
     "skvar._models.regression": "FittedRegression RegressionStep Units",
     "skvar._training.loop": "TrainingRecord",
+    "skvar._var.conversion": "RefitVAR RefitVECM",
 }
 
 # The member that sktime unpickles to learn which class to ask.

@@ -674,7 +674,9 @@ class Forecaster(NetworkEstimator, SktimeForecaster):
         """
         return matrices.var_matrices(single_state(self), Y, step, return_intercept)
 
-    def var_coefficients(self, Y=None, *, at=None) -> VARCoefficients:
+    def var_coefficients(
+        self, Y=None, *, at=None
+    ) -> "VARCoefficients | pd.Series[VARCoefficients]":
         """The matrices with what belongs to them, for analysis.
 
         Where they change from window to window, an impulse response or a forecast of
@@ -686,17 +688,19 @@ class Forecaster(NetworkEstimator, SktimeForecaster):
         Y : Series, DataFrame or array, optional
             Table of at least one window of rows in original units; the history by
             default.
-        at : label of the time index of ``Y``, optional
-            Take the matrices after this row; by default the average over all windows
-            that have a next row, or the only window where none has.
+        at : label, list of labels or slice of the time index of ``Y``, optional
+            Take the matrices after this row, or after each of several; by default the
+            average over all windows that have a next row, or the only window where none
+            has. ``slice(None)`` takes all rows that end a window.
 
         Returns
         -------
-        VARCoefficients
-            With the one-step errors on the history or on ``Y`` as residuals and
-            ``sigma_u_`` or their covariance (``sigma_u_`` as well where ``Y`` has too
-            few rows for one). Its bootstraps simulate as many rows as the history has
-            and fit a forecaster of the same parameters to each table.
+        VARCoefficients, or Series of them by time
+            A Series if several times are asked for. Each has the one-step errors on the
+            history or on ``Y`` as residuals and ``sigma_u_`` or their covariance
+            (``sigma_u_`` as well where ``Y`` has too few rows for one). Its bootstraps
+            simulate as many rows as the history has and fit a forecaster of the same
+            parameters to each table.
 
         Raises
         ------

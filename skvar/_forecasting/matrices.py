@@ -2,6 +2,7 @@
 
 import numbers
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -41,7 +42,9 @@ def var_matrices(state: ForecasterState, Y, step: int, return_intercept: bool):
     return (matrices, intercepts) if return_intercept else matrices
 
 
-def var_coefficients(state: ForecasterState, Y, at) -> VARCoefficients:
+def var_coefficients(
+    state: ForecasterState, Y, at
+) -> "VARCoefficients | pd.Series[VARCoefficients]":
     """As of the method of forecasters."""
     member, windows = state.single, state.windows(Y)
     index = member.series.index if Y is None else getattr(Y, "index", None)
@@ -49,7 +52,6 @@ def var_coefficients(state: ForecasterState, Y, at) -> VARCoefficients:
     history = pd.DataFrame(values, index, member.schema.names)
     if isinstance(history.index, pd.DatetimeIndex):
         history.index = pd.DatetimeIndex(history.index, freq=member.schema.step)
-    matrices, intercept, label = _matrices_of(member, windows, history.index, at)
     errors = member.history_errors if Y is None else member.errors(windows)
     is_whole = member.series.before is None
     has_posterior = is_whole and member.model.var_alone is not None
@@ -57,11 +59,9 @@ def var_coefficients(state: ForecasterState, Y, at) -> VARCoefficients:
     enough = len(errors) > errors.shape[1]
     after = history.index[member.model.window_rows :]
     residuals = pd.DataFrame(errors, after).dropna()
-    return VARCoefficients(
-        matrices,
-        intercept,
-        covariance(errors, 0) if foreign and enough else member.sigma_u,
-        label=label,
+    shared = partial(
+        VARCoefficients,
+        sigma_u=covariance(errors, 0) if foreign and enough else member.sigma_u,
         history=history,
         residuals=residuals if len(residuals) else None,
         df_model=0 if foreign else member.n_coefficients,
@@ -71,6 +71,12 @@ def var_coefficients(state: ForecasterState, Y, at) -> VARCoefficients:
         alpha=_penalty(member.model),
         posterior=Posterior(state) if has_posterior else None,
     )
+    if at is None and len(windows) > 1:
+        return _average(member, windows, history.index, shared)
+    several = isinstance(at, (slice, list, np.ndarray, pd.Index))
+    rows = _rows_at(history.index, at, windows.lags, several=several)
+    found = _at_rows(member, windows, history.index, rows, shared)
+    return found if several else found.iloc[0]
 
 
 def _penalty(model: FittedModel) -> float:
@@ -81,18 +87,32 @@ def _penalty(model: FittedModel) -> float:
     return evidence.penalties["lag"] / evidence.n_rows
 
 
-def _matrices_of(member: FittedSeries, windows: Windows, index: pd.Index, at):
-    """Matrices, intercept and label of one window or of the average."""
-    n_before = windows.lags
-    if at is None and len(windows) > 1:
-        followed = Windows([windows.values.numpy()], n_before, 1)
-        n_used = len(member.model.in_average(len(followed)))
-        label = f"average over {n_used} windows, {index[n_before - 1]} to {index[-2]}"
-        return *member.average_over(followed), label
-    row = len(index) - 1 if at is None else _row_at(index, at, n_before)
-    window = torch.tensor([row - n_before + 1])
-    [(matrices, intercept)] = member.matrices(windows, window)
-    return matrices[0], intercept[0], f"window ending {index[row]}"
+def _average(
+    member: FittedSeries, windows: Windows, index: pd.Index, shared
+) -> VARCoefficients:
+    """The average over the windows that have a next row."""
+    followed = Windows([windows.values.numpy()], windows.lags, 1)
+    n_used = len(member.model.in_average(len(followed)))
+    first, last = index[windows.lags - 1], index[-2]
+    label = f"average over {n_used} windows, {first} to {last}"
+    return shared(*member.average_over(followed), label=label)
+
+
+def _at_rows(
+    member: FittedSeries, windows: Windows, index: pd.Index, rows: list[int], shared
+) -> "pd.Series[VARCoefficients]":
+    """Of the windows that end at these rows."""
+    chosen = torch.tensor(rows) - windows.lags + 1
+    found = zip(
+        *collect_matrices(member.matrices(windows, chosen), len(rows)), strict=True
+    )
+    return pd.Series(
+        [
+            shared(*estimate, label=f"window ending {index[row]}")
+            for row, estimate in zip(rows, found, strict=True)
+        ],
+        index[rows],
+    )
 
 
 def compare_with_ols(state: ForecasterState, name: str, Y) -> pd.DataFrame:
@@ -238,6 +258,31 @@ def _comparison(
         "largest_eigenvalue": 1 / np.abs(var.roots[-1]),
         "stable": var.is_stable(),
     }
+
+
+def _rows_at(index: pd.Index, at, n_before: int, *, several: bool) -> list[int]:
+    """Numbers of the rows with labels, the last one for None; each ends a window.
+
+    A slice takes those of its rows that do.
+    """
+    if at is None:
+        return [len(index) - 1]
+    if not several:
+        return [_row_at(index, at, n_before)]
+    if not isinstance(at, slice):
+        rows = [_row_at(index, label, n_before) for label in at]
+    else:
+        try:
+            within = index.slice_indexer(at.start, at.stop, at.step)
+        except (KeyError, TypeError, ValueError):
+            within = slice(0)
+        rows = [row for row in range(len(index))[within] if row >= n_before - 1]
+    if not rows:
+        raise ValueError(
+            f"at={at} holds no row with {n_before - 1} rows before it: pass times from "
+            f"{index[n_before - 1]} to {index[-1]}."
+        )
+    return rows
 
 
 def _row_at(index: pd.Index, at, n_before: int) -> int:

@@ -24,7 +24,6 @@ _LARGE_BIAS, _NOTABLE_PENALTY = 0.5, 0.005
 
 
 def bootstrap(
-    statistic: Callable[[Estimate], np.ndarray],
     estimate: Estimate,
     refit: Callable[[np.ndarray, int], Estimate],
     history: np.ndarray,
@@ -36,8 +35,8 @@ def bootstrap(
     random_state,
     n_jobs: int | None,
     verbose: int,
-) -> np.ndarray:
-    """A statistic of estimates on simulated tables, of shape (n_draws, ...).
+) -> Estimate:
+    """Estimates on simulated tables, with an axis of n_draws in front.
 
     Each table of ``n_rows`` starts with a stretch of the history and goes on with
     blocks of the errors, drawn with replacement and centred position by position [1]_.
@@ -50,16 +49,15 @@ def bootstrap(
     check_scalar(block_length, "block_length", numbers.Integral, min_val=1)
     blocks = _centred_blocks(errors, block_length)
 
-    def replicate(seed: int) -> np.ndarray:
-        table = _simulated(estimate, history, blocks, n_rows, seed)
-        return statistic(refit(table, seed))
+    def replicate(seed: int) -> Estimate:
+        return refit(_simulated(estimate, history, blocks, n_rows, seed), seed)
 
     seeds = check_random_state(random_state).randint(2**31, size=n_draws)
     replicates = joblib.Parallel(n_jobs=n_jobs, return_as="generator")(
         joblib.delayed(replicate)(seed) for seed in seeds
     )
     bar = tqdm(replicates, total=n_draws, desc="bootstrap", disable=not verbose)
-    return np.stack(list(bar))
+    return tuple(map(np.stack, zip(*bar, strict=True)))
 
 
 def generator(random_state) -> np.random.Generator:
@@ -171,13 +169,14 @@ def _simulated(
     return np.concatenate([start, rows])
 
 
-def finite(draws: np.ndarray) -> np.ndarray:
-    """Draws of which a statistic is finite; there must be some."""
-    found = draws[np.isfinite(draws).reshape(len(draws), -1).all(axis=1)]
+def finite(draws: np.ndarray, value: np.ndarray) -> np.ndarray:
+    """Draws of a statistic that are finite where its value is; there must be some."""
+    found = draws[np.isfinite(draws[:, np.isfinite(value)]).all(axis=1)]
     if not len(found):
         raise ValueError(
-            "No draw is stable: long-run effects have no bands. Look at irf() over "
-            "finite horizons, or fit to changes of the series."
+            "No draw of the matrices allows bands: none is stable, as long-run effects "
+            "need, or has responses of the signs. Look at irf() over finite horizons, "
+            "fit to changes of the series, or restrict fewer signs."
         )
     return found
 

@@ -1,7 +1,7 @@
 """Checks of what `VARCoefficients` is given."""
 
 import numbers
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import pandas as pd
@@ -108,3 +108,42 @@ def check_method(method: str, *, others: Sequence[str] = ()) -> None:
     known = ["auto", "posterior", "bootstrap", *others]
     if method not in known:
         raise ValueError(f"method must be one of {known}, not {method!r}.")
+
+
+def groups_of(names: list, wanted, argument: str) -> list[list[int]]:
+    """Numbers of the series of one group, or of each series as a group of its own."""
+    if wanted is None:
+        return [[i] for i in range(len(names))]
+    members = [wanted] if wanted in names else wanted
+    if isinstance(members, str) or not isinstance(members, Iterable):
+        members = [members]
+    members = list(members)
+    unknown = [name for name in members if name not in names]
+    if unknown or not members or len(set(members)) < len(members):
+        raise ValueError(
+            f"{argument}={wanted!r} does not name different series of {names}."
+        )
+    return [[names.index(name) for name in members]]
+
+
+def pairs_of_groups(names: list, caused, causing) -> list[tuple[list[int], list[int]]]:
+    """Responses and causes to test together, none of them both at a time."""
+    pairs = [
+        (responses, causes)
+        for responses in groups_of(names, caused, "caused")
+        for causes in groups_of(names, causing, "causing")
+        if not set(responses) & set(causes)
+    ]
+    if not pairs:
+        raise ValueError(
+            f"caused={caused!r} and causing={causing!r} leave no pair of different "
+            f"series of {names}; name responses and causes apart."
+        )
+    return pairs
+
+
+def joined(names: list, members: Sequence[int]):
+    """The name of a series, or those of several in one."""
+    if len(members) == 1:
+        return names[members[0]]
+    return ", ".join(str(names[i]) for i in members)

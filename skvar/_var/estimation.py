@@ -1,12 +1,9 @@
 """Least squares, and what one-step errors say."""
 
-from types import SimpleNamespace
-
 import numpy as np
-import pandas as pd
 
 from .._closed_form.ridge_var import ridge_var
-from .process import Estimate, cholesky
+from .process import Estimate
 
 
 def var_model():
@@ -83,44 +80,3 @@ def one_step_errors(
         for lag, matrix in enumerate(matrices, start=1)
     )
     return table[order:] - forecasts
-
-
-def residual_tests(errors: np.ndarray, n_estimated: int, n_lags: int) -> pd.DataFrame:
-    """Portmanteau test of whiteness and Jarque-Bera test of normality.
-
-    Parameters
-    ----------
-    errors : ndarray of shape (n_errors, n_series)
-    n_estimated : int
-        Lags that were estimated on them.
-    n_lags : int
-        Autocorrelations in the Portmanteau test, more than ``n_estimated``.
-
-    Returns
-    -------
-    DataFrame
-        Rows "whiteness" and "normality", columns "statistic", "df" and "p_value".
-
-    Raises
-    ------
-    ValueError
-        If errors are too few, or one series of them is determined by others.
-    """
-    if len(errors) <= n_lags:
-        raise ValueError(
-            f"{len(errors)} residuals are too few for n_lags={n_lags}; pass a "
-            "longer history or lower n_lags."
-        )
-    errors = errors - errors.mean(axis=0)
-    cholesky(errors.T @ errors)
-    # The tests read no more than this of a result.
-    result = SimpleNamespace(
-        resid=errors, nobs=len(errors), neqs=errors.shape[1], k_ar=n_estimated
-    )
-    tests = {
-        "whiteness": var_model().VARResults.test_whiteness(result, n_lags),
-        "normality": var_model().test_normality(result),
-    }
-    rows = {k: (t.test_statistic, t.df, t.pvalue) for k, t in tests.items()}
-    columns = ["statistic", "df", "p_value"]
-    return pd.DataFrame.from_dict(rows, orient="index", columns=columns)

@@ -51,19 +51,11 @@ def relative_matrices(matrices: np.ndarray, scale: np.ndarray) -> np.ndarray:
     return matrices * scale / scale[:, np.newaxis]
 
 
-def influence(matrices: np.ndarray, scale: np.ndarray) -> np.ndarray:
-    """Root of the sum over lags of squared relative matrices."""
-    return np.sqrt(np.square(relative_matrices(matrices, scale)).sum(axis=0))
-
-
 def responses(
-    estimate: Estimate, *, periods: int, orth: bool, cumulative: bool = False
+    estimate: Estimate, impact: np.ndarray, *, periods: int, cumulative: bool = False
 ) -> np.ndarray:
-    """Impulse responses (..., periods + 1, n_responses, n_impulses)."""
-    matrices, _, sigma_u = estimate
-    effects = moving_average(matrices, periods)
-    if orth:
-        effects = effects @ cholesky(sigma_u)[..., np.newaxis, :, :]
+    """Responses (..., periods + 1, n_series, n_shocks) to shocks with this impact."""
+    effects = moving_average(estimate[0], periods) @ impact[..., np.newaxis, :, :]
     return effects.cumsum(axis=-3) if cumulative else effects
 
 
@@ -78,11 +70,20 @@ def moving_average(matrices: np.ndarray, periods: int) -> np.ndarray:
     return np.moveaxis(effects, 0, -3)
 
 
-def variance_shares(estimate: Estimate, periods: int) -> np.ndarray:
-    """Shares of shocks in error variances (..., periods, n_responses, n_impulses)."""
-    effects = responses(estimate, periods=periods - 1, orth=True)
-    by_shock = np.square(effects).cumsum(axis=-3)
-    return by_shock / by_shock.sum(axis=-1, keepdims=True)
+def variance_shares(
+    estimate: Estimate, impact: np.ndarray, *, periods: int
+) -> np.ndarray:
+    """Shares of shocks in error variances (..., periods, n_series, n_shocks).
+
+    Of shocks of variance one. They sum to one where shocks are uncorrelated and make up
+    all errors. NaN where a series has no errors.
+    """
+    effects = moving_average(estimate[0], periods - 1)
+    by_shock = np.square(effects @ impact[..., np.newaxis, :, :]).cumsum(axis=-3)
+    covariance = estimate[2][..., np.newaxis, :, :]
+    total = ((effects @ covariance) * effects).sum(axis=-1)
+    with np.errstate(invalid="ignore"):
+        return by_shock / total.cumsum(axis=-2)[..., np.newaxis]
 
 
 def cholesky(sigma_u: np.ndarray) -> np.ndarray:
@@ -110,40 +111,45 @@ def forecast(estimate: Estimate, recent: np.ndarray, steps: int) -> np.ndarray:
     return rows[..., order:, :]
 
 
-def deviations(estimate: Estimate, steps: int) -> np.ndarray:
-    """Standard deviations (..., steps, n_series) of the errors of `forecast`."""
-    effects = responses(estimate, periods=steps - 1, orth=True)
-    return np.sqrt(np.square(effects).sum(axis=-1).cumsum(axis=-2))
+def shocks_of(errors: np.ndarray, impact: np.ndarray, sigma_u: np.ndarray):
+    """Shocks (n_rows, n_shocks) with this impact in errors (n_rows, n_series).
+
+    Fewer shocks than series are those of variance one that the errors tell, ``B'
+    Sigma^-1 u``.
+    """
+    if impact.shape[0] == impact.shape[1]:
+        return np.linalg.solve(impact, errors.T).T
+    cholesky(sigma_u)
+    return np.linalg.solve(sigma_u, errors.T).T @ impact
 
 
 def decomposition(
-    estimate: Estimate, start: np.ndarray, errors: np.ndarray, *, orth: bool
+    estimate: Estimate, impact: np.ndarray, start: np.ndarray, errors: np.ndarray
 ) -> np.ndarray:
     """Split the rows after a start into the effects of shocks and of the start.
 
     Parameters
     ----------
     estimate : Estimate
+    impact : ndarray of shape (n_series, n_shocks)
     start : ndarray of shape (order, n_series)
     errors : ndarray of shape (n_rows, n_series)
         One-step errors of the rows after it.
-    orth : bool
-        Whether shocks are orthogonal or the errors of each series.
 
     Returns
     -------
-    ndarray of shape (n_rows, n_series + 1, n_series)
-        Component k < n_series is the effect of shock k, the last what had come without
-        shocks; they sum to the rows.
+    ndarray of shape (n_rows, n_shocks + 2, n_series)
+        The effect of every shock, that of what they leave of the errors, and what had
+        come without errors; they sum to the rows.
     """
     matrices, intercept, sigma_u = estimate
-    n_rows, n_series = errors.shape
-    impact = cholesky(sigma_u) if orth else np.eye(n_series)
-    shocks = np.linalg.solve(impact, errors.T).T
-    inflow = np.zeros((n_rows, n_series + 1, n_series))
-    inflow[:, :-1] = shocks[:, :, np.newaxis] * impact.T
+    (n_rows, n_series), n_shocks = errors.shape, impact.shape[1]
+    shocks = shocks_of(errors, impact, sigma_u)
+    inflow = np.zeros((n_rows, n_shocks + 2, n_series))
+    inflow[:, :n_shocks] = shocks[:, :, np.newaxis] * impact.T
+    inflow[:, -2] = errors - shocks @ impact.T
     inflow[:, -1] = intercept
-    before = np.zeros((len(start), n_series + 1, n_series))
+    before = np.zeros((len(start), n_shocks + 2, n_series))
     before[:, -1] = start
     return run(matrices, before, inflow)
 

@@ -10,11 +10,30 @@ from sklearn.utils import check_random_state, check_scalar
 
 from .. import plots
 from .._data.tables import continue_index, regular_step
-from . import bootstrap, checks, estimation, process, scenarios
+from . import (
+    bootstrap,
+    checks,
+    conversion,
+    diagnostics,
+    estimation,
+    process,
+    scenarios,
+    selection,
+)
+from .connectedness import Connectedness, pairwise_shares
+from .identification import (
+    Identification,
+    Sample,
+    SignRestrictions,
+    additive,
+    identification,
+    uncorrelated,
+)
 from .process import Estimate
 from .tables import Tables
 
 _N_DRAWS = {"posterior": 2000, "bootstrap": 200}
+_OPTIONS = {"method", "n_draws", "block_length", "n_jobs", "verbose"}
 
 
 class VARCoefficients:
@@ -49,7 +68,7 @@ class VARCoefficients:
         Rows that the matrices were estimated on, which a bootstrap simulates; those of
         the history by default.
     scale : array-like of shape (n_series,), optional
-        Typical size of a move of every series, for ``influence``; the standard
+        Typical size of a move of every series, for `relative_matrices`; the standard
         deviations of the history by default, else those of the errors.
     refit : callable, optional
         ``refit(table, seed)`` estimates matrices, intercept and error covariance from
@@ -76,7 +95,7 @@ class VARCoefficients:
     >>> var.is_stable()
     True
     >>> var.long_run_effects().round(2)
-    cause     a     b
+    shock       a     b
     response
     a       2.0  0.67
     b       0.0  1.67
@@ -113,6 +132,46 @@ class VARCoefficients:
         self.refit = refit or partial(estimation.least_squares, order=self.order)
         self.alpha = alpha
         self.posterior = posterior
+
+    @classmethod
+    def from_statsmodels(cls, results, *, label: str = "") -> "VARCoefficients":
+        """Take over a model that statsmodels has fitted.
+
+        Parameters
+        ----------
+        results : VARResults, SVARResults or VECMResults
+            What ``fit`` of ``VAR``, ``SVAR`` or ``VECM`` returns. A VECM becomes the
+            VAR in levels that it is. Of an SVAR the matrices and the covariance are
+            taken; its structural matrices ``A`` and ``B`` are not.
+        label : str, default=""
+            Which matrices these are; the kind of model by default.
+
+        Returns
+        -------
+        VARCoefficients
+            With the table as its history. Bootstraps fit the same model again.
+
+        Raises
+        ------
+        TypeError
+            If ``results`` are of another model.
+        ValueError
+            If the model has no lags, or terms beside matrices and a constant: trends,
+            seasons or exogenous variables.
+
+        Examples
+        --------
+        >>> from skvar import VARCoefficients
+        >>> from skvar.datasets import make_var
+        >>> from statsmodels.tsa.api import VAR
+        >>> table = make_var(200, 2, random_state=0).series
+        >>> VARCoefficients.from_statsmodels(VAR(table).fit(2))
+        VARCoefficients(order=2, names=['y0', 'y1'], label='VAR of statsmodels')
+        """
+        arguments = conversion.arguments_of(results)
+        kind = type(getattr(results, "_results", results)).__name__
+        label = label or f"{kind.removesuffix('Results')} of statsmodels"
+        return cls(**arguments, label=label)
 
     def _without_history(self) -> "VARCoefficients":
         """The matrices for files, without rows and what needs them."""
@@ -154,12 +213,21 @@ class VARCoefficients:
         return bool(process.are_stable(self.roots))
 
     def long_run_effects(
-        self, *, bands: float | None = None, **options
+        self,
+        *,
+        impact=None,
+        order: Sequence | None = None,
+        bands: float | None = None,
+        **options,
     ) -> pd.DataFrame:
-        """Sum of all responses to a unit shock.
+        """Sum of all responses to a shock.
 
         Parameters
         ----------
+        impact : str, array, DataFrame or identification, optional
+            What the shocks are, as in `irf`.
+        order : sequence of str, optional
+            As in `irf`.
         bands : float, optional
             Coverage of bands, such as 0.9, in a long table; those of the draws that are
             stable.
@@ -168,8 +236,8 @@ class VARCoefficients:
 
         Returns
         -------
-        DataFrame of shape (n_series, n_series)
-            Rows respond, columns cause; with bands, columns "response", "cause",
+        DataFrame of shape (n_series, n_shocks)
+            Rows respond, columns are shocks; with bands, columns "response", "shock",
             "value", "lower" and "upper".
 
         Raises
@@ -182,11 +250,16 @@ class VARCoefficients:
                 "Long-run effects are infinite: the VAR is not stable. Look at irf() "
                 "over finite horizons, or fit to changes of the series."
             )
-        statistic = process.long_run_effects
+
+        def statistic(estimate: Estimate, impact: np.ndarray) -> np.ndarray:
+            return process.long_run_effects(estimate) @ impact
+
+        shocks = identification(impact, order)
+        columns, attrs = self._banded("value", statistic, shocks, bands, **options)
+        names = shocks.shocks(self.names)
         if bands is None:
-            return self._tables.square(statistic(self._estimate))
-        columns = self._banded("value", statistic, bands, **options)
-        return self._tables.by_cause(columns, bands)
+            return self._tables.square(columns["value"], names, "shock")
+        return self._tables.by_shock(columns, names, attrs=attrs)
 
     def relative_matrices(self) -> np.ndarray:
         """Matrices in typical moves of the series, free of units.
@@ -200,23 +273,12 @@ class VARCoefficients:
         """
         return process.relative_matrices(self.matrices, self.scale)
 
-    def influence(self) -> pd.DataFrame:
-        """Strength by which each series drives each: its matrices in typical moves.
-
-        The root of the sum over lags of squared entries of `relative_matrices`.
-
-        Returns
-        -------
-        DataFrame of shape (n_series, n_series)
-            Rows respond, columns cause.
-        """
-        return self._tables.square(process.influence(self.matrices, self.scale))
-
     def irf(
         self,
         periods: int = 10,
         *,
-        orth: bool = False,
+        impact=None,
+        order: Sequence | None = None,
         cumulative: bool = False,
         bands: float | None = None,
         method: str = "auto",
@@ -232,9 +294,17 @@ class VARCoefficients:
         ----------
         periods : int, default=10
             Horizons 0 to ``periods``.
-        orth : bool, default=False
-            Whether shocks are orthogonal, of one standard deviation (Cholesky factor of
-            ``sigma_u``, in the order of the series), or of one unit in one series.
+        impact : str, array, DataFrame or identification, optional
+            What the shocks are. By default, one unit in the error of one series.
+            "cholesky": recursive shocks, in ``order``. "generalized": a standard
+            deviation in the error of one series, and in the others what is expected
+            with it. "long_run": shocks with triangular long-run effects, in ``order``.
+            An array (n_series, n_series) holds known effects at once, of one shock in
+            each column. Of `skvar.identification`, ``ShortRun(A, B)`` restricts effects
+            at once, ``SignRestrictions(signs)`` tells shocks by directions, and
+            ``Proxy(series)`` by a series outside the model.
+        order : sequence of str, optional
+            All series, for "cholesky" and "long_run"; as they stand by default.
         cumulative : bool, default=False
             Whether to sum the responses up to each horizon.
         bands : float, optional
@@ -263,14 +333,15 @@ class VARCoefficients:
         Returns
         -------
         DataFrame
-            Columns "horizon", "impulse", "response" and "value", with bands "lower" and
+            Columns "horizon", "response", "shock" and "value", with bands "lower" and
             "upper".
 
         Raises
         ------
         ValueError
-            If an argument is out of its range, there is no posterior to draw from, or
-            a bootstrap is asked for without history or of an explosive VAR.
+            If an argument is out of its range, shocks cannot be identified, there is no
+            posterior to draw from, or a bootstrap is asked for without history or of an
+            explosive VAR.
 
         Warns
         -----
@@ -287,10 +358,12 @@ class VARCoefficients:
            191, 69-85.
         """
         check_scalar(periods, "periods", numbers.Integral, min_val=0)
-        shape = {"periods": periods, "orth": orth, "cumulative": cumulative}
-        columns = self._banded(
+        statistic = partial(process.responses, periods=periods, cumulative=cumulative)
+        shocks = identification(impact, order)
+        columns, attrs = self._banded(
             "value",
-            partial(process.responses, **shape),
+            statistic,
+            shocks,
             bands,
             method=method,
             n_draws=n_draws,
@@ -299,18 +372,33 @@ class VARCoefficients:
             n_jobs=n_jobs,
             verbose=verbose,
         )
-        table = self._tables.by_horizon(columns, 0, bands)
-        return table[["horizon", "impulse", "response", *columns]]
+        return self._tables.by_shock(
+            columns,
+            shocks.shocks(self.names),
+            attrs=attrs,
+            horizon=range(periods + 1),
+        )
 
     def fevd(
-        self, periods: int = 10, *, bands: float | None = None, **options
+        self,
+        periods: int = 10,
+        *,
+        impact="cholesky",
+        order: Sequence | None = None,
+        bands: float | None = None,
+        **options,
     ) -> pd.DataFrame:
-        """Forecast error variance decomposition by orthogonal shocks.
+        """Forecast error variance decomposition: shares of shocks in the variance.
 
         Parameters
         ----------
         periods : int, default=10
             Horizons 1 to ``periods``.
+        impact : str, array, DataFrame or identification, default="cholesky"
+            What the shocks are, as in `irf`. Those of an array must be uncorrelated;
+            their size does not matter.
+        order : sequence of str, optional
+            As in `irf`.
         bands : float, optional
             Coverage of bands, such as 0.9.
         **options
@@ -319,22 +407,61 @@ class VARCoefficients:
         Returns
         -------
         DataFrame
-            Columns "horizon", "response", "impulse" and "share", with bands "lower" and
-            "upper"; the shares of one response at one horizon sum to 1.
+            Columns "horizon", "response", "shock" and "share", with bands "lower" and
+            "upper". The shares of one response at one horizon sum to 1, to less where
+            fewer shocks than series are identified, and to another number where shocks
+            are correlated, as generalized ones are.
 
         Raises
         ------
         ValueError
-            If ``periods`` is less than one or ``sigma_u`` not positive definite, or as
-            in `irf`.
+            If ``periods`` is less than one, ``sigma_u`` is not positive definite, or
+            shocks of an array are correlated; or as in `irf`.
         """
         check_scalar(periods, "periods", numbers.Integral, min_val=1)
+        shocks = uncorrelated(identification(impact, order))
         statistic = partial(process.variance_shares, periods=periods)
-        columns = self._banded("share", statistic, bands, **options)
+        columns, attrs = self._banded("share", statistic, shocks, bands, **options)
         for side in columns.keys() & {"lower", "upper"}:
             columns[side] = columns[side].clip(0, 1)
-        table = self._tables.by_horizon(columns, 1, bands)
-        return table[["horizon", "response", "impulse", *columns]]
+        return self._tables.by_shock(
+            columns,
+            shocks.shocks(self.names),
+            attrs=attrs,
+            horizon=range(1, periods + 1),
+        )
+
+    def connectedness(self, steps: int = 10) -> Connectedness:
+        """Shares of forecast error variances that come from other series.
+
+        Parameters
+        ----------
+        steps : int, default=10
+            Of the forecast whose error variance is shared out.
+
+        Returns
+        -------
+        Connectedness
+            ``total``, ``from_others``, ``to_others``, ``net``, ``pairwise`` and
+            ``net_pairwise``.
+
+        Raises
+        ------
+        ValueError
+            If ``steps`` is less than one.
+
+        Examples
+        --------
+        >>> from skvar import VARCoefficients
+        >>> var = VARCoefficients(
+        ...     [[[0.5, 0.4], [0.0, 0.5]]], [0, 0], [[1, 0], [0, 1]], names=["a", "b"]
+        ... )
+        >>> var.connectedness(2).from_others.round(3).to_dict()
+        {'a': 0.113, 'b': 0.0}
+        """
+        check_scalar(steps, "steps", numbers.Integral, min_val=1)
+        shares = pairwise_shares(self._estimate, steps)
+        return Connectedness(self._tables.square(shares, self.names, "shock"))
 
     # the history
 
@@ -516,38 +643,57 @@ class VARCoefficients:
         paths = scenario.paths(n_paths, bootstrap.generator(state))
         return self._tables.paths(paths, self._ahead(steps))
 
-    def historical_decomposition(self, *, orth: bool = True) -> pd.DataFrame:
+    def historical_decomposition(
+        self, *, impact="cholesky", order: Sequence | None = None, random_state=None
+    ) -> pd.DataFrame:
         """Split the history into the effects of past shocks and of its start.
 
         Parameters
         ----------
-        orth : bool, default=True
-            Whether shocks are orthogonal (Cholesky factor of ``sigma_u``, in the order
-            of the series) or the errors of each series.
+        impact : str, array, DataFrame or identification, default="cholesky"
+            What the shocks are, as in `irf`; None splits by the errors of each series.
+        order : sequence of str, optional
+            As in `irf`.
+        random_state : int, RandomState or None, default=None
+            Seed of rotations that are tried for sign restrictions.
 
         Returns
         -------
         DataFrame
-            Columns "time", "response", "component" and "value", for the times after the
-            first ``order``. Components are the shocks, by the names of the series, and
-            "baseline", what had come without shocks; they sum to the history.
+            Columns "time", "response", "shock" and "value", for the times after the
+            first ``order``. Beside the shocks there are "baseline", what had come
+            without errors, and where fewer shocks than series are identified "other",
+            the effect of the rest of the errors; they sum to the history.
 
         Raises
         ------
         ValueError
             If there is no history longer than ``order``, ``sigma_u`` is not positive
-            definite, or a series is called "baseline".
+            definite, shocks are generalized ones, which do not add up, or a shock is
+            called "baseline" or "other".
         """
-        if "baseline" in self.names:
-            raise ValueError(
-                'A series is called "baseline", as is a component; rename it.'
-            )
-        errors = self._own_errors()
-        start, times = self.history[: self.order], self.history.index[self.order :]
-        parts = process.decomposition(
-            self._estimate, start.to_numpy(), errors, orth=orth
+        shocks = additive(identification(impact, order))
+        names = shocks.shocks(self.names)
+        if taken := {"baseline", "other"} & set(names):
+            raise ValueError(f"A shock is called {taken.pop()!r}; rename its series.")
+        point = shocks.point(
+            self._estimate, self._sample, bootstrap.generator(random_state)
         )
-        return self._tables.by_component(parts, times, "baseline")
+        parts = process.decomposition(
+            self._estimate,
+            point.impact,
+            self._long_history()[: self.order].to_numpy(),
+            self._own_errors(),
+        )
+        names = [*names, "other", "baseline"]
+        if len(names) == len(self.names) + 2:
+            parts, names = np.delete(parts, -2, axis=1), [*names[:-2], "baseline"]
+        return self._tables.by_shock(
+            {"value": parts.swapaxes(1, 2)},
+            names,
+            attrs=point.report,
+            time=self.history.index[self.order :],
+        )
 
     @property
     def residuals(self) -> pd.DataFrame:
@@ -558,35 +704,280 @@ class VARCoefficients:
             )
         return self._residuals
 
-    def test_residuals(self, n_lags: int | None = None) -> pd.DataFrame:
-        """Test whether the residuals are white and normal.
+    # tests
+
+    def test_residuals(
+        self,
+        n_lags: int | None = None,
+        *,
+        adjusted: bool = False,
+        arch_lags: int | None = None,
+    ) -> pd.DataFrame:
+        """Test whether the residuals are white, normal and of constant variance.
 
         Parameters
         ----------
         n_lags : int, optional
             Autocorrelations in the Portmanteau test of whiteness; 10 more than the
             lags that were estimated on the residuals by default.
+        adjusted : bool, default=False
+            Whether the Portmanteau test corrects each autocorrelation for the rows that
+            it lacks, which brings its size closer to the nominal one on few rows.
+        arch_lags : int, optional
+            Lags in the test of variances. By default the most, up to five, that leave
+            twice as many rows as coefficients.
 
         Returns
         -------
         DataFrame
-            Rows "whiteness" and "normality" (Jarque-Bera on all series), columns
-            "statistic", "df" and "p_value", as statsmodels has them. The degrees of
-            freedom of the first count ``order`` estimated lags, or with ``df_model=0``
-            none.
+            Rows "whiteness" (Portmanteau), "normality" (Jarque-Bera on all series) and
+            "arch", columns "statistic", "df" and "p_value". The first two are as in
+            statsmodels; the degrees of freedom of the first count ``order`` estimated
+            lags, or with ``df_model=0`` none. The last regresses the products of the
+            residuals on earlier ones [1]_; it is NaN where the rows are too few for one
+            lag and ``arch_lags`` is None.
 
         Raises
         ------
         ValueError
             If there are no residuals or too few, one of them is determined by others,
             or ``n_lags`` does not exceed the estimated lags.
+
+        References
+        ----------
+        .. [1] Lütkepohl, H. (2005). New Introduction to Multiple Time Series Analysis.
+           Springer. Sections 4.4 and 16.5.
         """
         errors = self.residuals.to_numpy()
         n_estimated = self.order if self.df_model else 0
         n_lags = n_estimated + 10 if n_lags is None else n_lags
         check_scalar(n_lags, "n_lags", numbers.Integral, min_val=n_estimated + 1)
-        tests = estimation.residual_tests(errors, n_estimated, n_lags)
+        if arch_lags is not None:
+            check_scalar(arch_lags, "arch_lags", numbers.Integral, min_val=1)
+        tests = diagnostics.residual_tests(
+            errors, n_estimated, n_lags, adjusted=adjusted, arch_lags=arch_lags
+        )
         return self._tables.labelled(tests)
+
+    def granger_causality(
+        self, *, caused=None, causing=None, method: str = "auto", **options
+    ) -> pd.DataFrame:
+        """Test whether the past of one series helps to predict another.
+
+        The hypothesis is that the matrices of all lags are zero from the cause to the
+        response, in these matrices. A small p-value speaks against it.
+
+        Parameters
+        ----------
+        caused : name or list of names, optional
+            The response, or several that are tested together; by default each series by
+            itself.
+        causing : name or list of names, optional
+            The cause, or several that are tested together; by default each series by
+            itself.
+        method : {"auto", "least squares", "posterior", "bootstrap"}, default="auto"
+            Where the covariance of the matrices comes from. "least squares" is the F
+            test of [1]_, which is right for no other estimate: it is refused unless the
+            matrices are those of least squares with intercept on the history.
+            "posterior" and "bootstrap" take the mean and the covariance of draws, as
+            the bands of `irf` do, and Hotelling's F test. "auto" takes the first of
+            these three that there is; for matrices that are not of least squares, of a
+            table without ``refit`` or posterior, there is none.
+        **options
+            Of draws, as in `irf`: ``n_draws`` and so on.
+
+        Returns
+        -------
+        DataFrame
+            Columns "response", "cause", "statistic", "df" and "df_error" (numerator and
+            denominator of the F distribution) and "p_value"; names of series that are
+            tested together are joined by commas. ``attrs["method"]`` says where the
+            covariance came from.
+
+        Raises
+        ------
+        ValueError
+            If a name is unknown, series are cause and response at a time, or the
+            matrices do not allow the method.
+
+        Notes
+        -----
+        Under a penalty the p-value of "posterior" is that of the prior and the rows
+        together: how far zero lies outside of the posterior. Shrinkage towards zero
+        makes it larger than that of least squares, so that it rejects a true hypothesis
+        more seldom than it says; it is not the error rate of a test. Where a closed
+        form leaves other series out altogether, there is nothing to test: ``df`` is 0
+        and the p-value NaN.
+
+        For networks the matrices are averages over windows, and the bootstrap, which
+        fits the network to each simulated series, tests these. A matrix that is zero on
+        average may still differ from zero in some windows.
+
+        With unit roots, F distributions are not exact even in large samples.
+
+        References
+        ----------
+        .. [1] Lütkepohl, H. (2005). New Introduction to Multiple Time Series Analysis.
+           Springer. Section 3.6.
+
+        Examples
+        --------
+        >>> from skvar import VARCoefficients
+        >>> from skvar.datasets import make_var
+        >>> from statsmodels.tsa.api import VAR
+        >>> table = make_var(300, 2, density=0.5, random_state=2).series
+        >>> var = VARCoefficients.from_statsmodels(VAR(table).fit(1))
+        >>> var.granger_causality()[["response", "cause", "df", "p_value"]].round(3)
+          response cause  df  p_value
+        0       y0    y1   1    0.000
+        1       y1    y0   1    0.151
+        """
+        pairs = checks.pairs_of_groups(self.names, caused, causing)
+        source, method = self._coefficients(method, **options)
+        rows = [
+            {
+                "response": checks.joined(self.names, responses),
+                "cause": checks.joined(self.names, causes),
+                **source.wald(
+                    diagnostics.Block(range(self.order), responses, causes)
+                ).row,
+            }
+            for responses, causes in pairs
+        ]
+        return self._tables.tests(rows, method)
+
+    def instantaneous_causality(self, *, causing=None) -> pd.DataFrame:
+        """Test whether one-step errors of series are correlated with those of others.
+
+        The Wald test of [1]_, which takes the errors for normal and independent over
+        time. It reads ``sigma_u`` and the number of residuals alone, so that it is
+        right for matrices of every estimator.
+
+        Parameters
+        ----------
+        causing : name or list of names, optional
+            The series to test against all others; by default each by itself.
+
+        Returns
+        -------
+        DataFrame
+            Columns "cause", "statistic", "df" and "p_value" (of a chi-squared
+            distribution).
+
+        Raises
+        ------
+        ValueError
+            If a name is unknown, no other series is left, or there are no residuals.
+
+        References
+        ----------
+        .. [1] Lütkepohl, H. (2005). New Introduction to Multiple Time Series Analysis.
+           Springer. Section 3.6.3.
+        """
+        groups = checks.groups_of(self.names, causing, "causing")
+        if max(map(len, groups)) == len(self.names):
+            raise ValueError(
+                "causing names all series; leave at least one out, to test against."
+            )
+        process.cholesky(self.sigma_u)
+        n_rows = len(self.residuals)
+        rows = []
+        for group in groups:
+            test = diagnostics.instantaneous_wald(self.sigma_u, n_rows, group)
+            row = zip(["statistic", "df", "p_value"], test, strict=True)
+            rows.append({"cause": checks.joined(self.names, group), **dict(row)})
+        return self._tables.labelled(pd.DataFrame(rows))
+
+    def lag_exclusion(self, *, method: str = "auto", **options) -> pd.DataFrame:
+        """Test whether the matrix of each lag is zero, by equation and altogether.
+
+        Parameters
+        ----------
+        method : {"auto", "least squares", "posterior", "bootstrap"}, default="auto"
+            As in `granger_causality`, where the notes say what the p-values mean.
+        **options
+            Of draws, as in `irf`: ``n_draws`` and so on.
+
+        Returns
+        -------
+        DataFrame
+            Columns "lag", "response", "statistic", "df", "df_error" and "p_value", as
+            in `granger_causality`; the response "all" is the whole matrix.
+
+        Raises
+        ------
+        ValueError
+            If a series is called "all", or the matrices do not allow the method.
+        """
+        if "all" in self.names:
+            raise ValueError(
+                'A series is called "all", as is the test of all; rename it.'
+            )
+        source, method = self._coefficients(method, **options)
+        everything = range(len(self.names))
+        equations = {name: [i] for i, name in enumerate(self.names)}
+        rows = [
+            {
+                "lag": lag + 1,
+                "response": name,
+                **source.wald(diagnostics.Block([lag], responses, everything)).row,
+            }
+            for lag in range(self.order)
+            for name, responses in {**equations, "all": everything}.items()
+        ]
+        return self._tables.tests(rows, method)
+
+    def test_constancy(self) -> pd.DataFrame:
+        """Test whether one static VAR fits all rows of the history, by equation.
+
+        For matrices of least squares: whether others change is what the forecaster's
+        ``test_dynamics`` asks.
+
+        Returns
+        -------
+        DataFrame
+            Columns "response", "test", "statistic", "df" and "p_value". The test
+            "cusum" looks at cumulated errors [1]_ and sees shifts of the mean, but no
+            change of the matrices around it. "nyblom" looks at the errors times the
+            rows before, cumulated [2]_, and sees slow or sudden changes of all ``df``
+            coefficients of an equation, whatever the variances of the errors.
+
+        Raises
+        ------
+        ValueError
+            If the matrices are not those of least squares on the history.
+
+        References
+        ----------
+        .. [1] Ploberger, W. and Krämer, W. (1992). The CUSUM test with OLS residuals.
+           Econometrica 60.
+        .. [2] Hansen, B. (1992). Testing for parameter instability in linear models.
+           Journal of Policy Modeling 14.
+        """
+        tests = diagnostics.constancy_tests(self._checked_regression())
+        tests.insert(0, "response", [self.names[i] for i in tests.pop("series")])
+        return self._tables.labelled(tests)
+
+    def cointegration(self, *, trend: str = "c") -> pd.DataFrame:
+        """Johansen's tests of the history, with the lags of these matrices.
+
+        Parameters
+        ----------
+        trend : {"n", "c", "ct"}, default="c"
+            No deterministic term, a constant, or a constant and a linear trend.
+
+        Returns
+        -------
+        DataFrame
+            As of `skvar.cointegration`.
+
+        Raises
+        ------
+        ValueError
+            If there is no history, or as in `skvar.cointegration`.
+        """
+        table = selection.cointegration(self._long_history(), self.order, trend=trend)
+        return self._tables.labelled(table)
 
     # in words and numbers
 
@@ -601,7 +992,12 @@ class VARCoefficients:
         return self._tables.by_lag(self.matrices)
 
     def summary(self, max_lags: int = 4) -> str:
-        """Order, stability, matrices and error covariance as text.
+        """Order, estimate, stability, matrices and error covariance as text.
+
+        What is not known of the estimate is left out. Rows, and a penalty that there
+        is, are shown. Matrices of least squares on the history come with standard
+        errors, log-likelihood and the criteria of statsmodels; those that have a
+        posterior come with its standard deviations, of 500 draws.
 
         Parameters
         ----------
@@ -613,7 +1009,12 @@ class VARCoefficients:
         str
         """
         return self._tables.summary(
-            self._estimate, self.roots, self.is_stable(), max_lags
+            self._estimate,
+            self.roots,
+            self.is_stable(),
+            max_lags,
+            self._facts(),
+            self._spread(max_lags),
         )
 
     # in pictures
@@ -624,7 +1025,7 @@ class VARCoefficients:
         Parameters
         ----------
         relative : bool, default=True
-            Whether in typical moves of the series, as in ``influence``, or in their
+            Whether in typical moves of the series, as `relative_matrices`, or in their
             units.
         max_lags : int, default=6
             Later lags are left out.
@@ -639,11 +1040,13 @@ class VARCoefficients:
         style = {"title": self.label, "max_lags": max_lags}
         return plots.plot_matrices(matrices, names=self.names, ax=ax, **style)
 
-    def plot_influence(self, *, threshold: float = 0.1, ax=None):
-        """Draw ``influence`` as a graph.
+    def plot_connectedness(self, steps: int = 10, *, threshold: float = 0.1, ax=None):
+        """Draw `connectedness` as a graph.
 
         Parameters
         ----------
+        steps : int, default=10
+            Of the forecast whose error variance is shared out.
         threshold : float, default=0.1
             Links below this share of the strongest are left out.
         ax : Axes, optional
@@ -653,27 +1056,28 @@ class VARCoefficients:
         -------
         Axes
         """
-        return plots.plot_influence(self.influence(), threshold=threshold, ax=ax)
+        shares = self.connectedness(steps).pairwise
+        return plots.plot_connectedness(shares, threshold=threshold, ax=ax)
 
     def plot_irf(self, periods: int = 10, *, ax=None, **options):
-        """Draw impulse responses, one panel for each pair of series.
+        """Draw impulse responses, one panel for each response and shock.
 
         Parameters
         ----------
         periods : int, default=10
             Horizons 0 to ``periods``.
-        ax : ndarray of Axes of shape (n_series, n_series), optional
+        ax : ndarray of Axes of shape (n_series, n_shocks), optional
             Where to draw; by default on a new figure.
         **options
-            Of ``irf``: ``orth``, ``cumulative``, ``bands`` and those of the bootstrap.
+            Of `irf`: ``impact``, ``cumulative``, ``bands`` and those of the draws.
 
         Returns
         -------
-        ndarray of Axes of shape (n_series, n_series)
+        ndarray of Axes of shape (n_series, n_shocks)
         """
         return plots.plot_irf(self.irf(periods, **options), ax=ax)
 
-    def plot_fevd(self, periods: int = 10, *, ax=None):
+    def plot_fevd(self, periods: int = 10, *, ax=None, **options):
         """Draw the forecast error variance decomposition, one panel for each series.
 
         Parameters
@@ -682,28 +1086,30 @@ class VARCoefficients:
             Horizons 1 to ``periods``.
         ax : array of n_series Axes, optional
             Where to draw; by default on a new figure.
+        **options
+            Of `fevd`: ``impact`` and so on.
 
         Returns
         -------
         ndarray of Axes of shape (n_series,)
         """
-        return plots.plot_fevd(self.fevd(periods), ax=ax)
+        return plots.plot_fevd(self.fevd(periods, **options), ax=ax)
 
-    def plot_decomposition(self, *, orth: bool = True, ax=None):
+    def plot_decomposition(self, *, ax=None, **options):
         """Draw the historical decomposition, one panel for each series.
 
         Parameters
         ----------
-        orth : bool, default=True
-            As in ``historical_decomposition``.
         ax : array of n_series Axes, optional
             Where to draw; by default on a new figure.
+        **options
+            Of `historical_decomposition`: ``impact`` and so on.
 
         Returns
         -------
         ndarray of Axes of shape (n_series,)
         """
-        return plots.plot_decomposition(self.historical_decomposition(orth=orth), ax=ax)
+        return plots.plot_decomposition(self.historical_decomposition(**options), ax=ax)
 
     def plot_forecast(
         self,
@@ -777,23 +1183,49 @@ class VARCoefficients:
     # what these share
 
     def _banded(
-        self, name: str, statistic, coverage: float | None, **options
-    ) -> dict[str, np.ndarray]:
-        """A statistic of the estimate by a name, and its bands "lower" and "upper"."""
-        value = statistic(self._estimate)
+        self,
+        name: str,
+        statistic: Callable[[Estimate, np.ndarray], np.ndarray],
+        shocks: Identification,
+        coverage: float | None,
+        random_state=None,
+        **options,
+    ) -> tuple[dict[str, np.ndarray], dict]:
+        """A statistic of estimate and impact by a name, and what to report of it.
+
+        With a coverage, beside its bands "lower" and "upper".
+        """
+        if unknown := sorted(options.keys() - _OPTIONS):
+            raise TypeError(f"Bands know no option {unknown}, but {sorted(_OPTIONS)}.")
+        # Independent of the draws of matrices, which begin with the same seed.
+        [rng] = bootstrap.generator(random_state).spawn(1)
+        sample = self._sample
+        point = shocks.point(self._estimate, sample, rng)
+        value = statistic(point.estimate, point.impact)
         if coverage is None:
-            return {name: value}
+            return {name: value}, point.report
         checks.check_share("bands", coverage)
-        draws = self._replicates(value, statistic, **options)
+
+        def of_draws(estimate: Estimate) -> np.ndarray:
+            found = shocks.draws(estimate, sample, rng)
+            return statistic(found.estimate, found.impact)
+
+        # Bands of a set are not centred on its one member.
+        is_set = isinstance(shocks, SignRestrictions)
+        draws = self._replicates(
+            value, of_draws, centre=not is_set, random_state=random_state, **options
+        )
         edges = 0.5 - coverage / 2, 0.5 + coverage / 2
         lower, upper = np.quantile(draws, edges, axis=0)
-        return {name: value, "lower": lower, "upper": upper}
+        attrs = {**point.report, "coverage": coverage}
+        return {name: value, "lower": lower, "upper": upper}, attrs
 
     def _replicates(
         self,
         value: np.ndarray,
         statistic: Callable[[Estimate], np.ndarray],
         *,
+        centre: bool = True,
         method: str = "auto",
         n_draws: int | None = None,
         block_length: int = 1,
@@ -801,7 +1233,11 @@ class VARCoefficients:
         n_jobs: int | None = None,
         verbose: int = 0,
     ) -> np.ndarray:
-        """Draws (n_draws, ...) of a statistic around its value, as of `irf`."""
+        """Draws (n_draws, ...) of a statistic, as of `irf`.
+
+        Those of a bootstrap are moved by their bias if they are to ``centre`` on its
+        value.
+        """
         checks.check_method(method)
         if method == "auto":
             penalised = self.posterior is not None and self.alpha > 0
@@ -814,9 +1250,8 @@ class VARCoefficients:
             draws = bootstrap.of_posterior(
                 statistic, posterior, self.matrices.size, **drawing
             )
-            return bootstrap.finite(draws)
-        draws = bootstrap.bootstrap(
-            statistic,
+            return bootstrap.finite(draws, value)
+        estimates = bootstrap.bootstrap(
             self._estimate,
             self.refit,
             self._long_history().to_numpy(),
@@ -831,9 +1266,83 @@ class VARCoefficients:
             remedy = "Fit with alpha=0"
         else:
             remedy = "Take method='posterior', or fit with alpha=0"
-        return bootstrap.without_bias(
-            value, bootstrap.finite(draws), self.alpha, remedy
+        draws = bootstrap.finite(statistic(estimates), value)
+        if not centre:
+            return draws
+        return bootstrap.without_bias(value, draws, self.alpha, remedy)
+
+    def _coefficients(self, method: str, **options):
+        """Where tests of the matrices take their covariance from, and its name."""
+        checks.check_method(method, others=["least squares"])
+        if method == "auto":
+            method = "bootstrap" if self.posterior is None else "posterior"
+            method = method if self._regression is None else "least squares"
+        if method == "least squares":
+            return self._checked_regression(), method
+        if method == "bootstrap" and self._is_least_squares:
+            # It would refit by least squares, whatever these matrices come from.
+            self._checked_regression()
+
+        def matrices(estimate: Estimate) -> np.ndarray:
+            return estimate[0]
+
+        draws = self._replicates(self.matrices, matrices, method=method, **options)
+        return diagnostics.Draws(draws), method
+
+    def _facts(self) -> dict[str, str]:
+        """What is known of the estimate, in words."""
+        facts = {}
+        n_rows = self.n_rows or (None if self.history is None else len(self.history))
+        if n_rows:
+            facts["Rows"] = str(n_rows)
+        if self._regression is not None:
+            facts["Estimator"] = "least squares with intercept"
+            found = self._regression.criteria()
+            facts["Log-likelihood"] = f"{found.pop('log_likelihood'):.6g}"
+            facts["Criteria"] = ", ".join(
+                f"{name.upper()} {value:.6g}" for name, value in found.items()
+            )
+        elif self.posterior is not None:
+            facts["Estimator"] = "closed form with a posterior"
+        if self.alpha > 0:
+            facts["Penalty"] = f"{self.alpha:.3g} per row at lag 1"
+        return facts
+
+    def _spread(self, n_lags: int) -> tuple[str, np.ndarray] | None:
+        """How sure the first matrices are, and what says so."""
+        if self._regression is not None:
+            return "standard errors", self._regression.standard_errors()
+        if self.posterior is None:
+            return None
+        draws = bootstrap.of_posterior(
+            lambda estimate: estimate[0][:, :n_lags],
+            self.posterior,
+            self.matrices.size,
+            n_draws=500,
+            random_state=0,
         )
+        return "posterior standard deviations", draws.std(axis=0)
+
+    @cached_property
+    def _regression(self) -> diagnostics.Regression | None:
+        """Least squares on the history, if the matrices are of these."""
+        if self.history is None or len(self.history) <= self.order:
+            return None
+        try:
+            found = diagnostics.Regression.of(self.history.to_numpy(), self.order)
+        except ValueError:
+            return None
+        return found if found.estimates(self.matrices) else None
+
+    def _checked_regression(self) -> diagnostics.Regression:
+        if self._regression is None:
+            self._long_history()
+            raise ValueError(
+                "These matrices are not those of least squares with intercept on the "
+                "history, for which alone the test is right. Fit with n_layers=0 and "
+                "alpha=0, or take VARCoefficients.from_statsmodels(VAR(table).fit(p))."
+            )
+        return self._regression
 
     def _scenario(
         self,
@@ -885,6 +1394,11 @@ class VARCoefficients:
     @property
     def _estimate(self) -> Estimate:
         return self.matrices, self.intercept, self.sigma_u
+
+    @property
+    def _sample(self) -> Sample:
+        has_errors = self._residuals is not None or self.history is not None
+        return Sample(self.names, self.residuals if has_errors else None)
 
     @property
     def _tables(self) -> Tables:

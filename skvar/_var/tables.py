@@ -29,10 +29,20 @@ class Tables:
         table.attrs["label"] = self.label
         return table
 
-    def square(self, values: np.ndarray) -> pd.DataFrame:
-        """A table of responses and causes."""
-        table = pd.DataFrame(values, self.names, self.names)
-        return self.labelled(table.rename_axis("response").rename_axis("cause", axis=1))
+    def tests(self, rows: list[dict], method: str) -> pd.DataFrame:
+        """Tests of the matrices, with where their covariance came from."""
+        table = self.labelled(pd.DataFrame(rows))
+        table.attrs["method"] = method
+        return table
+
+    def square(
+        self, values: np.ndarray, columns: list | None = None, kind: str = "cause"
+    ) -> pd.DataFrame:
+        """A table of responses and of what moves them: causes, or shocks by name."""
+        table = pd.DataFrame(
+            values, self.names, self.names if columns is None else columns
+        )
+        return self.labelled(table.rename_axis("response").rename_axis(kind, axis=1))
 
     def by_lag(self, matrices: np.ndarray) -> pd.DataFrame:
         """Matrices as a tidy table."""
@@ -43,35 +53,22 @@ class Tables:
             cause=self.names,
         )
 
-    def by_horizon(
-        self, columns: dict[str, np.ndarray], first: int, coverage: float | None
+    def by_shock(
+        self,
+        columns: dict[str, np.ndarray],
+        shocks: list,
+        *,
+        attrs: dict,
+        **levels,
     ) -> pd.DataFrame:
-        """Values (n_horizons, n_responses, n_impulses) as columns of a tidy table.
+        """Values (..., n_responses, n_shocks) as columns of a tidy table.
 
-        ``first`` is the first horizon, ``coverage`` that of bands, if there are any.
+        ``levels`` name the axes before and what is along them, ``attrs`` say what else
+        there is to the values, such as the coverage of bands.
         """
-        n_horizons = len(next(iter(columns.values())))
-        return self._banded(
-            columns,
-            coverage,
-            horizon=range(first, first + n_horizons),
-            response=self.names,
-            impulse=self.names,
-        )
-
-    def by_cause(self, columns: dict[str, np.ndarray], coverage: float) -> pd.DataFrame:
-        """Values (n_responses, n_causes) and their bands as a tidy table."""
-        return self._banded(columns, coverage, response=self.names, cause=self.names)
-
-    def by_component(self, parts: np.ndarray, times: pd.Index, baseline: str):
-        """The parts (n_rows, n_series + 1, n_series) of `decomposition`."""
-        table = self._tidy(
-            {"value": parts},
-            time=times,
-            component=[*self.names, baseline],
-            response=self.names,
-        )
-        return table[["time", "response", "component", "value"]]
+        table = self._tidy(columns, **levels, response=self.names, shock=shocks)
+        table.attrs.update(attrs)
+        return table
 
     def forecast(self, values: np.ndarray, times: pd.Index) -> pd.DataFrame:
         """Rows of the series at some times."""
@@ -99,8 +96,20 @@ class Tables:
         bounds = {"lower": asked.lower, "upper": asked.upper}
         return pd.DataFrame({"time": times[rows], "response": names, **bounds})
 
-    def summary(self, estimate: Estimate, roots: np.ndarray, stable: bool, shown: int):
-        """Order, stability, the first matrices and error covariance as text."""
+    def summary(
+        self,
+        estimate: Estimate,
+        roots: np.ndarray,
+        stable: bool,
+        shown: int,
+        facts: dict[str, str],
+        spread: tuple[str, np.ndarray] | None,
+    ):
+        """Order, stability, the first matrices and error covariance as text.
+
+        With facts about the estimate, and a name and values of how sure its entries
+        are, as far as these are known.
+        """
         matrices, intercept, sigma_u = estimate
         deviations = np.sqrt(np.diag(sigma_u))
         products = np.outer(deviations, deviations)
@@ -113,27 +122,28 @@ class Tables:
             f"Stable: {'yes' if stable else 'no'}, "
             "largest eigenvalue of the companion matrix "
             f"{1 / np.abs(roots[-1]):.3f} in modulus",
+            *(f"{name}: {value}" for name, value in facts.items()),
             "",
             "Intercept and standard deviation of the one-step error",
             self._text({"intercept": intercept, "error": deviations}),
         ]
+        known = "" if spread is None else f", {spread[0]} in parentheses"
         for lag, matrix in enumerate(matrices[:shown], start=1):
-            lines += ["", f"Lag {lag}: rows respond, columns cause"]
-            lines.append(self.square(matrix).to_string(float_format=_short))
+            lines += ["", f"Lag {lag}: rows respond, columns cause{known}"]
+            errors = None if spread is None else spread[1][lag - 1]
+            lines.append(self._matrix_text(matrix, errors))
         if len(matrices) > shown:
             lines += ["", f"({len(matrices) - shown} more lags)"]
         lines += ["", "Correlation of the one-step errors"]
         lines.append(self._text(dict(zip(self.names, correlation, strict=True))))
         return "\n".join(lines)
 
-    def _banded(
-        self, columns: dict[str, np.ndarray], coverage: float | None, **levels
-    ) -> pd.DataFrame:
-        """A tidy table that says in ``attrs["coverage"]`` what its bands cover."""
-        table = self._tidy(columns, **levels)
-        if coverage is not None:
-            table.attrs["coverage"] = coverage
-        return table
+    def _matrix_text(self, matrix: np.ndarray, spread: np.ndarray | None) -> str:
+        if spread is None:
+            return self.square(matrix).to_string(float_format=_short)
+        pairs = zip(matrix.ravel(), spread.ravel(), strict=True)
+        cells = [f"{_short(value)} ({error:.2g})" for value, error in pairs]
+        return self.square(np.reshape(cells, matrix.shape)).to_string()
 
     def _tidy(self, columns: dict[str, np.ndarray], **levels) -> pd.DataFrame:
         """Values as columns of a long table, with a column for each of their axes."""

@@ -1,6 +1,9 @@
 """Linear attention on the observed series: a VAR whose matrices follow the input."""
 
-from .._forecasting.forecaster import Forecaster
+import pandas as pd
+
+from .._forecasting import dynamics
+from .._forecasting.forecaster import Forecaster, single_state
 from .._models.families import LinearAttentionVARSpecification
 
 
@@ -221,6 +224,52 @@ class LinearAttentionVAR(Forecaster):
         self.on_interrupt = on_interrupt
         self.checkpoint = checkpoint
         super().__init__()
+
+    def test_dynamics(self, Y=None) -> pd.DataFrame:
+        """Test whether matrices that change forecast better than a static VAR.
+
+        Compares one-step forecasts of rows that neither model has seen with those of
+        the static VAR, the same forecaster with ``n_layers=0`` of the same rows.
+
+        Parameters
+        ----------
+        Y : Series, DataFrame or array, optional
+            Table that was not learned from, of at least ``lags_`` and 20 rows, in
+            original units. By default the last rows of the history: a second model is
+            trained on those before, the one that calibrates intervals.
+
+        Returns
+        -------
+        DataFrame
+            One row for each series and one, "all", for the mean of all. Columns:
+            "response", "mse_static" and "mse_dynamic" (mean squared errors, with the
+            standard deviations of the series as units), "statistic" and "p_value" of
+            the one-sided test of Clark and West [1]_, with standard errors for
+            autocorrelated errors [2]_. ``attrs["n_rows"]`` is the number of rows
+            forecast.
+
+        Raises
+        ------
+        ValueError
+            If ``n_layers`` is 0, the rows are too few, or a series is called "all".
+
+        Notes
+        -----
+        The hypothesis is that the true matrices do not change. It may be rejected where
+        ``mse_dynamic`` is the larger one: the changes are real, but cost more to
+        estimate than they gain. Where early stopping has left the dynamic part out, the
+        forecasts are equal and the p-value is 1. That makes the test reject a true
+        hypothesis more seldom than its p-value says.
+
+        References
+        ----------
+        .. [1] Clark, T. and West, K. (2007). Approximately normal tests for equal
+           predictive accuracy in nested models. Journal of Econometrics 138.
+        .. [2] Newey, W. and West, K. (1987). A simple, positive semi-definite,
+           heteroskedasticity and autocorrelation consistent covariance matrix.
+           Econometrica 55.
+        """
+        return dynamics.test_dynamics(single_state(self), Y)
 
     @classmethod
     def get_test_params(cls, parameter_set="default"):
