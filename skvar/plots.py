@@ -310,7 +310,14 @@ def plot_decomposition(decomposition, *, ax=None) -> np.ndarray:
 
 
 def plot_forecast(
-    history, forecast, intervals=None, *, n_history=None, ax=None
+    history,
+    forecast,
+    intervals=None,
+    *,
+    baseline=None,
+    conditions=None,
+    n_history=None,
+    ax=None,
 ) -> np.ndarray:
     """Forecasts, prediction intervals and the history before them.
 
@@ -321,6 +328,11 @@ def plot_forecast(
     intervals : DataFrame, optional
         As of sktime's ``predict_interval``: columns (series, coverage, "lower" or
         "upper"), rows those of ``forecast``.
+    baseline : DataFrame or Series, optional
+        Another forecast beside it, dashed, such as one without conditions.
+    conditions : DataFrame, optional
+        What the forecast was to meet: columns "time", "response", "lower" and "upper".
+        Equal bounds are dots, others bars; a single one points to where it leads.
     n_history : int, optional
         Last rows to draw; by default 40, or four times those of the forecast if more.
     ax : array of n_series Axes, optional
@@ -368,8 +380,37 @@ def plot_forecast(
             style = {**_BAND, "alpha": 0.15 + 0.3 * depth / len(coverages)}
             label = f"{100 * coverage:g}% interval"
             panel.fill_between(times, *edges, label=label, **style)
-    _legend(axes, ax, axes[0].get_legend_handles_labels()[0], title)
+        if baseline is not None:
+            path = pd.concat([origin[name], pd.DataFrame(baseline)[name]])
+            style = {"color": "0.35", "linestyle": "dashed", "linewidth": 1}
+            panel.plot(times, path, label="forecast without conditions", **style)
+        if conditions is not None:
+            # Names may be tuples, which a comparison takes apart.
+            on_panel = [response == name for response in conditions["response"]]
+            _mark(panel, conditions[np.array(on_panel, dtype=bool)])
+    handles = [h for panel in axes for h in panel.get_legend_handles_labels()[0]]
+    handles = {handle.get_label(): handle for handle in handles}
+    _legend(axes, ax, [*handles.values()], title)
     return axes
+
+
+def _mark(ax: "Axes", conditions: pd.DataFrame) -> None:
+    """Draw given values as dots, ranges as bars, and one end as an arrow from there."""
+    times = _times(ax, pd.Index(conditions["time"]))
+    lower, upper = conditions["lower"].to_numpy(), conditions["upper"].to_numpy()
+    fixed, has_ends = lower == upper, np.isfinite(lower) & np.isfinite(upper)
+    style = {"color": _VERMILION, "zorder": 3}
+    for marker, ends, where, label in [
+        ("o", lower, fixed, "given value"),
+        ("^", lower, np.isinf(upper), "given lower bound"),
+        ("v", upper, np.isinf(lower), "given upper bound"),
+    ]:
+        if where.any():
+            dots = {"marker": marker, "markersize": 4, "linestyle": "", **style}
+            ax.plot(times[where], ends[where], label=label, **dots)
+    if (is_range := has_ends & ~fixed).any():
+        ends = lower[is_range], upper[is_range]
+        ax.vlines(times[is_range], *ends, linewidth=2, label="given range", **style)
 
 
 def plot_training(

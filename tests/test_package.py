@@ -1,6 +1,8 @@
 """The house: lazy names, one-way imports, documented surface, a demo that runs."""
 
 import ast
+import contextlib
+import io
 import os
 import re
 import subprocess
@@ -268,9 +270,12 @@ def test_readme_runs(tmp_path, monkeypatch):
 
 def run_page(name):
     page = (ROOT / "docs" / name).read_text()
-    names = {}
-    for block in re.findall(r"```python\n(.*?)```", page, re.S):
-        exec(block, names)
+    names, printed = {}, io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        for block in re.findall(r"```python\n(.*?)```", page, re.S):
+            exec(block, names)
+    for shown in re.findall(r"```text\n(.*?)```", page, re.S):
+        assert shown in printed.getvalue()
     return names
 
 

@@ -93,6 +93,16 @@ def check_share(name: str, value: float) -> None:
         raise ValueError(f"{name}={value} is not in the range (0, 1).")
 
 
+def checked_coverages(coverage) -> list[float]:
+    """One coverage or several as a list, each in (0, 1)."""
+    coverages = list(coverage) if pd.api.types.is_list_like(coverage) else [coverage]
+    for one in coverages:
+        check_share("coverage", one)
+    if not coverages or len(set(coverages)) < len(coverages):
+        raise ValueError(f"coverage={coverage}; pass one or several different numbers.")
+    return coverages
+
+
 def check_method(method: str, *, others: Sequence[str] = ()) -> None:
     """Refuse what does not name where draws come from."""
     known = ["auto", "posterior", "bootstrap", *others]

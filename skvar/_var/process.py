@@ -111,13 +111,6 @@ def forecast(estimate: Estimate, recent: np.ndarray, steps: int) -> np.ndarray:
     return rows[..., order:, :]
 
 
-def deviations(estimate: Estimate, steps: int) -> np.ndarray:
-    """Standard deviations (..., steps, n_series) of the errors of `forecast`."""
-    factor = cholesky(estimate[2])[..., np.newaxis, :, :]
-    effects = moving_average(estimate[0], steps - 1) @ factor
-    return np.sqrt(np.square(effects).sum(axis=-1).cumsum(axis=-2))
-
-
 def shocks_of(errors: np.ndarray, impact: np.ndarray, sigma_u: np.ndarray):
     """Shocks (n_rows, n_shocks) with this impact in errors (n_rows, n_series).
 

@@ -6,8 +6,7 @@ from functools import cached_property, partial
 
 import numpy as np
 import pandas as pd
-from scipy.stats import norm
-from sklearn.utils import check_scalar
+from sklearn.utils import check_random_state, check_scalar
 
 from .. import plots
 from .._data.tables import continue_index, regular_step
@@ -18,6 +17,7 @@ from . import (
     diagnostics,
     estimation,
     process,
+    scenarios,
     selection,
 )
 from .connectedness import Connectedness, pairwise_shares
@@ -465,13 +465,32 @@ class VARCoefficients:
 
     # the history
 
-    def forecast(self, steps: int) -> pd.DataFrame:
-        """Forecast the rows after the history.
+    def forecast(
+        self,
+        steps: int,
+        *,
+        given: pd.DataFrame | None = None,
+        n_draws: int | None = None,
+        random_state=None,
+    ) -> pd.DataFrame:
+        """Forecast the rows after the history, if asked for under conditions.
 
         Parameters
         ----------
         steps : int
             Number of rows, at least one.
+        given : DataFrame, optional
+            A scenario: what is known or assumed of the rows ahead. Columns are some of
+            the series. Rows are times of the forecast; integers that are no such times
+            are positions from 1 to ``steps``. A number is the value of the series then.
+            A pair ``(low, high)`` or a `pandas.Interval` is a range that holds it, in
+            which None and infinity are no bound. NaN leaves it free. The forecast is
+            the mean of the normal distribution of all rows under these conditions [1]_:
+            exact with numbers, by simulation with ranges.
+        n_draws : int, optional
+            Simulated scenarios where there are ranges, 2000 by default.
+        random_state : int, RandomState or None, default=None
+            Seed of these.
 
         Returns
         -------
@@ -480,19 +499,49 @@ class VARCoefficients:
 
         Raises
         ------
+        TypeError
+            If ``given`` is no DataFrame, or holds what is neither number nor range.
         ValueError
-            If there is no history of at least ``order`` rows.
+            If there is no history of at least ``order`` rows, ``given`` has unknown
+            columns or rows, or its conditions contradict each other or a series that
+            has no variance.
+
+        Warns
+        -----
+        UserWarning
+            If few simulated scenarios count.
+
+        References
+        ----------
+        .. [1] Waggoner, D. and Zha, T. (1999). Conditional forecasts in dynamic
+           multivariate models. Review of Economics and Statistics 81, 639-651.
+
+        Examples
+        --------
+        >>> import pandas as pd
+        >>> from skvar import VARCoefficients
+        >>> history = pd.DataFrame({"demand": [1.0, 2.0], "price": [3.0, 2.0]})
+        >>> matrices, sigma_u = [[[0.5, -0.2], [0.1, 0.6]]], [[1, 0.4], [0.4, 1]]
+        >>> var = VARCoefficients(matrices, [1, 1], sigma_u, history=history)
+        >>> var.forecast(3, given=pd.DataFrame({"price": [3.0, 3.0]}, index=[2, 3]))
+             demand     price
+        2  1.841333  3.000000
+        3  1.327013  3.000000
+        4  1.063507  2.932701
         """
-        check_scalar(steps, "steps", numbers.Integral, min_val=1)
-        values = process.forecast(self._estimate, self._recent(), steps)
-        return self._tables.forecast(values, self._ahead(steps))
+        scenario = self._scenario(steps, given, "known", n_draws=n_draws)
+        paths, _, weights = scenario.mixture(bootstrap.generator(random_state))
+        mean = np.tensordot(weights, paths, 1)
+        return self._tables.forecast(mean, self._ahead(steps))
 
     def forecast_interval(
         self,
         steps: int,
-        coverage: float = 0.9,
+        coverage: float | Sequence[float] = 0.9,
         *,
+        given: pd.DataFrame | None = None,
         method: str = "auto",
+        random_state=None,
         **options,
     ) -> pd.DataFrame:
         """Intervals around `forecast`, for normal shocks of covariance ``sigma_u``.
@@ -501,44 +550,98 @@ class VARCoefficients:
         ----------
         steps : int
             Number of rows, at least one.
-        coverage : float, default=0.9
+        coverage : float or sequence of float, default=0.9
             In (0, 1).
+        given : DataFrame, optional
+            A scenario, as in `forecast`. Draws of the matrices count by the density of
+            what is given under each. Those of a posterior are thus draws from the
+            posterior that knows the history and the scenario.
         method : {"auto", "posterior", "bootstrap", "known"}, default="auto"
             What draws matrices, and covariances of shocks, as in `irf`; "known" takes
             these as given. "auto" takes the posterior where there is one, and "known"
             where there is none.
+        random_state : int, RandomState or None, default=None
+            Seed of the draws.
         **options
-            Of draws, as in `irf`: ``n_draws`` and so on.
+            Of draws, as in `irf` and with known matrices as in `forecast`: ``n_draws``
+            and so on.
 
         Returns
         -------
-        DataFrame of shape (steps, 2 * n_series)
+        DataFrame of shape (steps, 2 * n_coverages * n_series)
             Columns (series, coverage, "lower" or "upper"), as sktime's
             ``predict_interval``.
 
         Raises
         ------
+        TypeError
+            As in `forecast`.
         ValueError
-            As in ``forecast`` and `irf`, or if ``coverage`` is out of its range.
+            As in `forecast` and `irf`, or if ``coverage`` is out of its range.
+
+        Warns
+        -----
+        UserWarning
+            As in `forecast` and `irf`.
         """
-        check_scalar(steps, "steps", numbers.Integral, min_val=1)
-        checks.check_share("coverage", coverage)
-        checks.check_method(method, others=["known"])
-        recent, edges = self._recent(), (0.5 - coverage / 2, 0.5 + coverage / 2)
-        if method == "auto":
-            method = "known" if self.posterior is None else "posterior"
+        coverages = checks.checked_coverages(coverage)
+        state = check_random_state(random_state)
+        scenario = self._scenario(steps, given, method, random_state=state, **options)
+        mixture = scenario.mixture(bootstrap.generator(state))
+        levels = [0.5 + sign * one / 2 for one in coverages for sign in (-1, 1)]
+        ends = bootstrap.quantiles_of_mixture(*mixture, levels)
+        return self._tables.intervals(ends, coverages, self._ahead(steps))
 
-        def distribution(estimate: Estimate) -> np.ndarray:
-            path = process.forecast(estimate, recent, steps)
-            return np.stack([path, process.deviations(estimate, steps)], axis=-3)
+    def sample_paths(
+        self,
+        steps: int,
+        n_paths: int = 100,
+        *,
+        given: pd.DataFrame | None = None,
+        method: str = "auto",
+        random_state=None,
+        **options,
+    ) -> pd.DataFrame:
+        """Draw futures, with the dependence of their series and steps.
 
-        value = path, deviation = distribution(self._estimate)
-        if method == "known":
-            ends = path + norm.ppf(edges)[:, np.newaxis, np.newaxis] * deviation
-        else:
-            draws = self._replicates(value, distribution, method=method, **options)
-            ends = bootstrap.quantiles_of_mixture(*np.moveaxis(draws, 1, 0), edges)
-        return self._tables.intervals(tuple(ends), coverage, self._ahead(steps))
+        Parameters
+        ----------
+        steps : int
+            Number of rows, at least one.
+        n_paths : int, default=100
+            Number of futures.
+        given : DataFrame, optional
+            A scenario that all paths follow, as in `forecast_interval`.
+        method : {"auto", "posterior", "bootstrap", "known"}, default="auto"
+            What draws matrices, as in `forecast_interval`: paths differ by these as
+            well as by shocks.
+        random_state : int, RandomState or None, default=None
+            Seed of the draws.
+        **options
+            Of draws, as in `irf`: ``n_draws`` and so on.
+
+        Returns
+        -------
+        DataFrame of shape (n_paths * steps, n_series)
+            Rows are indexed by "path", from 0 on, and "time".
+
+        Raises
+        ------
+        TypeError
+            As in `forecast`.
+        ValueError
+            As in `forecast_interval`, or if ``n_paths`` is less than one.
+
+        Warns
+        -----
+        UserWarning
+            As in `forecast_interval`.
+        """
+        check_scalar(n_paths, "n_paths", numbers.Integral, min_val=1)
+        state = check_random_state(random_state)
+        scenario = self._scenario(steps, given, method, random_state=state, **options)
+        paths = scenario.paths(n_paths, bootstrap.generator(state))
+        return self._tables.paths(paths, self._ahead(steps))
 
     def historical_decomposition(
         self, *, impact="cholesky", order: Sequence | None = None, random_state=None
@@ -1008,24 +1111,48 @@ class VARCoefficients:
         """
         return plots.plot_decomposition(self.historical_decomposition(**options), ax=ax)
 
-    def plot_forecast(self, steps: int, *, coverage: float = 0.9, ax=None):
+    def plot_forecast(
+        self,
+        steps: int,
+        *,
+        coverage: float | Sequence[float] = (0.5, 0.8, 0.95),
+        given: pd.DataFrame | None = None,
+        random_state=None,
+        ax=None,
+        **options,
+    ):
         """Draw the end of the history, ``forecast`` and ``forecast_interval``.
 
         Parameters
         ----------
         steps : int
             Rows ahead.
-        coverage : float, default=0.9
+        coverage : float or sequence of float, default=(0.5, 0.8, 0.95)
             Of the intervals, in (0, 1).
+        given : DataFrame, optional
+            A scenario, as in ``forecast``: its values are dots and its ranges bars. The
+            forecast without it is dashed.
+        random_state : int, RandomState or None, default=None
+            Seed of draws.
         ax : array of n_series Axes, optional
             Where to draw; by default on a new figure.
+        **options
+            Of ``forecast_interval``: ``method`` and so on.
 
         Returns
         -------
         ndarray of Axes of shape (n_series,)
         """
-        interval = self.forecast_interval(steps, coverage)
-        return plots.plot_forecast(self.history, self.forecast(steps), interval, ax=ax)
+        interval = self.forecast_interval(
+            steps, coverage, given=given, random_state=random_state, **options
+        )
+        path, beside = self.forecast(steps, given=given, random_state=random_state), {}
+        if given is not None:
+            beside["baseline"] = self.forecast(steps)
+            times = self._ahead(steps)
+            asked = scenarios.Conditions.read(given, self.names, times)
+            beside["conditions"] = self._tables.conditions(asked, times)
+        return plots.plot_forecast(self.history, path, interval, ax=ax, **beside)
 
     def draws(self, n_draws: int = 2000, *, random_state=None) -> Estimate:
         """Draw from the posterior of a closed form given its rows.
@@ -1216,6 +1343,44 @@ class VARCoefficients:
                 "alpha=0, or take VARCoefficients.from_statsmodels(VAR(table).fit(p))."
             )
         return self._regression
+
+    def _scenario(
+        self,
+        steps: int,
+        given: pd.DataFrame | None,
+        method: str,
+        *,
+        n_draws: int | None = None,
+        block_length: int = 1,
+        random_state=None,
+        n_jobs: int | None = None,
+        verbose: int = 0,
+    ) -> scenarios.Scenario:
+        """Draws of the rows ahead and conditions on them, as of `forecast_interval`."""
+        check_scalar(steps, "steps", numbers.Integral, min_val=1)
+        checks.check_method(method, others=["known"])
+        statistic = partial(scenarios.rows_ahead, recent=self._recent(), steps=steps)
+        value = statistic(self._estimate)
+        asked = scenarios.Conditions.read(given, self.names, self._ahead(steps))
+        conditions = asked.independent(value, self.scale)
+        if method == "auto":
+            method = "known" if self.posterior is None else "posterior"
+        n_simulated = scenarios.N_DRAWS if n_draws is None else n_draws
+        check_scalar(n_simulated, "n_draws", numbers.Integral, min_val=2)
+        draws = value[np.newaxis]
+        if method != "known":
+            n_simulated = max(n_simulated, scenarios.N_DRAWS)
+            draws = self._replicates(
+                value,
+                statistic,
+                method=method,
+                n_draws=n_draws,
+                block_length=block_length,
+                random_state=random_state,
+                n_jobs=n_jobs,
+                verbose=verbose,
+            )
+        return scenarios.Scenario(draws, asked, conditions, n_simulated)
 
     def _checked_posterior(self):
         if self.posterior is None:

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from .process import Estimate
+from .scenarios import Conditions
 
 
 @dataclass(frozen=True)
@@ -74,12 +75,26 @@ class Tables:
         return self.labelled(pd.DataFrame(values, times, self.names))
 
     def intervals(
-        self, ends: tuple[np.ndarray, np.ndarray], coverage: float, times: pd.Index
+        self, ends: np.ndarray, coverages: list[float], times: pd.Index
     ) -> pd.DataFrame:
-        """Lower and upper ends (n_rows, n_series), as of ``predict_interval``."""
-        sides = pd.MultiIndex.from_product([self.names, [coverage], ["lower", "upper"]])
-        values = np.stack(ends, axis=2).reshape(len(times), -1)
+        """Ends (n_coverages * 2, n_rows, n_series), as of ``predict_interval``."""
+        sides = pd.MultiIndex.from_product([self.names, coverages, ["lower", "upper"]])
+        values = np.moveaxis(ends, 0, 2).reshape(len(times), -1)
         return self.labelled(pd.DataFrame(values, times, sides))
+
+    def paths(self, values: np.ndarray, times: pd.Index) -> pd.DataFrame:
+        """Draws (n_paths, n_rows, n_series) of rows, one below the other."""
+        numbers = range(len(values))
+        index = pd.MultiIndex.from_product([numbers, times], names=["path", "time"])
+        rows = values.reshape(-1, len(self.names))
+        return self.labelled(pd.DataFrame(rows, index, self.names))
+
+    def conditions(self, asked: Conditions, times: pd.Index) -> pd.DataFrame:
+        """Bounds on cells of some rows as a tidy table."""
+        rows, series = np.divmod(asked.cells, len(self.names))
+        names = pd.Series([self.names[i] for i in series], dtype=object)
+        bounds = {"lower": asked.lower, "upper": asked.upper}
+        return pd.DataFrame({"time": times[rows], "response": names, **bounds})
 
     def summary(
         self,
