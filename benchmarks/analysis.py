@@ -10,14 +10,16 @@ import os
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+import itertools
 import time
 import warnings
 
 import numpy as np
 import pandas as pd
 from statsmodels.tsa.api import VAR
+from statsmodels.tsa.vector_ar.vecm import coint_johansen
 
-from skvar import LinearAttentionVAR
+from skvar import LinearAttentionVAR, cointegration, select_lags
 from skvar.datasets import make_var
 from skvar.identification import Proxy, ShortRun, SignRestrictions
 
@@ -55,7 +57,18 @@ def ours(table: pd.DataFrame):
     yield "long-run effects", lambda: found["var"].long_run_effects(**bands)
     yield "decomposition", lambda: found["var"].historical_decomposition()
     yield "connectedness", lambda: found["var"].connectedness(PERIODS)
+    given = pd.DataFrame({names[0]: np.zeros(12)}, index=range(1, 13))
+    draws = {"n_draws": N_DRAWS, "random_state": 0}
+    yield (
+        "scenario",
+        lambda: found["var"].forecast_interval(12, [0.5, 0.9], given=given, **draws),
+    )
+    yield "paths", lambda: found["var"].sample_paths(12, N_DRAWS, **draws)
+    yield "Granger causality", lambda: found["var"].granger_causality(**draws)
+    yield "lag exclusion", lambda: found["var"].lag_exclusion(**draws)
     yield "residual tests", lambda: found["var"].test_residuals()
+    yield "choice of lags", lambda: select_lags(table, 8)
+    yield "cointegration", lambda: cointegration(table, LAGS)
 
 
 def theirs(table: pd.DataFrame):
@@ -69,14 +82,25 @@ def theirs(table: pd.DataFrame):
     yield "summary", lambda: str(found["var"].summary())
     yield (
         "irf, recursive",
-        lambda: found["var"].irf_errband_mc(orth=True, repl=N_DRAWS, steps=PERIODS, seed=0),
+        lambda: found["var"].irf_errband_mc(
+            orth=True, repl=N_DRAWS, steps=PERIODS, rng=0
+        ),
     )
     yield "fevd", lambda: found["var"].fevd(PERIODS).decomp
     yield "long-run effects", lambda: found["var"].long_run_effects()
     yield (
+        "Granger causality",
+        lambda: [
+            found["var"].test_causality(caused, causing)
+            for caused, causing in itertools.permutations(table, 2)
+        ],
+    )
+    yield (
         "residual tests",
         lambda: (found["var"].test_whiteness(14), found["var"].test_normality()),
     )
+    yield "choice of lags", lambda: VAR(table).select_order(8)
+    yield "cointegration", lambda: coint_johansen(table, 0, LAGS - 1)
 
 
 def seconds_of(items) -> dict[str, float]:

@@ -315,6 +315,8 @@ EXAMPLES = {
     "plot_02_matrices.py": (["OLS VAR(1)", "realcons"], 2),
     "plot_03_events.py": (["of the way from Poisson to the truth"], 1),
     "plot_04_policy.py": (["Requested and obtained"], 1),
+    "plot_05_textbook.py": (["1.59"], 1),
+    "plot_06_economy.py": (["of all rotations", "2010Q4"], 4),
 }
 
 
