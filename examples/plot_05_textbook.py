@@ -5,8 +5,8 @@ The numbers of a textbook
 Lütkepohl (2005), New Introduction to Multiple Time Series Analysis, follows one VAR
 through his book: growth of investment, income and consumption in West Germany, from the
 second quarter of 1960 to the end of 1978, with two lags. The data come with
-statsmodels. Without layers and penalty, ``LinearAttentionVAR`` is that VAR, and gives the
-numbers that are printed in the book.
+statsmodels. Without layers and penalty, ``LinearAttentionVAR`` is that VAR, and gives
+the numbers that are printed in the book.
 
 Prints ours beside those of the book and writes a picture to the working directory.
 """
@@ -86,8 +86,8 @@ print(test.round(3).to_string(index=False))
 # %%
 # How shocks travel
 # -----------------
-# Table 2.4 shares the variance of forecast errors out among recursive shocks: a third of
-# that of consumption is due to income, and an eighth to investment.
+# Table 2.4 shares the variance of forecast errors out among recursive shocks: a third
+# of that of consumption is due to income, and an eighth to investment.
 
 shares = var.fevd(8).query("response == 'cons' and horizon == 8")["share"]
 print("Shares in the error variance of consumption, 8 quarters ahead:")

@@ -23,8 +23,8 @@ economy = load_macroeconomic()[["infl", "unemp", "tbilrate"]]
 # %%
 # How many lags
 # -------------
-# Information criteria of least squares, the marginal likelihood of the VAR with a prior,
-# and its error on rows left out.
+# Information criteria of least squares, the marginal likelihood of the VAR with a
+# prior, and its error on rows left out.
 
 choice = select_lags(economy, max_lags=8)
 print(choice.round(3).to_string(index=False))
@@ -44,8 +44,8 @@ print(var.granger_causality(random_state=0).round(3).to_string(index=False))
 # What a tightening does
 # ----------------------
 # Signs tell three shocks apart. Demand moves inflation and the rate up and unemployment
-# down, supply moves inflation and unemployment up, and policy moves the rate up, inflation
-# down and unemployment up. Nothing else is assumed.
+# down, supply moves inflation and unemployment up, and policy moves the rate and
+# unemployment up and inflation down. Nothing else is assumed.
 
 signs = pd.DataFrame(
     {"demand": [1, -1, 1], "supply": [1, 1, np.nan], "policy": [-1, 1, 1]},
