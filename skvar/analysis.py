@@ -1,5 +1,6 @@
 """Analysis of the matrices of a vector autoregression, whoever estimated them."""
 
 from ._var.results import VARCoefficients
+from ._var.terms import Terms
 
-__all__ = ["VARCoefficients"]
+__all__ = ["Terms", "VARCoefficients"]

@@ -65,6 +65,7 @@ _DATACLASSES = {
     "skvar._closed_form.evidence": "Evidence",
     "skvar._closed_form.form": "Form",
     "skvar._closed_form.spread": "Spread",
+    "skvar._closed_form.terms": "Deterministic Ordered",
     "skvar._forecasting.calibration": "Calibration CalibrationModel KnownErrors",
     "skvar._forecasting.fitted_series": "SeriesStep",
     "skvar._forecasting.history": "Forgotten History Schema SeriesHistory",
@@ -83,6 +84,7 @@ _DATACLASSES = {
     "skvar._models.fitted": "ClosedForm FittedModel",
     "skvar._models.regression": "FittedRegression RegressionStep Units",
     "skvar._training.loop": "TrainingRecord",
+    "skvar._var.terms": "Terms",
 }
 
 # The member that sktime unpickles to learn which class to ask.
@@ -201,7 +203,7 @@ def _stream(cls: type, step, state):
 def _matrices_parts(var) -> dict:
     names = "matrices intercept sigma_u names label history df_model n_rows scale alpha"
     return {
-        **by_attributes(*names.split(), "posterior")(var),
+        **by_attributes(*names.split(), "posterior", "terms")(var),
         "residuals": var._residuals,
         "refit": None if var._is_least_squares else var.refit,
     }

@@ -20,6 +20,7 @@ from . import matrices
 from .advice import advice
 from .history import History, Schema, name_of
 from .intervals import Intervals, StreamErrors, rolling_intervals
+from .learning import check_determined
 from .shortening import without_history
 from .sktime_forecaster import SktimeForecaster
 from .state import ForecasterState
@@ -167,18 +168,23 @@ class Forecaster(NetworkEstimator, SktimeForecaster):
             schema = replace(schema, features=pretrained.effect.features)
         history = History.start(schema, y, X)
         self._step_the_cutoff(schema.step)
-        self._fitted = ForecasterState.learned(
-            replace(
-                specification,
-                horizon=self._horizon_from(fh, pretrained, schema.step),
-                seed=draw_seed(self.random_state),
-            ),
+        specification = replace(
+            specification,
+            horizon=self._horizon_from(fh, pretrained, schema.step),
+            seed=draw_seed(self.random_state),
+        )
+        fitted = ForecasterState.learned(
+            specification,
             history,
             self.cutoff[0],
             start=None if before is None else before.model,
             pretrained=pretrained,
             units=None if before is None else before.history.units,
         )
+        if fitted.model.ordered is not None:
+            series, lags = fitted.single.series, fitted.model.specification.lags
+            check_determined(fitted.model.ordered, series, lags)
+        self._fitted = fitted
         for message in advice(self._fitted, self.lags, self.sp):
             # At the call of fit.
             warnings.warn(message, stacklevel=4)
@@ -371,7 +377,7 @@ class Forecaster(NetworkEstimator, SktimeForecaster):
         """
         state = single_state(self)
         frame = state.frame(Y, "Y", X)
-        yield from state.single.rolling(frame, _times_of(Y), X, ends, steps)
+        yield from state.single.rolling(Y, frame, _times_of(Y), X, ends, steps)
 
     def summary(self) -> str:
         """What was fitted and how, in a few lines.
@@ -408,15 +414,16 @@ class Forecaster(NetworkEstimator, SktimeForecaster):
         NotFittedError
             Before ``fit``.
         ValueError
-            With known covariates; if ``coverage`` is not between 0 and 1, or the rows
-            learned from are too few for intervals.
+            With known covariates or terms; if ``coverage`` is not between 0 and 1, or
+            the rows learned from are too few for intervals.
         """
         state = single_state(self)
         member, errors = state.single, None
-        if member.model.effect is not None:
+        if member.model.effect is not None or member.model.terms is not None:
             raise ValueError(
-                "A stream has no known covariates, with which this forecaster was "
-                "fitted; use update(y, X, update_params=False) and predict(fh, X)."
+                "A stream has no known covariates or other terms, with which this "
+                "forecaster was fitted; use update(y, X, update_params=False) and "
+                "predict(fh, X)."
             )
         if coverage is not None:
             _check_coverage(coverage)
@@ -636,14 +643,19 @@ class Forecaster(NetworkEstimator, SktimeForecaster):
     def exog_coef_(self) -> np.ndarray:
         """Effect (n_lags, n_targets, n_covariates) of known covariates, lag 0 first.
 
-        In original units; columns of X first, then features of the calendar.
+        In original units; the columns are those of ``covariates_``.
         """
-        member = single_state(self).single
-        effect, schema = member.model.effect, member.schema
-        if effect is None:
-            return np.zeros((1, len(schema.targets), 0))
-        weights = effect.weights * member.series.scaler.scale_[:, np.newaxis]
-        return (weights / effect.scaler.scale_)[:, schema.shown]
+        return matrices.exogenous(single_state(self))[0]
+
+    @property
+    def covariates_(self) -> pd.DataFrame:
+        """What acts: of each column, the rows that act on each series, as text.
+
+        "0, 2" stands for the same row and the second one before; the text is empty
+        where the column is left out. Columns of X come first, then deterministic terms
+        and features of the calendar.
+        """
+        return matrices.acting(single_state(self))
 
     def var_matrices(self, Y, *, step: int = 1, return_intercept: bool = False):
         """VAR matrices of every window of a table, each taken for a whole history.
@@ -670,7 +682,8 @@ class Forecaster(NetworkEstimator, SktimeForecaster):
         ------
         ValueError
             If ``Y`` is too short or not a table that the estimator accepts, or
-            ``step`` is less than one, or more than one after a fit with ``y``.
+            ``step`` is less than one, or more than one after a fit with ``y`` or with
+            terms inside the VAR.
         """
         return matrices.var_matrices(single_state(self), Y, step, return_intercept)
 
@@ -788,7 +801,7 @@ def _next_rows(state: ForecasterState, table, name: str, X) -> pd.DataFrame:
     else:
         member = state.single
     times, schema = _times_of(table), state.history.schema
-    values = member.forecast_table(state.frame(table, name, X), X, times)
+    values = member.forecast_table(table, state.frame(table, name, X), X, times)
     index = continue_index(times, schema.step, state.model.horizon)
     return pd.DataFrame(values, index, schema.targets)
 

@@ -12,8 +12,10 @@ from sklearn.utils import check_scalar
 from .. import plots
 from .._data.tables import continue_index, regular_step
 from . import bootstrap, checks, estimation, process
+from . import terms as with_terms
 from .process import Estimate
 from .tables import Tables
+from .terms import Terms
 
 _N_DRAWS = {"posterior": 2000, "bootstrap": 200}
 
@@ -61,6 +63,9 @@ class VARCoefficients:
     posterior : callable, optional
         ``posterior(n_draws, rng)`` draws matrices, intercepts and error covariances,
         each with one more axis in front, by a numpy Generator.
+    terms : skvar.analysis.Terms, optional
+        Trends, dummies and covariates beside the intercept. With them, ``refit`` and
+        ``posterior`` return their coefficients, too, after the covariances.
 
     Raises
     ------
@@ -99,6 +104,7 @@ class VARCoefficients:
         refit: Callable[[np.ndarray, int], Estimate] | None = None,
         alpha: float = 0.0,
         posterior: Callable[[int, np.random.Generator], Estimate] | None = None,
+        terms: Terms | None = None,
     ):
         self.matrices = checks.checked_matrices(matrices)
         self.order, n_series = self.matrices.shape[:2]
@@ -107,11 +113,14 @@ class VARCoefficients:
         self.names, self.history = checks.named(names, history, n_series)
         self.label = label
         self._residuals = checks.residual_table(residuals, self.names)
-        self.df_model = self.order * n_series + 1 if df_model is None else df_model
+        self.terms = with_terms.checked_terms(terms, n_series)
+        n_free = self.order * n_series + 1
+        n_free += 0 if terms is None else np.count_nonzero(terms.acting)
+        self.df_model = n_free if df_model is None else df_model
         self.n_rows = n_rows
         self.scale = checks.typical_moves(scale, self.history, self.sigma_u)
         self._is_least_squares = refit is None
-        self.refit = refit or partial(estimation.least_squares, order=self.order)
+        self.refit = refit or self._least_squares
         self.alpha = alpha
         self.posterior = posterior
 
@@ -127,6 +136,7 @@ class VARCoefficients:
             n_rows=self.n_rows,
             scale=self.scale,
             alpha=self.alpha,
+            terms=None if self.terms is None else self.terms.without_rows(),
         )
 
     def __repr__(self) -> str:
@@ -337,15 +347,114 @@ class VARCoefficients:
         table = self._tables.by_horizon(columns, 1, bands)
         return table[["horizon", "response", "impulse", *columns]]
 
+    # covariates
+
+    def multipliers(
+        self,
+        periods: int = 10,
+        *,
+        cumulative: bool = False,
+        bands: float | None = None,
+        **options,
+    ) -> pd.DataFrame:
+        """Dynamic multipliers: responses of every series to moves of covariates.
+
+        Parameters
+        ----------
+        periods : int, default=10
+            Horizons 0 to ``periods``.
+        cumulative : bool, default=False
+            Whether a covariate stays one unit higher from horizon 0 on, or is higher in
+            that row alone.
+        bands : float, optional
+            Coverage of bands, such as 0.9. Bootstraps take the covariates as given.
+        **options
+            Of bands, as in `irf`: ``method``, ``n_draws`` and so on.
+
+        Returns
+        -------
+        DataFrame
+            Columns "horizon", "response", "covariate" and "value", with bands "lower"
+            and "upper".
+
+        Raises
+        ------
+        ValueError
+            If there are no covariates, or as in `irf`.
+
+        See Also
+        --------
+        long_run_multipliers
+
+        References
+        ----------
+        .. [1] Lütkepohl, H. (2005). New Introduction to Multiple Time Series Analysis,
+           section 10.2. Springer.
+        """
+        check_scalar(periods, "periods", numbers.Integral, min_val=0)
+        covariates = self._checked_covariates()
+
+        def statistic(estimate) -> np.ndarray:
+            matrices, _, _, coefficients = estimate
+            return with_terms.multipliers(
+                matrices,
+                coefficients[..., : len(covariates)],
+                periods,
+                cumulative=cumulative,
+            )
+
+        columns = self._banded_with_terms(statistic, bands, **options)
+        return self._tables.by_covariate(columns, covariates, bands)
+
+    def long_run_multipliers(
+        self, *, bands: float | None = None, **options
+    ) -> pd.DataFrame:
+        """Where every series ends when a covariate stays one unit higher for good.
+
+        Parameters
+        ----------
+        bands : float, optional
+            Coverage of bands, such as 0.9; those of the draws that are stable.
+        **options
+            Of bands, as in `irf`: ``method``, ``n_draws`` and so on.
+
+        Returns
+        -------
+        DataFrame
+            Columns "response", "covariate" and "value", with bands "lower" and "upper".
+
+        Raises
+        ------
+        ValueError
+            If the VAR is not stable, there are no covariates, or as in `irf`.
+        """
+        covariates = self._checked_covariates()
+        if not self.is_stable():
+            raise ValueError(
+                "Long-run multipliers are infinite: the VAR is not stable. Look at "
+                "multipliers() over finite horizons."
+            )
+
+        def statistic(estimate) -> np.ndarray:
+            effects = process.long_run_effects(estimate[:3])
+            return with_terms.long_run_multipliers(
+                effects, estimate[3][..., : len(covariates)]
+            )
+
+        columns = self._banded_with_terms(statistic, bands, **options)
+        return self._tables.by_covariate_alone(columns, covariates, bands)
+
     # the history
 
-    def forecast(self, steps: int) -> pd.DataFrame:
+    def forecast(self, steps: int, X=None) -> pd.DataFrame:
         """Forecast the rows after the history.
 
         Parameters
         ----------
         steps : int
             Number of rows, at least one.
+        X : DataFrame, or array of shape (steps, n_covariates), optional
+            The covariates of these rows, where the VAR has some.
 
         Returns
         -------
@@ -355,17 +464,20 @@ class VARCoefficients:
         Raises
         ------
         ValueError
-            If there is no history of at least ``order`` rows.
+            If there is no history of at least ``order`` rows, or X lacks covariates.
         """
         check_scalar(steps, "steps", numbers.Integral, min_val=1)
-        values = process.forecast(self._estimate, self._recent(), steps)
-        return self._tables.forecast(values, self._ahead(steps))
+        recent, times = self._recent(), self._ahead(steps)
+        inflow = self._inflow_ahead(times, X)(self._estimate_with_terms)
+        values = process.forecast(self._estimate, recent, steps, inflow)
+        return self._tables.forecast(values, times)
 
     def forecast_interval(
         self,
         steps: int,
         coverage: float = 0.9,
         *,
+        X=None,
         method: str = "auto",
         **options,
     ) -> pd.DataFrame:
@@ -377,6 +489,8 @@ class VARCoefficients:
             Number of rows, at least one.
         coverage : float, default=0.9
             In (0, 1).
+        X : DataFrame, or array of shape (steps, n_covariates), optional
+            As in `forecast`; taken as known.
         method : {"auto", "posterior", "bootstrap", "known"}, default="auto"
             What draws matrices, and covariances of shocks, as in `irf`; "known" takes
             these as given. "auto" takes the posterior where there is one, and "known"
@@ -402,17 +516,22 @@ class VARCoefficients:
         if method == "auto":
             method = "known" if self.posterior is None else "posterior"
 
-        def distribution(estimate: Estimate) -> np.ndarray:
-            path = process.forecast(estimate, recent, steps)
-            return np.stack([path, process.deviations(estimate, steps)], axis=-3)
+        times = self._ahead(steps)
+        inflow = self._inflow_ahead(times, X)
 
-        value = path, deviation = distribution(self._estimate)
+        def distribution(estimate) -> np.ndarray:
+            path = process.forecast(estimate[:3], recent, steps, inflow(estimate))
+            return np.stack([path, process.deviations(estimate[:3], steps)], axis=-3)
+
+        value = path, deviation = distribution(self._estimate_with_terms)
         if method == "known":
             ends = path + norm.ppf(edges)[:, np.newaxis, np.newaxis] * deviation
         else:
-            draws = self._replicates(value, distribution, method=method, **options)
+            draws = self._replicates(
+                value, distribution, takes_terms=True, method=method, **options
+            )
             ends = bootstrap.quantiles_of_mixture(*np.moveaxis(draws, 1, 0), edges)
-        return self._tables.intervals(tuple(ends), coverage, self._ahead(steps))
+        return self._tables.intervals(tuple(ends), coverage, times)
 
     def historical_decomposition(self, *, orth: bool = True) -> pd.DataFrame:
         """Split the history into the effects of past shocks and of its start.
@@ -443,7 +562,7 @@ class VARCoefficients:
         errors = self._own_errors()
         start, times = self.history[: self.order], self.history.index[self.order :]
         parts = process.decomposition(
-            self._estimate, start.to_numpy(), errors, orth=orth
+            self._estimate_on_history, start.to_numpy(), errors, orth=orth
         )
         return self._tables.by_component(parts, times, "baseline")
 
@@ -603,13 +722,15 @@ class VARCoefficients:
         """
         return plots.plot_decomposition(self.historical_decomposition(orth=orth), ax=ax)
 
-    def plot_forecast(self, steps: int, *, coverage: float = 0.9, ax=None):
+    def plot_forecast(self, steps: int, X=None, *, coverage: float = 0.9, ax=None):
         """Draw the end of the history, ``forecast`` and ``forecast_interval``.
 
         Parameters
         ----------
         steps : int
             Rows ahead.
+        X : DataFrame, or array of shape (steps, n_covariates), optional
+            As in ``forecast``.
         coverage : float, default=0.9
             Of the intervals, in (0, 1).
         ax : array of n_series Axes, optional
@@ -619,8 +740,9 @@ class VARCoefficients:
         -------
         ndarray of Axes of shape (n_series,)
         """
-        interval = self.forecast_interval(steps, coverage)
-        return plots.plot_forecast(self.history, self.forecast(steps), interval, ax=ax)
+        interval = self.forecast_interval(steps, coverage, X=X)
+        forecast = self.forecast(steps, X)
+        return plots.plot_forecast(self.history, forecast, interval, ax=ax)
 
     def draws(self, n_draws: int = 2000, *, random_state=None) -> Estimate:
         """Draw from the posterior of a closed form given its rows.
@@ -646,7 +768,8 @@ class VARCoefficients:
             If there is no posterior.
         """
         check_scalar(n_draws, "n_draws", numbers.Integral, min_val=1)
-        return self._checked_posterior()(n_draws, bootstrap.generator(random_state))
+        rng = bootstrap.generator(random_state)
+        return self._checked_posterior()(n_draws, rng)[:3]
 
     # what these share
 
@@ -663,11 +786,25 @@ class VARCoefficients:
         lower, upper = np.quantile(draws, edges, axis=0)
         return {name: value, "lower": lower, "upper": upper}
 
+    def _banded_with_terms(
+        self, statistic, coverage: float | None, **options
+    ) -> dict[str, np.ndarray]:
+        """As `_banded`, of a statistic that takes the coefficients of terms as well."""
+        value = statistic(self._estimate_with_terms)
+        if coverage is None:
+            return {"value": value}
+        checks.check_share("bands", coverage)
+        draws = self._replicates(value, statistic, takes_terms=True, **options)
+        edges = 0.5 - coverage / 2, 0.5 + coverage / 2
+        lower, upper = np.quantile(draws, edges, axis=0)
+        return {"value": value, "lower": lower, "upper": upper}
+
     def _replicates(
         self,
         value: np.ndarray,
         statistic: Callable[[Estimate], np.ndarray],
         *,
+        takes_terms: bool = False,
         method: str = "auto",
         n_draws: int | None = None,
         block_length: int = 1,
@@ -683,6 +820,8 @@ class VARCoefficients:
         n_draws = _N_DRAWS[method] if n_draws is None else n_draws
         check_scalar(n_draws, "n_draws", numbers.Integral, min_val=2)
         drawing = {"n_draws": n_draws, "random_state": random_state}
+        if self.terms is not None and not takes_terms:
+            statistic = partial(_without_terms, statistic)
         if method == "posterior":
             posterior = self._checked_posterior()
             draws = bootstrap.of_posterior(
@@ -695,10 +834,11 @@ class VARCoefficients:
             self.refit,
             self._long_history().to_numpy(),
             self._unshrunk_errors(),
-            n_rows=self.n_rows or len(self.history),
+            n_rows=self._n_simulated,
             block_length=block_length,
             n_jobs=n_jobs,
             verbose=verbose,
+            inflow=self._inflow_on_history,
             **drawing,
         )
         if self.posterior is None:
@@ -721,6 +861,64 @@ class VARCoefficients:
     @property
     def _estimate(self) -> Estimate:
         return self.matrices, self.intercept, self.sigma_u
+
+    @property
+    def _estimate_with_terms(self) -> tuple:
+        """The estimate, and where there are terms their coefficients."""
+        if self.terms is None:
+            return self._estimate
+        return *self._estimate, self.terms.coefficients
+
+    @property
+    def _estimate_on_history(self) -> Estimate:
+        """The estimate, with all that flows into a row of the history as intercept."""
+        if self.terms is None:
+            return self._estimate
+        return self.matrices, self.intercept + self._inflow_on_history, self.sigma_u
+
+    @property
+    def _inflow_on_history(self) -> np.ndarray | None:
+        """What terms bring to the rows (n_rows - order, n_series) after the start."""
+        if self.terms is None:
+            return None
+        rows = self.terms.on_rows(len(self._long_history()), self.order)
+        return with_terms.inflow(self.terms.coefficients, rows)
+
+    def _inflow_ahead(self, times: pd.Index, X) -> Callable[[tuple], np.ndarray]:
+        """What terms bring to later rows, by an estimate with their coefficients."""
+        if self.terms is None:
+            if X is not None:
+                raise ValueError(
+                    "X is passed, but these matrices have no covariates: leave X out."
+                )
+            return lambda estimate: 0.0
+        rows = self.terms.ahead(times, X)
+        return lambda estimate: with_terms.inflow(estimate[3], rows)
+
+    @property
+    def _n_simulated(self) -> int:
+        """Rows of a bootstrap; with terms those of the history, which have theirs."""
+        if self.terms is not None:
+            return len(self.history)
+        return self.n_rows or len(self.history)
+
+    def _least_squares(self, table: np.ndarray, seed: int) -> tuple:
+        """Ordinary least squares, with the terms of the history if there are any."""
+        if self.terms is None:
+            return estimation.least_squares(table, seed, order=self.order)
+        rows = self.terms.on_rows(len(table), self.order)
+        return estimation.least_squares_with_terms(
+            table, seed, order=self.order, rows=rows, acting=self.terms.acting
+        )
+
+    def _checked_covariates(self) -> list:
+        covariates = [] if self.terms is None else self.terms.covariates
+        if not covariates:
+            raise ValueError(
+                "These matrices have no covariates, and so no multipliers: fit a "
+                "forecaster with X, or pass terms=... to VARCoefficients."
+            )
+        return covariates
 
     @property
     def _tables(self) -> Tables:
@@ -751,8 +949,14 @@ class VARCoefficients:
 
     def _own_errors(self) -> np.ndarray:
         values = self._long_history().to_numpy()
-        return estimation.one_step_errors(values, self.matrices, self.intercept)
+        errors = estimation.one_step_errors(values, self.matrices, self.intercept)
+        return errors if self.terms is None else errors - self._inflow_on_history
 
     def _ahead(self, steps: int) -> pd.Index:
         index = self.history.index
         return continue_index(index, regular_step(index, "history"), steps)
+
+
+def _without_terms(statistic: Callable[[Estimate], np.ndarray], estimate: tuple):
+    """A statistic of matrices, intercepts and covariances alone."""
+    return statistic(estimate[:3])

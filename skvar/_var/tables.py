@@ -58,6 +58,32 @@ class Tables:
             impulse=self.names,
         )
 
+    def by_covariate(
+        self,
+        columns: dict[str, np.ndarray],
+        covariates: list,
+        coverage: float | None,
+    ) -> pd.DataFrame:
+        """Values (n_horizons, n_responses, n_covariates) as columns of a tidy table."""
+        return self._banded(
+            columns,
+            coverage,
+            horizon=range(len(columns["value"])),
+            response=self.names,
+            covariate=covariates,
+        )
+
+    def by_covariate_alone(
+        self,
+        columns: dict[str, np.ndarray],
+        covariates: list,
+        coverage: float | None,
+    ) -> pd.DataFrame:
+        """Values (n_responses, n_covariates) as columns of a tidy table."""
+        return self._banded(
+            columns, coverage, response=self.names, covariate=covariates
+        )
+
     def by_cause(self, columns: dict[str, np.ndarray], coverage: float) -> pd.DataFrame:
         """Values (n_responses, n_causes) and their bands as a tidy table."""
         return self._banded(columns, coverage, response=self.names, cause=self.names)
