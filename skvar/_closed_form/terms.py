@@ -47,6 +47,11 @@ class Deterministic:
         """Whether the VAR has an intercept."""
         return self.trend != "n"
 
+    @property
+    def is_timed(self) -> bool:
+        """Whether a term counts rows from the first one."""
+        return self.trend == "ct" or self.season > 1
+
     def __call__(self, index: pd.Index) -> pd.DataFrame:
         """The terms at some times, one step after the other, but for the constant."""
         start = position(self.origin, self.step, index[0]) if len(index) else 0

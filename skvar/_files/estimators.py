@@ -6,7 +6,7 @@ import types
 import typing
 from collections.abc import Mapping
 from contextlib import nullcontext
-from dataclasses import fields
+from dataclasses import MISSING, fields
 from pathlib import Path
 
 from sklearn.utils.metadata_routing import MetadataRequest
@@ -162,7 +162,9 @@ def _dataclass(cls: type, **parts):
             raise ValueError(f"{name} of {cls.__name__} is no {hints[name]}")
     if not hasattr(cls, "__setstate__"):
         return cls(**parts)
-    if set(parts) != {*known, "network"}:
+    needed = {name for name, field in known.items() if field.default is MISSING}
+    # Files of earlier versions lack what came later, which has a default.
+    if not needed | {"network"} <= set(parts) <= {*known, "network"}:
         raise ValueError(f"{cls.__name__} has the fields {sorted(parts)}")
     made = cls.__new__(cls)
     made.__setstate__(parts)

@@ -121,7 +121,7 @@ class FittedSeries(Recomputable):
         return table
 
     def _inflow_of(
-        self, table, times: pd.Index, X: pd.DataFrame | None, steps: int
+        self, times: pd.Index, X: pd.DataFrame | None, steps: int
     ) -> np.ndarray | None:
         """What terms bring to the rows of another table and those after it.
 
@@ -130,11 +130,6 @@ class FittedSeries(Recomputable):
         terms = self.model.terms
         if terms is None:
             return None
-        if isinstance(table, np.ndarray):
-            raise ValueError(
-                "The rows of an array have no times, which the terms that trend, "
-                "seasonal or covariate_lags order need; pass a DataFrame."
-            )
         times = times.append(continue_index(times, self.schema.step, steps))
         if X is not None and len(terms.ordered.covariates):
             there = times.isin(pd.DataFrame(X).index)
@@ -183,15 +178,13 @@ class FittedSeries(Recomputable):
             values[ahead] += path[steps - 1]
         return values[:, self.schema.shown]
 
-    def forecast_table(
-        self, table, frame: pd.DataFrame, X: pd.DataFrame | None, times: pd.Index
-    ) -> np.ndarray:
+    def forecast_table(self, frame: pd.DataFrame, X: pd.DataFrame | None, times):
         """The rows (horizon, n_targets) that follow a table with some times."""
         model, schema = self.model, self.schema
         windows = self.residual.windows_of(frame, X, model.window_rows)
         values = windows.values.numpy()
         last = np.array([len(values) - 1])
-        inflow = self._inflow_of(table, times, X, model.horizon)
+        inflow = self._inflow_of(times, X, model.horizon)
         if inflow is not None:
             index = continue_index(times, schema.step, model.horizon)
             self._terms_at(index, X)
@@ -204,7 +197,6 @@ class FittedSeries(Recomputable):
 
     def rolling(
         self,
-        table,
         frame: pd.DataFrame,
         times: pd.Index,
         X: pd.DataFrame | None,
@@ -221,7 +213,7 @@ class FittedSeries(Recomputable):
             ends = np.arange(windows.lags - 1, len(windows.values))
         effects = self.residual.effects_ahead(times, X, steps)
         values = windows.values.numpy()
-        inflow = self._inflow_of(table, times, X, steps)
+        inflow = self._inflow_of(times, X, steps)
         for forecasts in self.batches_of_forecasts(values, ends, steps, inflow=inflow):
             some, ends = np.split(ends, [len(forecasts)])
             if effects is not None:

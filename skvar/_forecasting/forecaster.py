@@ -377,7 +377,8 @@ class Forecaster(NetworkEstimator, SktimeForecaster):
         """
         state = single_state(self)
         frame = state.frame(Y, "Y", X)
-        yield from state.single.rolling(Y, frame, _times_of(Y), X, ends, steps)
+        times = _times_of(Y, state)
+        yield from state.single.rolling(frame, times, X, ends, steps)
 
     def summary(self) -> str:
         """What was fitted and how, in a few lines.
@@ -386,7 +387,8 @@ class Forecaster(NetworkEstimator, SktimeForecaster):
         -------
         str
             Rows and series, lags and seasons, the closed form and its penalties, the
-            weight of the network and how it trained.
+            covariates that were selected or ordered, the weight of the network and how
+            it trained.
         """
         return summary(state_of(self), type(self).__name__)
 
@@ -800,8 +802,8 @@ def _next_rows(state: ForecasterState, table, name: str, X) -> pd.DataFrame:
         member = state.on_new(state.history.check_table(table, name), name)
     else:
         member = state.single
-    times, schema = _times_of(table), state.history.schema
-    values = member.forecast_table(table, state.frame(table, name, X), X, times)
+    times, schema = _times_of(table, state), state.history.schema
+    values = member.forecast_table(state.frame(table, name, X), X, times)
     index = continue_index(times, schema.step, state.model.horizon)
     return pd.DataFrame(values, index, schema.targets)
 
@@ -821,6 +823,13 @@ def _check_coverage(coverage) -> None:
         raise ValueError(f"coverage={coverage} must be between 0 and 1.")
 
 
-def _times_of(table) -> pd.Index:
+def _times_of(table, state: ForecasterState) -> pd.Index:
     """The time index of a table; rows of arrays are numbered."""
+    ordered = state.model.ordered
+    timed = ordered is not None and ordered.deterministic.is_timed
+    if timed and isinstance(table, np.ndarray):
+        raise ValueError(
+            "The rows of an array have no times, which a trend and seasonal dummies "
+            "need; pass a DataFrame whose index goes on from that of the fit."
+        )
     return getattr(table, "index", pd.RangeIndex(len(table)))

@@ -382,10 +382,6 @@ class VARCoefficients:
         ValueError
             If there are no covariates, or as in `irf`.
 
-        See Also
-        --------
-        long_run_multipliers
-
         References
         ----------
         .. [1] Lütkepohl, H. (2005). New Introduction to Multiple Time Series Analysis,
