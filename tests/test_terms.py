@@ -10,7 +10,7 @@ from statsmodels.regression.linear_model import OLS
 from statsmodels.tsa.api import VAR
 
 import skvar
-from skvar import LinearAttentionVAR, VARCoefficients
+from skvar import LinearAttentionVAR, SAMoVARForecaster, VARCoefficients
 from skvar.analysis import Terms
 
 N_ROWS, N_AHEAD = 100, 6
@@ -32,6 +32,10 @@ def tables():
 
 
 Y, X = tables()
+
+
+def panel(y):
+    return pd.concat({"u": y, "v": y}, names=["i", "t"])
 
 
 def static(**parameters):
@@ -138,6 +142,18 @@ def test_matrices_carry_the_terms(kind):
     assert len(sums) >= N_ROWS - max(forecaster.lags_, 4)
 
 
+def test_other_forecasters_carry_the_effect():
+    """And the forecasters of instances of a panel."""
+    samovar = SAMoVARForecaster(6, n_layers=0, static_path="var").fit(Y, X=X)
+    pair, covariates = panel(Y), pd.concat({"u": X, "v": X}, names=["i", "t"])
+    instance = LinearAttentionVAR(2, n_layers=0).fit(pair, X=covariates).instance("v")
+    for forecaster in (samovar, instance):
+        later = X.loc[FUTURE]
+        found = forecaster.var_coefficients().forecast(N_AHEAD, later)
+        expected = forecaster.predict(range(1, 7), X=later)
+        np.testing.assert_allclose(found, expected, atol=1e-9)
+
+
 @pytest.mark.parametrize("cumulative", [False, True])
 @pytest.mark.parametrize("kind", ["ordered", "selected", "automatic"])
 def test_multipliers_are_differences_of_forecasts(kind, cumulative):
@@ -219,14 +235,15 @@ def test_terms_of_other_matrices():
 
 def test_bootstraps_estimate_terms_anew():
     """By forecasters too, also for what needs no terms."""
-    options = {"bands": 0.9, "n_draws": 5, "random_state": 0, "method": "bootstrap"}
-    for kind in ("reaching back", "selected"):
+    options = {"bands": 0.9, "n_draws": 9, "random_state": 0, "method": "bootstrap"}
+    for kind in ("ordered", "reaching back", "selected"):
         matrices = KINDS[kind].clone().fit(Y, X=X).var_coefficients()
         parts = matrices.refit(matrices.history.to_numpy(), 0)
         np.testing.assert_allclose(parts[0], matrices.matrices, atol=1e-8)
         np.testing.assert_allclose(parts[3], matrices.terms.coefficients, atol=1e-8)
-        for table in (matrices.multipliers(1, **options), matrices.irf(1, **options)):
-            assert (table["lower"] <= table["upper"]).all()
+    matrices = KINDS["ordered"].clone().fit(Y, X=X).var_coefficients()
+    for table in (matrices.multipliers(1, **options), matrices.irf(1, **options)):
+        assert (table["lower"] <= table["upper"]).all()
 
 
 ATTENTION = LinearAttentionVAR(
@@ -319,10 +336,6 @@ def test_what_acts_is_said():
     assert "covariates    selected: driver; left out: noise" in selected.summary()
     assert selected.covariates_.loc["noise"].tolist() == ["", ""]
     assert (selected.covariates_.loc["driver"] == "0").all()
-
-
-def panel(y):
-    return pd.concat({"u": y, "v": y}, names=["i", "t"])
 
 
 GAPPY = Y.mask(np.eye(*Y.shape, dtype=bool))

@@ -711,7 +711,9 @@ class Forecaster(NetworkEstimator, SktimeForecaster):
             With the one-step errors on the history or on ``Y`` as residuals and
             ``sigma_u_`` or their covariance (``sigma_u_`` as well where ``Y`` has too
             few rows for one). Its bootstraps simulate as many rows as the history has
-            and fit a forecaster of the same parameters to each table.
+            and fit a forecaster of the same parameters to each table. With covariates
+            or other terms, these are its ``terms``, in a VAR of the series themselves;
+            its intercept is then that beside them.
 
         Raises
         ------

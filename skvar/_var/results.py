@@ -614,20 +614,24 @@ class VARCoefficients:
         return self._tables.by_lag(self.matrices)
 
     def summary(self, max_lags: int = 4) -> str:
-        """Order, stability, matrices and error covariance as text.
+        """Order, stability, matrices, error covariance and terms as text.
 
         Parameters
         ----------
         max_lags : int, default=4
-            How many matrices to print.
+            How many matrices to print, and lags of terms.
 
         Returns
         -------
         str
         """
-        return self._tables.summary(
+        text = self._tables.summary(
             self._estimate, self.roots, self.is_stable(), max_lags
         )
+        if self.terms is None:
+            return text
+        coefficients, columns = self.terms.coefficients, self.terms.table.columns
+        return f"{text}\n\n{self._tables.terms(coefficients, columns, max_lags)}"
 
     # in pictures
 

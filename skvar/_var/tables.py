@@ -137,6 +137,14 @@ class Tables:
         lines.append(self._text(dict(zip(self.names, correlation, strict=True))))
         return "\n".join(lines)
 
+    def terms(self, coefficients: np.ndarray, columns: pd.Index, shown: int) -> str:
+        """Coefficients (n_lags, n_series, n_columns) of the first lags as text."""
+        lines = []
+        for lag, values in enumerate(coefficients[:shown]):
+            lines.append(f"Terms {lag} rows before: rows respond" if lag else "Terms")
+            lines.append(self._text(dict(zip(columns, values.T, strict=True))))
+        return "\n".join(lines)
+
     def _banded(
         self, columns: dict[str, np.ndarray], coverage: float | None, **levels
     ) -> pd.DataFrame:

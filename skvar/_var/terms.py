@@ -172,7 +172,8 @@ def _future(X, names: list, times: pd.Index) -> pd.DataFrame:
 
 def inflow(coefficients: np.ndarray, rows: np.ndarray) -> np.ndarray:
     """What rows (n, n_lags, n_columns) bring to the series (..., n, n_series)."""
-    return np.einsum("...lij,tlj->...ti", coefficients, rows)
+    by_lag = np.moveaxis(coefficients, -3, 0).swapaxes(-1, -2)
+    return sum(rows[:, lag] @ one for lag, one in enumerate(by_lag))
 
 
 def coefficients_of_effect(matrices: np.ndarray, effect: np.ndarray) -> np.ndarray:
