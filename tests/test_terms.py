@@ -103,6 +103,9 @@ def test_seasonal_dummies_and_lags_are_those_of_ols(trend, lags):
     np.testing.assert_allclose(forecaster.sigma_u_, sigma_u, atol=1e-8)
     of_x = params[:, -4 - 2 * (lags + 1) : -4].reshape(2, lags + 1, 2).swapaxes(0, 1)
     np.testing.assert_allclose(forecaster.exog_coef_[..., :2], of_x, atol=1e-8)
+    n_constants = int(trend != "n")
+    of_time = params[:, n_constants : -4 - 2 * (lags + 1)]
+    np.testing.assert_allclose(forecaster.exog_coef_[0, :, 2:], of_time, atol=1e-8)
     rows = list(values)
     for t in range(N_ROWS, N_ROWS + N_AHEAD):
         rows.append(params @ regressors(rows, X, n_rows=t + 1, **sizes)[-1])
@@ -300,6 +303,12 @@ def test_tables_and_later_rows_go_on_with_the_terms():
     np.testing.assert_allclose(later.predict([1, 2], X=X.loc[FUTURE]), expected[-1])
     interval = later.predict_interval([1, 2], X=X.loc[FUTURE], coverage=0.9)
     assert np.isfinite(interval).all(axis=None)
+    # Forecasts that were looked at before are not kept without terms of later rows.
+    step_by_step = forecaster.clone().fit(Y[:80], X=X, fh=[1, 2])
+    for rows in (Y[80:90], Y[90:]):
+        step_by_step.update(rows, X=X.loc[rows.index], update_params=False)
+        again = step_by_step.predict_interval([1, 2], X=X, coverage=0.9)
+    pd.testing.assert_frame_equal(again, interval)
     fresh = static(trend="ct", seasonal=True, covariate_lags=1).fit(Y, X=X)
     later.update(Y[80:], X=X.loc[PAST])
     np.testing.assert_allclose(later.coef_, fresh.coef_, atol=1e-9)

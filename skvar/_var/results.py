@@ -399,7 +399,7 @@ class VARCoefficients:
                 cumulative=cumulative,
             )
 
-        columns = self._banded_with_terms(statistic, bands, **options)
+        columns = self._banded("value", statistic, bands, takes_terms=True, **options)
         return self._tables.by_covariate(columns, covariates, bands)
 
     def long_run_multipliers(
@@ -437,7 +437,7 @@ class VARCoefficients:
                 effects, estimate[3][..., : len(covariates)]
             )
 
-        columns = self._banded_with_terms(statistic, bands, **options)
+        columns = self._banded("value", statistic, bands, takes_terms=True, **options)
         return self._tables.by_covariate_alone(columns, covariates, bands)
 
     # the history
@@ -774,30 +774,26 @@ class VARCoefficients:
     # what these share
 
     def _banded(
-        self, name: str, statistic, coverage: float | None, **options
+        self,
+        name: str,
+        statistic,
+        coverage: float | None,
+        *,
+        takes_terms: bool = False,
+        **options,
     ) -> dict[str, np.ndarray]:
-        """A statistic of the estimate by a name, and its bands "lower" and "upper"."""
-        value = statistic(self._estimate)
+        """A statistic of the estimate by a name, and its bands "lower" and "upper".
+
+        It may take the coefficients of terms after the estimate.
+        """
+        value = statistic(self._estimate_with_terms if takes_terms else self._estimate)
         if coverage is None:
             return {name: value}
         checks.check_share("bands", coverage)
-        draws = self._replicates(value, statistic, **options)
+        draws = self._replicates(value, statistic, takes_terms=takes_terms, **options)
         edges = 0.5 - coverage / 2, 0.5 + coverage / 2
         lower, upper = np.quantile(draws, edges, axis=0)
         return {name: value, "lower": lower, "upper": upper}
-
-    def _banded_with_terms(
-        self, statistic, coverage: float | None, **options
-    ) -> dict[str, np.ndarray]:
-        """As `_banded`, of a statistic that takes the coefficients of terms as well."""
-        value = statistic(self._estimate_with_terms)
-        if coverage is None:
-            return {"value": value}
-        checks.check_share("bands", coverage)
-        draws = self._replicates(value, statistic, takes_terms=True, **options)
-        edges = 0.5 - coverage / 2, 0.5 + coverage / 2
-        lower, upper = np.quantile(draws, edges, axis=0)
-        return {"value": value, "lower": lower, "upper": upper}
 
     def _replicates(
         self,
