@@ -312,6 +312,12 @@ def test_tables_and_later_rows_go_on_with_the_terms():
     fresh = static(trend="ct", seasonal=True, covariate_lags=1).fit(Y, X=X)
     later.update(Y[80:], X=X.loc[PAST])
     np.testing.assert_allclose(later.coef_, fresh.coef_, atol=1e-9)
+    gap = forecaster.rolling_forecast(Y, X=X.drop(FUTURE[1]))[-1]
+    np.testing.assert_array_equal(np.isnan(gap), [[False, False], [True, True]])
+    # Covariates of the rows that act on the forecasts suffice.
+    np.testing.assert_allclose(forecaster.predict(Y, X=X[N_ROWS - 1 :]), expected[-1])
+    with pytest.raises(ValueError, match="X lacks 1 row.*2020Q2"):
+        forecaster.predict(Y, X=X.drop(FUTURE[1]))
     with pytest.raises(ValueError, match="an array have no times"):
         forecaster.predict(Y.to_numpy(), X=X)
 

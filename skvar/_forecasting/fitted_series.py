@@ -125,16 +125,17 @@ class FittedSeries(Recomputable):
     ) -> np.ndarray | None:
         """What terms bring to the rows of another table and those after it.
 
-        As far as X has their covariates.
+        NaN where X does not have their covariates.
         """
         terms = self.model.terms
         if terms is None:
             return None
         times = times.append(continue_index(times, self.schema.step, steps))
+        known = times
         if X is not None and len(terms.ordered.covariates):
-            there = times.isin(pd.DataFrame(X).index)
-            times = times[there.cumprod() == 1] if there.any() else times
-        return terms.inflow(self._terms_at(times, X), times)
+            known = times[times.isin(pd.DataFrame(X).index)]
+        table = self._terms_at(known, X)
+        return terms.inflow(None if table is None else table.reindex(times), times)
 
     @property
     def state_before(self) -> tuple | None:
@@ -186,8 +187,11 @@ class FittedSeries(Recomputable):
         last = np.array([len(values) - 1])
         inflow = self._inflow_of(times, X, model.horizon)
         if inflow is not None:
-            index = continue_index(times, schema.step, model.horizon)
-            self._terms_at(index, X)
+            n_before = model.terms.ordered.n_lags
+            acting = times[max(len(times) - n_before, 0) :].append(
+                continue_index(times, schema.step, model.horizon)
+            )
+            self._terms_at(acting, X)
         [[path]] = self.batches_of_forecasts(values, last, model.horizon, inflow=inflow)
         if model.effect is not None:
             index = continue_index(times, schema.step, model.horizon)

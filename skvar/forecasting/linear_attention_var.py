@@ -56,7 +56,8 @@ class LinearAttentionVAR(Forecaster):
         name, and those of ``calendar``. "auto" takes their effect out before the VAR;
         which columns act on which series, and at which lags, is selected. A number q
         puts all of them into the VAR as they are, columns of X also with their last q
-        rows: ``y_t = c + sum_l A_l y_{t-l} + B_0 x_t + ... + B_q x_{t-q} + u_t`` [3]_.
+        rows, so that the first ones cannot be regressed or forecast:
+        ``y_t = c + sum_l A_l y_{t-l} + B_0 x_t + ... + B_q x_{t-q} + u_t`` [3]_.
     learning_rate : float, default=0.01
         Peak of the one-cycle schedule of AdamW.
     max_epochs : int, default=20
