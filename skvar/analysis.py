@@ -2,5 +2,6 @@
 
 from ._var.results import VARCoefficients
 from ._var.selection import cointegration, select_lags
+from ._var.terms import Terms
 
-__all__ = ["VARCoefficients", "cointegration", "select_lags"]
+__all__ = ["Terms", "VARCoefficients", "cointegration", "select_lags"]

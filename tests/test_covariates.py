@@ -663,7 +663,10 @@ def test_calendar_needs_no_X():
     )
     # A cycle acts in its own row.
     assert len(forecaster.exog_coef_) == 1
-    rest = forecaster.var_coefficients().history["a"]
+    matrices = forecaster.var_coefficients()
+    pd.testing.assert_series_equal(matrices.history["a"], y["a"], check_freq=False)
+    effect = forecaster.exog_coef_[0, 0] @ matrices.terms.table.iloc[-N_ROWS:].T
+    rest = y["a"] - effect.to_numpy()
     assert (rest - rest.mean()).abs().max() < 5 * 0.1
     bare, with_X = (
         forecaster.rolling_forecast(y),
@@ -741,11 +744,11 @@ def test_matrices_that_need_covariates_say_so():
         forecaster.stream()
     with pytest.raises(ValueError, match="X is missing"):
         forecaster.rolling_forecast(Y)
-    rest = Y - effect_by_hand(forecaster, KNOWN)[:N_ROWS]
-    expected = LinearAttentionVAR(2, n_layers=0).fit(rest).var_coefficients()
-    history = forecaster.var_coefficients().history
-    # Before these rows, covariates act that are not known.
-    assert_close(history[2:], expected.history[2:], 1e-8)
+    found = forecaster.var_coefficients()
+    pd.testing.assert_frame_equal(found.history, Y, check_freq=False)
+    assert_close(
+        found.forecast(3, X=KNOWN), forecaster.predict([1, 2, 3], X=KNOWN), 1e-8
+    )
     errors = forecaster.predict_residuals()[2:] / forecaster.scaler_.scale_
     comparison = forecaster.compare_with_ols().loc["LinearAttentionVAR"]
     assert comparison["mse"] == pytest.approx(np.square(errors).to_numpy().mean())

@@ -128,8 +128,13 @@ def solve_ridge(
     try:
         return scipy.linalg.solve(gram, cross, assume_a="pos").T
     except scipy.linalg.LinAlgError as error:
-        raise ValueError(
-            f"alpha={alpha} leaves the regression without a unique solution: series "
-            "are constant or collinear, or there are fewer rows than coefficients. "
-            "Raise alpha or drop series."
-        ) from error
+        raise ValueError(without_solution(alpha)) from error
+
+
+def without_solution(alpha: float) -> str:
+    """What is wrong where a penalty leaves coefficients undetermined."""
+    return (
+        f"alpha={alpha} leaves the regression without a unique solution: series "
+        "are constant or collinear, or there are fewer rows than coefficients. "
+        "Raise alpha or drop series."
+    )

@@ -14,7 +14,8 @@ import scipy.linalg
 import scipy.stats
 
 from .evidence import Evidence
-from .ridge import Segments, pooled_moments, solve_ridge
+from .ridge import Segments, pooled_moments, solve_ridge, without_solution
+from .terms import Design
 
 # Each leaves about as large a share of the error that fills make as there are missing
 # values.
@@ -60,14 +61,37 @@ def ridge_var(
     return *estimate, problem.evidence(alpha)
 
 
+def ridge_var_with_terms(
+    segments: Segments, order: int, alpha: float, design: Design
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, Evidence]:
+    """The same with terms beside the lags, which are not penalised either.
+
+    Solved on rows, not on moments: a trend explains most of what it explains.
+
+    Returns
+    -------
+    matrices : ndarray of shape (p, n_series, n_series)
+    intercept : ndarray of shape (n_series,)
+    weights : ndarray of shape (n_series, n_terms)
+        Of the terms. Where they do not determine them, the smallest ones.
+    evidence : Evidence
+    """
+    problem = _Problem(segments, order, None, design)
+    matrices, offsets = problem.solve_rows(alpha)
+    return matrices, *_split(matrices, offsets, design.zero), problem.evidence(alpha)
+
+
 def choose_var_alpha(
-    segments: Segments, order: int, n_inputs: int | None = None
+    segments: Segments,
+    order: int,
+    n_inputs: int | None = None,
+    design: Design | None = None,
 ) -> float:
     """Penalty of `ridge_var` with the largest marginal likelihood.
 
     The strongest one where rows tell nothing.
     """
-    evidence = _Problem(segments, order, n_inputs).log_evidence(_ALPHAS)
+    evidence = _Problem(segments, order, n_inputs, design).log_evidence(_ALPHAS)
     return float(_ALPHAS[evidence > evidence.max() - _ROUNDING][-1])
 
 
@@ -91,7 +115,41 @@ def ridge_var_draws(
     ValueError
         If there are not more windows than series, or no unique solution.
     """
-    return _Problem(segments, order, None).draws(alpha, n_draws, rng)
+    matrices, offsets, covariances = _Problem(segments, order, None).draws(
+        alpha, n_draws, rng
+    )
+    return matrices, offsets[..., 0], covariances
+
+
+def ridge_var_with_terms_draws(
+    segments: Segments,
+    order: int,
+    alpha: float,
+    design: Design,
+    n_draws: int,
+    rng: np.random.Generator,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Draw from the posterior of `ridge_var_with_terms`, as by `ridge_var_draws`.
+
+    Returns
+    -------
+    matrices, intercepts, covariances : ndarray
+    weights : ndarray of shape (n_draws, n_series, n_terms)
+    """
+    problem = _Problem(segments, order, None, design)
+    matrices, offsets, covariances = problem.draws(alpha, n_draws, rng)
+    intercepts, weights = _split(matrices, offsets, design.zero)
+    return matrices, intercepts, covariances, weights
+
+
+def _split(
+    matrices: np.ndarray, offsets: np.ndarray, zero: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Intercept (..., n_series) and weights of terms from offsets, both in one."""
+    if zero is None:
+        return offsets[..., 0], offsets[..., 1:]
+    # What a regression through zero is in units that have it elsewhere.
+    return zero - matrices.sum(axis=-3) @ zero, offsets
 
 
 def _excess(
@@ -114,23 +172,74 @@ def _excess(
 
 
 class _Problem:
-    """Moments of windows: the solution for any penalty, and how good it is."""
+    """Moments of windows: the solution for any penalty, and how good it is.
 
-    def __init__(self, segments: Segments, order: int, n_inputs: int | None):
+    Less what the terms explain that are not penalised: ``levels`` (n_free, n_columns)
+    are their coefficients, and ``root`` is one of the inverse of their products.
+    """
+
+    def __init__(
+        self,
+        segments: Segments,
+        order: int,
+        n_inputs: int | None,
+        design: Design | None = None,
+    ):
         n_columns = segments[0].shape[1]
         n_inputs = n_inputs or n_columns
-        tables = [values[:, np.newaxis] for values in segments]
-        second, first, count = pooled_moments(tables, order + 1)
         rows = n_columns * np.arange(order)[:, np.newaxis]
         inputs = (rows + np.arange(n_inputs)).ravel()
+        self.order, self.n_inputs = order, len(inputs)
+        self.penalty = np.repeat(np.arange(order, 0, -1.0) ** 2, n_inputs)
+        if design is not None:
+            self._take_out(*design.windows(segments, order))
+            return
+        tables = [values[:, np.newaxis] for values in segments]
+        second, first, count = pooled_moments(tables, order + 1)
         last = n_inputs if n_inputs < n_columns else 0
         outputs = n_columns * order + np.arange(last, n_columns)
         used = np.concatenate([inputs, outputs])
-        self.mean = first[used] / count
+        mean = first[used] / count
         second = second[np.ix_(used, used)] / count
-        self.covariance = second - np.outer(self.mean, self.mean)
-        self.order, self.n_inputs, self.count = order, len(inputs), count
-        self.penalty = np.repeat(np.arange(order, 0, -1.0) ** 2, n_inputs)
+        self.covariance = second - np.outer(mean, mean)
+        self.levels, self.root = mean[np.newaxis], np.array([[1 / np.sqrt(count)]])
+        self.count, self.n_free = count, 1
+
+    def _take_out(self, rows: np.ndarray, terms: np.ndarray) -> None:
+        """Moments of the rows (n, n_columns) less what terms (n, n_free) explain."""
+        size = np.linalg.norm(terms, axis=0)
+        size = np.where(size > 0, size, 1.0)
+        u, values, vt = np.linalg.svd(terms / size, full_matrices=False)
+        known = values > len(terms) * np.finfo(float).eps * values.max(initial=0.0)
+        u, self.root = u[:, known], vt[known].T / values[known] / size[:, np.newaxis]
+        self.levels = self.root @ (u.T @ rows)
+        self.rows = rows - u @ (u.T @ rows)
+        self.count, self.n_free = len(rows), int(known.sum())
+        self.covariance = self.rows.T @ self.rows / self.count
+
+    def solve_rows(self, alpha: float) -> tuple[np.ndarray, np.ndarray]:
+        """Matrices, lag 1 first, and offsets (n_series, n_free), from the rows.
+
+        Raises
+        ------
+        ValueError
+            If there is no unique solution.
+        """
+        n, prior = self.n_inputs, np.sqrt(self.count * alpha * self.penalty)
+        outputs = self.rows[:, n:]
+        coef, _, rank, _ = np.linalg.lstsq(
+            np.vstack([self.rows[:, :n], np.diag(prior)]),
+            np.vstack([outputs, np.zeros((n, outputs.shape[1]))]),
+        )
+        if rank < n:
+            raise ValueError(without_solution(alpha))
+        return self._parts(coef.T)
+
+    def _parts(self, coef: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Matrices and offsets of coefficients (..., n_targets, n_inputs) of lags."""
+        blocks = coef.reshape(*coef.shape[:-1], self.order, -1)[..., ::-1, :]
+        of_inputs, of_outputs = np.split(self.levels.T, [self.n_inputs])
+        return np.moveaxis(blocks, -2, -3).copy(), of_outputs - coef @ of_inputs
 
     def solve(
         self, alpha: float, excess: np.ndarray | float = 0.0
@@ -140,26 +249,25 @@ class _Problem:
         ``excess`` is taken off the sums (1 + n_inputs, n_targets) of the products of
         windows, 1 first, with targets.
         """
-        n, means = self.n_inputs, self.mean
+        n, [means] = self.n_inputs, self.levels
         excess = np.broadcast_to(excess / self.count, (1 + n, len(means) - n))
         cross = self.covariance[:n, n:] - excess[1:] + np.outer(means[:n], excess[0])
         coef = solve_ridge(self.covariance[:n, :n], cross, alpha, self.penalty)
-        blocks = coef.reshape(len(coef), self.order, -1)
-        intercept = means[n:] - excess[0] - coef @ means[:n]
-        return blocks[:, ::-1].transpose(1, 0, 2).copy(), intercept
+        matrices, offsets = self._parts(coef)
+        return matrices, offsets[:, 0] - excess[0]
 
     def evidence(self, alpha: float) -> Evidence:
         """What the rows say about a penalty."""
         n, penalties = self.n_inputs, alpha * self.penalty
         if not alpha:
-            return Evidence({"lag": 0.0}, np.nan, self.count, 1.0 + n)
+            return Evidence({"lag": 0.0}, np.nan, self.count, float(self.n_free + n))
         factor = np.linalg.cholesky(self.covariance[:n, :n] + np.diag(penalties))
         inputs = np.column_stack([np.diag(np.sqrt(penalties)), self.covariance[:n, n:]])
         solved = scipy.linalg.solve_triangular(factor, inputs, lower=True)
         squares = np.square(solved).sum(axis=0)
         prior = np.log(penalties).sum() - 2 * np.log(np.diag(factor)).sum()
         found = self._marginal(prior, squares[n:])
-        kept = 1 + n - float(squares[:n].sum())
+        kept = self.n_free + n - float(squares[:n].sum())
         return Evidence({"lag": float(alpha)}, float(found), self.count, kept)
 
     def log_evidence(self, alphas: np.ndarray) -> np.ndarray:
@@ -183,12 +291,12 @@ class _Problem:
         # Not less than rounding: its logarithm would mean nothing.
         least = np.finfo(float).eps * variance.clip(1e-100)
         errors = np.log(np.maximum(variance - explained, least)).sum(axis=-1)
-        return len(variance) / 2 * prior - (self.count - 1) / 2 * errors
+        return len(variance) / 2 * prior - (self.count - self.n_free) / 2 * errors
 
     def draws(self, alpha: float, n_draws: int, rng: np.random.Generator):
-        """As of `ridge_var_draws`."""
+        """As of `ridge_var_draws`, with offsets (n_draws, n_series, n_free)."""
         n, count = self.n_inputs, self.count
-        n_series = len(self.mean) - n
+        n_series = self.levels.shape[1] - n
         if count <= n_series:
             raise ValueError(
                 f"{count} windows of {self.order} lags are too few for the posterior "
@@ -200,7 +308,7 @@ class _Problem:
         # Not less than rounding: constants and sums of others have a covariance, too.
         least = 1e-10 * np.diag(self.covariance)[n:].clip(1e-100)
         squares = count * (self.covariance[n:, n:] - mean @ cross + np.diag(least))
-        covariances = scipy.stats.invwishart(count - 1, squares).rvs(
+        covariances = scipy.stats.invwishart(count - self.n_free, squares).rvs(
             n_draws, random_state=rng
         )
         covariances = covariances.reshape(n_draws, n_series, n_series)
@@ -211,7 +319,6 @@ class _Problem:
             np.linalg.cholesky(gram), whitened.reshape(-1, n).T, trans="T", lower=True
         )
         coef = mean + roots @ spread.T.reshape(n_draws, n_series, n)
-        noise = rng.standard_normal((n_draws, n_series, 1)) / np.sqrt(count)
-        intercepts = self.mean[n:] - coef @ self.mean[:n] + (roots @ noise)[..., 0]
-        blocks = coef.reshape(n_draws, n_series, self.order, -1)[:, :, ::-1]
-        return blocks.swapaxes(1, 2).copy(), intercepts, covariances
+        noise = rng.standard_normal((n_draws, n_series, self.n_free)) @ self.root.T
+        matrices, offsets = self._parts(coef)
+        return matrices, offsets + roots @ noise, covariances

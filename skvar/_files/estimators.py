@@ -6,7 +6,7 @@ import types
 import typing
 from collections.abc import Mapping
 from contextlib import nullcontext
-from dataclasses import fields
+from dataclasses import MISSING, fields
 from pathlib import Path
 
 from sklearn.utils.metadata_routing import MetadataRequest
@@ -65,6 +65,7 @@ _DATACLASSES = {
     "skvar._closed_form.evidence": "Evidence",
     "skvar._closed_form.form": "Form",
     "skvar._closed_form.spread": "Spread",
+    "skvar._closed_form.terms": "Deterministic Ordered",
     "skvar._forecasting.calibration": "Calibration CalibrationModel KnownErrors",
     "skvar._forecasting.fitted_series": "SeriesStep",
     "skvar._forecasting.history": "Forgotten History Schema SeriesHistory",
@@ -84,6 +85,7 @@ _DATACLASSES = {
     "skvar._models.regression": "FittedRegression RegressionStep Units",
     "skvar._training.loop": "TrainingRecord",
     "skvar._var.conversion": "RefitVAR RefitVECM",
+    "skvar._var.terms": "Terms",
 }
 
 # The member that sktime unpickles to learn which class to ask.
@@ -161,7 +163,9 @@ def _dataclass(cls: type, **parts):
             raise ValueError(f"{name} of {cls.__name__} is no {hints[name]}")
     if not hasattr(cls, "__setstate__"):
         return cls(**parts)
-    if set(parts) != {*known, "network"}:
+    needed = {name for name, field in known.items() if field.default is MISSING}
+    # Files of earlier versions lack what came later, which has a default.
+    if not needed | {"network"} <= set(parts) <= {*known, "network"}:
         raise ValueError(f"{cls.__name__} has the fields {sorted(parts)}")
     made = cls.__new__(cls)
     made.__setstate__(parts)
@@ -202,7 +206,7 @@ def _stream(cls: type, step, state):
 def _matrices_parts(var) -> dict:
     names = "matrices intercept sigma_u names label history df_model n_rows scale alpha"
     return {
-        **by_attributes(*names.split(), "posterior")(var),
+        **by_attributes(*names.split(), "posterior", "terms")(var),
         "residuals": var._residuals,
         "refit": None if var._is_least_squares else var.refit,
     }

@@ -56,6 +56,9 @@ def missing_season(state: ForecasterState, lags: int | str, sp) -> str | None:
             f"{n_rows} rows are less than two seasons of {long[0]}: forecasts leave "
             "this season out. Pass more rows, or sp=1 if there is none."
         )
+    ordered = state.model.ordered
+    if ordered is not None:
+        seasons = [one for one in seasons if one != ordered.deterministic.season]
     segments = [member.residual.values for member in state.members.values()]
     for season in (season for season in seasons if lags < season):
         strength = season_strength(segments, season)

@@ -72,14 +72,70 @@ class FittedSeries(Recomputable):
         return in_original_units(values, self.series.scaler)
 
     def batches_of_forecasts(
-        self, values: np.ndarray, ends: np.ndarray, steps: int, state=None
+        self,
+        values: np.ndarray,
+        ends: np.ndarray,
+        steps: int,
+        state=None,
+        inflow: np.ndarray | None = None,
     ) -> Iterator[np.ndarray]:
         """Forecasts (n, steps, n_series) in original units after rows of ``values``.
 
-        With the state after the rows before these, if there are any.
+        With the state after the rows before these, if there are any, and what terms
+        bring to these and later rows, if there are such.
         """
-        for forecasts in self.model.inference.forecasts(values, ends, steps, state):
+        given = () if inflow is None else (inflow,)
+        inference = self.model.inference
+        for forecasts in inference.forecasts(values, ends, steps, state, *given):
             yield self.in_units(forecasts)
+
+    @lazy
+    def inflow(self) -> np.ndarray | None:
+        """What terms bring to the rows of the history, standardised."""
+        return self.inflow_until(len(self.series.index), None)
+
+    def inflow_until(self, n_rows: int, X: pd.DataFrame | None) -> np.ndarray | None:
+        """The same of its first rows and, with X, beyond its end."""
+        series, terms = self.series, self.model.terms
+        if terms is None:
+            return None
+        index, covariates = series.index, series.covariates
+        if n_rows > len(index):
+            later = continue_index(index, self.schema.step, n_rows - len(index))
+            table = self._terms_at(later, X)
+            covariates = None if table is None else pd.concat([covariates, table])
+            index = index.append(later)
+        return terms.inflow(covariates, index)[:n_rows]
+
+    def _terms_at(self, times: pd.Index, X: pd.DataFrame | None):
+        """Covariates of terms at some times, which X must have; None without any."""
+        if not len(self.model.ordered.covariates):
+            return None
+        table = self.schema.covariates_at(X, times, key=self.series.key)
+        gaps = table.columns[table.isna().any()]
+        if len(gaps):
+            raise ValueError(
+                f"X has missing values in {[*gaps]} between {times[0]} and "
+                f"{times[-1]}, which covariate_lags orders as they are; fill them."
+            )
+        return table
+
+    def _inflow_of(
+        self, times: pd.Index, X: pd.DataFrame | None, steps: int
+    ) -> np.ndarray | None:
+        """What terms bring to the rows of another table and those after it.
+
+        NaN where X does not have their covariates.
+        """
+        terms = self.model.terms
+        if terms is None:
+            return None
+        times = times.append(continue_index(times, self.schema.step, steps))
+        known = times
+        if X is not None and len(terms.ordered.covariates):
+            known = times[times.isin(pd.DataFrame(X).index)]
+        table = self._terms_at(known, X)
+        return terms.inflow(None if table is None else table.reindex(times), times)
 
     @property
     def state_before(self) -> tuple | None:
@@ -87,10 +143,16 @@ class FittedSeries(Recomputable):
         before = self.series.before
         return None if before is None else before.state
 
-    def forecasts_after(self, origins: np.ndarray, steps: int) -> np.ndarray:
-        """Forecasts (n_origins, steps, n_series) of the residual series."""
+    def forecasts_after(
+        self, origins: np.ndarray, steps: int, inflow: np.ndarray | None = None
+    ) -> np.ndarray:
+        """Forecasts (n_origins, steps, n_series) of the residual series.
+
+        With what terms bring to its rows and, if that is given, to later ones.
+        """
         values, state = self.residual.values, self.state_before
-        parts = self.batches_of_forecasts(values, origins, steps, state)
+        inflow = self.inflow if inflow is None else inflow
+        parts = self.batches_of_forecasts(values, origins, steps, state, inflow)
         return np.concatenate(list(parts))
 
     def forecast_rows(self, rows: np.ndarray, X: pd.DataFrame | None) -> np.ndarray:
@@ -104,13 +166,16 @@ class FittedSeries(Recomputable):
                 f"{name_of(self.series.key, 'the history')}; forecasts begin at that "
                 "row."
             )
-        values = self.residual.effects(max(rows.max(), last) + 1, X)[rows]
+        n_rows = max(rows.max(), last) + 1
+        values, inflow = self.residual.effects(n_rows, X)[rows], None
+        if self.model.terms is not None:
+            inflow = self.inflow_until(n_rows, X)
         ahead = rows > last
         if not ahead.all():
-            values[~ahead] += self.forecasts_after(rows[~ahead] - 1, 1)[:, 0]
+            values[~ahead] += self.forecasts_after(rows[~ahead] - 1, 1, inflow)[:, 0]
         if ahead.any():
             steps = rows[ahead] - last
-            [path] = self.forecasts_after(np.array([last]), steps.max())
+            [path] = self.forecasts_after(np.array([last]), steps.max(), inflow)
             values[ahead] += path[steps - 1]
         return values[:, self.schema.shown]
 
@@ -120,7 +185,14 @@ class FittedSeries(Recomputable):
         windows = self.residual.windows_of(frame, X, model.window_rows)
         values = windows.values.numpy()
         last = np.array([len(values) - 1])
-        [[path]] = self.batches_of_forecasts(values, last, model.horizon)
+        inflow = self._inflow_of(times, X, model.horizon)
+        if inflow is not None:
+            n_before = model.terms.ordered.n_lags
+            acting = times[max(len(times) - n_before, 0) :].append(
+                continue_index(times, schema.step, model.horizon)
+            )
+            self._terms_at(acting, X)
+        [[path]] = self.batches_of_forecasts(values, last, model.horizon, inflow=inflow)
         if model.effect is not None:
             index = continue_index(times, schema.step, model.horizon)
             schema.covariates_at(X, index, key=self.series.key)
@@ -145,7 +217,8 @@ class FittedSeries(Recomputable):
             ends = np.arange(windows.lags - 1, len(windows.values))
         effects = self.residual.effects_ahead(times, X, steps)
         values = windows.values.numpy()
-        for forecasts in self.batches_of_forecasts(values, ends, steps):
+        inflow = self._inflow_of(times, X, steps)
+        for forecasts in self.batches_of_forecasts(values, ends, steps, inflow=inflow):
             some, ends = np.split(ends, [len(forecasts)])
             if effects is not None:
                 forecasts = forecasts + effects[some + 1]
@@ -176,13 +249,14 @@ class FittedSeries(Recomputable):
     def errors(self, windows: Windows) -> np.ndarray:
         """Rows after windows minus one-step forecasts, in original units.
 
-        NaN where a row was not observed.
+        NaN where a row was not observed, or its terms are not known. With terms, of
+        windows over the history.
         """
         values = windows.values.numpy()
         ends = np.arange(windows.lags - 1, len(values))
         if not len(ends):
             return np.empty((0, values.shape[1]))
-        parts = self.batches_of_forecasts(values, ends, 1)
+        parts = self.batches_of_forecasts(values, ends, 1, inflow=self.inflow)
         forecasts = np.concatenate(list(parts))[:-1, 0]
         errors = self.in_units(values[windows.lags :]) - forecasts
         if windows.observed is not None:
@@ -234,7 +308,10 @@ class FittedSeries(Recomputable):
         before = self.series.before
         if before is not None and before.sigma_u is not None:
             return before.sigma_u
-        found = covariance(self.history_errors, self.n_coefficients)
+        errors = self.history_errors
+        if self.model.terms is not None:
+            errors = errors[np.isfinite(errors).all(axis=1)]
+        found = covariance(errors, self.n_coefficients)
         found.flags.writeable = False
         return found
 

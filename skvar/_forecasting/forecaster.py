@@ -20,6 +20,7 @@ from . import matrices
 from .advice import advice
 from .history import History, Schema, name_of
 from .intervals import Intervals, StreamErrors, rolling_intervals
+from .learning import check_determined
 from .shortening import without_history
 from .sktime_forecaster import SktimeForecaster
 from .state import ForecasterState
@@ -167,18 +168,23 @@ class Forecaster(NetworkEstimator, SktimeForecaster):
             schema = replace(schema, features=pretrained.effect.features)
         history = History.start(schema, y, X)
         self._step_the_cutoff(schema.step)
-        self._fitted = ForecasterState.learned(
-            replace(
-                specification,
-                horizon=self._horizon_from(fh, pretrained, schema.step),
-                seed=draw_seed(self.random_state),
-            ),
+        specification = replace(
+            specification,
+            horizon=self._horizon_from(fh, pretrained, schema.step),
+            seed=draw_seed(self.random_state),
+        )
+        fitted = ForecasterState.learned(
+            specification,
             history,
             self.cutoff[0],
             start=None if before is None else before.model,
             pretrained=pretrained,
             units=None if before is None else before.history.units,
         )
+        if fitted.model.ordered is not None:
+            series, lags = fitted.single.series, fitted.model.specification.lags
+            check_determined(fitted.model.ordered, series, lags)
+        self._fitted = fitted
         for message in advice(self._fitted, self.lags, self.sp):
             # At the call of fit.
             warnings.warn(message, stacklevel=4)
@@ -371,7 +377,8 @@ class Forecaster(NetworkEstimator, SktimeForecaster):
         """
         state = single_state(self)
         frame = state.frame(Y, "Y", X)
-        yield from state.single.rolling(frame, _times_of(Y), X, ends, steps)
+        times = _times_of(Y, state)
+        yield from state.single.rolling(frame, times, X, ends, steps)
 
     def summary(self) -> str:
         """What was fitted and how, in a few lines.
@@ -380,7 +387,8 @@ class Forecaster(NetworkEstimator, SktimeForecaster):
         -------
         str
             Rows and series, lags and seasons, the closed form and its penalties, the
-            weight of the network and how it trained.
+            covariates that were selected or ordered, the weight of the network and how
+            it trained.
         """
         return summary(state_of(self), type(self).__name__)
 
@@ -408,15 +416,16 @@ class Forecaster(NetworkEstimator, SktimeForecaster):
         NotFittedError
             Before ``fit``.
         ValueError
-            With known covariates; if ``coverage`` is not between 0 and 1, or the rows
-            learned from are too few for intervals.
+            With known covariates or terms; if ``coverage`` is not between 0 and 1, or
+            the rows learned from are too few for intervals.
         """
         state = single_state(self)
         member, errors = state.single, None
-        if member.model.effect is not None:
+        if member.model.effect is not None or member.model.terms is not None:
             raise ValueError(
-                "A stream has no known covariates, with which this forecaster was "
-                "fitted; use update(y, X, update_params=False) and predict(fh, X)."
+                "A stream has no known covariates or other terms, with which this "
+                "forecaster was fitted; use update(y, X, update_params=False) and "
+                "predict(fh, X)."
             )
         if coverage is not None:
             _check_coverage(coverage)
@@ -636,14 +645,19 @@ class Forecaster(NetworkEstimator, SktimeForecaster):
     def exog_coef_(self) -> np.ndarray:
         """Effect (n_lags, n_targets, n_covariates) of known covariates, lag 0 first.
 
-        In original units; columns of X first, then features of the calendar.
+        In original units; the columns are those of ``covariates_``.
         """
-        member = single_state(self).single
-        effect, schema = member.model.effect, member.schema
-        if effect is None:
-            return np.zeros((1, len(schema.targets), 0))
-        weights = effect.weights * member.series.scaler.scale_[:, np.newaxis]
-        return (weights / effect.scaler.scale_)[:, schema.shown]
+        return matrices.exogenous(single_state(self))[0]
+
+    @property
+    def covariates_(self) -> pd.DataFrame:
+        """What acts: of each column, the rows that act on each series, as text.
+
+        "0, 2" stands for the same row and the second one before; the text is empty
+        where the column is left out. Columns of X come first, then deterministic terms
+        and features of the calendar.
+        """
+        return matrices.acting(single_state(self))
 
     def var_matrices(self, Y, *, step: int = 1, return_intercept: bool = False):
         """VAR matrices of every window of a table, each taken for a whole history.
@@ -670,7 +684,8 @@ class Forecaster(NetworkEstimator, SktimeForecaster):
         ------
         ValueError
             If ``Y`` is too short or not a table that the estimator accepts, or
-            ``step`` is less than one, or more than one after a fit with ``y``.
+            ``step`` is less than one, or more than one after a fit with ``y`` or with
+            terms inside the VAR.
         """
         return matrices.var_matrices(single_state(self), Y, step, return_intercept)
 
@@ -700,7 +715,9 @@ class Forecaster(NetworkEstimator, SktimeForecaster):
             history or on ``Y`` as residuals and ``sigma_u_`` or their covariance
             (``sigma_u_`` as well where ``Y`` has too few rows for one). Its bootstraps
             simulate as many rows as the history has and fit a forecaster of the same
-            parameters to each table.
+            parameters to each table. With covariates or other terms, these are its
+            ``terms``, in a VAR of the series themselves; its intercept is then that
+            beside them.
 
         Raises
         ------
@@ -791,7 +808,7 @@ def _next_rows(state: ForecasterState, table, name: str, X) -> pd.DataFrame:
         member = state.on_new(state.history.check_table(table, name), name)
     else:
         member = state.single
-    times, schema = _times_of(table), state.history.schema
+    times, schema = _times_of(table, state), state.history.schema
     values = member.forecast_table(state.frame(table, name, X), X, times)
     index = continue_index(times, schema.step, state.model.horizon)
     return pd.DataFrame(values, index, schema.targets)
@@ -812,6 +829,13 @@ def _check_coverage(coverage) -> None:
         raise ValueError(f"coverage={coverage} must be between 0 and 1.")
 
 
-def _times_of(table) -> pd.Index:
+def _times_of(table, state: ForecasterState) -> pd.Index:
     """The time index of a table; rows of arrays are numbered."""
+    ordered = state.model.ordered
+    timed = ordered is not None and ordered.deterministic.is_timed
+    if timed and isinstance(table, np.ndarray):
+        raise ValueError(
+            "The rows of an array have no times, which a trend and seasonal dummies "
+            "need; pass a DataFrame whose index goes on from that of the fit."
+        )
     return getattr(table, "index", pd.RangeIndex(len(table)))

@@ -3,10 +3,12 @@
 from collections.abc import Hashable, Mapping
 from dataclasses import replace
 
+import numpy as np
 from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 
 from .._closed_form.covariates import CovariateEffect
+from .._closed_form.terms import Design, Ordered, collinear
 from .._data.seasons import seasons_of
 from .._models.estimation import estimate, with_weights
 from .._models.fitted import ClosedForm, FittedModel
@@ -14,7 +16,7 @@ from .._models.rows import Rows
 from .._models.specification import Specification
 from .._training.inference import squared_errors
 from .._training.loop import TrainingRecord
-from .history import History
+from .history import History, SeriesHistory
 from .residuals import Filler, ResidualSeries
 
 # An effect is fitted to rows that the fit before helped to fill. Each pass leaves about
@@ -74,12 +76,20 @@ def learn(
         lags = automatic_order(max(n_train.values()))
     known = specification.rows_trained_on(n_train)
     history = history.in_units_of(known, units or {})
+    ordered = ordered_terms(specification, history)
+    if ordered is not None and pretrained is not None:
+        raise ValueError(
+            "A pretrained network has no terms that trend, seasonal or covariate_lags "
+            "order; leave these at their defaults, or fit a new forecaster."
+        )
     given = None if pretrained is None else pretrained.effect
-    effect, filler = effect_and_filler(history, n_train, lags, given)
-    rows = rows_of(history, n_train, effect, filler)
+    selects = specification.selects_covariates
+    effect, filler = effect_and_filler(history, n_train, lags, given, selects)
+    rows = rows_of(history, n_train, effect, filler, ordered)
     if known != n_train and (effect is not None or rows.observed is not None):
-        as_before = effect_and_filler(history, known, lags, given)
-        rows = replace(rows, as_before=rows_of(history, n_train, *as_before))
+        as_before = effect_and_filler(history, known, lags, given, selects)
+        before = rows_of(history, n_train, *as_before, ordered)
+        rows = replace(rows, as_before=before)
     seasons = seasons_of(specification.sp, history.schema.step)
     specification = specification.with_lags(rows, seasons)
     if start is None and pretrained is not None:
@@ -88,7 +98,11 @@ def learn(
         model = _estimated(specification, rows, start)
     weights = None if rows.observed is None else filler.weights
     model = replace(
-        model, effect=effect, fill_weights=weights, names=history.schema.names
+        model,
+        effect=effect,
+        fill_weights=weights,
+        names=history.schema.names,
+        ordered=ordered,
     )
     return model, history
 
@@ -98,9 +112,13 @@ def effect_and_filler(
     n_train: Mapping[Hashable, int],
     lags: int,
     effect: CovariateEffect | None,
+    selects: bool = True,
 ) -> tuple[CovariateEffect | None, Filler]:
-    """The effect of covariates, if it is not given, and what fills gaps."""
-    if effect is None:
+    """The effect of covariates, if it is not given, and what fills gaps.
+
+    None where covariates are not selected, but act inside the VAR.
+    """
+    if effect is None and selects:
         effect = estimate_effect(history, n_train, lags)
     return effect, Filler(None, history, n_train, effect, lags)
 
@@ -138,8 +156,9 @@ def rows_of(
     n_train: Mapping[Hashable, int],
     effect: CovariateEffect | None,
     filler: Filler,
+    ordered: Ordered | None = None,
 ) -> Rows:
-    """The first rows of each table as the network sees them."""
+    """The first rows of each table as the network sees them, and their terms."""
     residuals = [
         (ResidualSeries(history.series[key], effect, filler), n_train[key])
         for key in history.in_order(n_train)
@@ -147,7 +166,71 @@ def rows_of(
     segments = [residual.values[:n] for residual, n in residuals]
     observed = [residual.observed[:n] for residual, n in residuals]
     complete = all(mask.all() for mask in observed)
-    return Rows(segments, observed=None if complete else observed)
+    design = None if ordered is None else _design(history, n_train, ordered)
+    return Rows(segments, observed=None if complete else observed, design=design)
+
+
+def ordered_terms(specification: Specification, history: History) -> Ordered | None:
+    """Columns that act on every row inside the VAR, if such are ordered.
+
+    Raises
+    ------
+    ValueError
+        If the history cannot have them.
+    """
+    schema, series = history.schema, next(iter(history.series.values()))
+    ordered = specification.ordered(schema.features, series.index[:1], schema.step)
+    if ordered is None:
+        return None
+    if history.is_panel:
+        raise ValueError(
+            "trend, seasonal and covariate_lags order terms of a VAR of one table, but "
+            "y is a panel. Fit to one instance, or leave them at their defaults."
+        )
+    gaps = series.table.columns[series.table.isna().any()]
+    if len(gaps):
+        raise ValueError(
+            f"y has missing values in {[*gaps]}, which a VAR with terms that trend, "
+            "seasonal or covariate_lags order does not take; fill them first, or leave "
+            "these parameters at their defaults."
+        )
+    table = ordered.table(series.covariates, series.index)
+    gaps = table.columns[table.isna().any()]
+    if len(gaps):
+        raise ValueError(
+            f"X has missing values in {[*gaps]}, which covariate_lags orders as they "
+            "are; fill them first, or pass covariate_lags='auto'."
+        )
+    return ordered
+
+
+def check_determined(ordered: Ordered, series: SeriesHistory, lags: int) -> None:
+    """Raise unless the rows of a fit tell the effects of ordered terms apart."""
+    table = ordered.table(series.covariates, series.index)
+    first = max(lags, ordered.n_lags)
+    terms, names = ordered.design(table)[first:], ordered.names(table)
+    if ordered.deterministic.has_constant:
+        terms = np.hstack([np.ones((len(terms), 1)), terms])
+        names = ["constant", *names]
+    found = collinear(terms, names)
+    if found:
+        raise ValueError(
+            f"The terms {found} are 0, constant, or sums of the terms before them in "
+            f"the rows that are regressed, which are {names}; leave them out."
+        )
+
+
+def _design(
+    history: History, n_train: Mapping[Hashable, int], ordered: Ordered
+) -> Design:
+    """Terms of the first rows of each table."""
+    [key] = history.in_order(n_train)
+    series, scaler = history.series[key], history.series[key].scaler
+    table = ordered.table(series.covariates, series.index)[: n_train[key]]
+    zero = None
+    if not ordered.deterministic.has_constant:
+        zero = -scaler.mean_ / scaler.scale_
+    return Design([ordered.design(table)], zero)
 
 
 def _estimated(

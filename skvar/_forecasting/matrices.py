@@ -1,6 +1,7 @@
 """Matrices of the vector autoregression in a fitted forecaster, and their analysis."""
 
 import numbers
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -9,8 +10,9 @@ import pandas as pd
 import torch
 from sklearn.utils import check_scalar
 
-from .._data.tables import as_frame
-from .._data.units import deviations
+from .._closed_form.terms import Deterministic, Ordered
+from .._data.tables import as_frame, precede_index
+from .._data.units import deviations, units_of
 from .._data.windows import Windows
 from .._models.fitted import FittedModel
 from .._models.specification import Specification
@@ -21,9 +23,10 @@ from .._training.randomness import draw_seed
 from .._var.estimation import covariance, least_squares, one_step_errors
 from .._var.extraction import collect_matrices, to_original_units
 from .._var.results import VARCoefficients
+from .._var.terms import Terms, coefficients_of_effect
 from .._var.tokens import path_sizes, token_var
 from .fitted_series import FittedSeries
-from .history import History, Schema
+from .history import History, Schema, SeriesHistory
 from .learning import rows_of
 from .state import ForecasterState
 
@@ -37,6 +40,11 @@ def var_matrices(state: ForecasterState, Y, step: int, return_intercept: bool):
     """As of the method of forecasters."""
     windows = state.windows(Y)
     check_scalar(step, "step", numbers.Integral, min_val=1)
+    if step > 1 and state.model.terms is not None:
+        raise ValueError(
+            f"step={step}: later steps depend on terms as well, which trend, seasonal "
+            "or covariate_lags order. Pass step=1."
+        )
     batches = state.single.matrices(windows, step=step)
     matrices, intercepts = collect_matrices(batches, len(windows))
     return (matrices, intercepts) if return_intercept else matrices
@@ -46,7 +54,7 @@ def var_coefficients(
     state: ForecasterState, Y, at
 ) -> "VARCoefficients | pd.Series[VARCoefficients]":
     """As of the method of forecasters."""
-    member, windows = state.single, state.windows(Y)
+    member, windows = state.single, state.windows(Y, for_errors=True)
     index = member.series.index if Y is None else getattr(Y, "index", None)
     values = member.in_units(windows.values.numpy())
     history = pd.DataFrame(values, index, member.schema.names)
@@ -59,24 +67,162 @@ def var_coefficients(
     enough = len(errors) > errors.shape[1]
     after = history.index[member.model.window_rows :]
     residuals = pd.DataFrame(errors, after).dropna()
+    sigma_u = covariance(errors, 0) if foreign and enough else member.sigma_u
+    levels, times, table = Levels.of(member), history.index, None
+    if levels is not None:
+        history, table = levels.rows(member, history, Y)
     shared = partial(
         VARCoefficients,
-        sigma_u=covariance(errors, 0) if foreign and enough else member.sigma_u,
+        sigma_u=sigma_u,
         history=history,
         residuals=residuals if len(residuals) else None,
         df_model=0 if foreign else member.n_coefficients,
         n_rows=len(member.series.index) + member.series.n_forgotten,
         scale=member.series.scaler.scale_,
-        refit=Refit(member.model.specification),
+        refit=Refit(
+            member.model.specification, member.series if levels is not None else None
+        ),
         alpha=_penalty(member.model),
         posterior=Posterior(state) if has_posterior else None,
     )
+
+    def made(matrices: np.ndarray, intercept: np.ndarray, label: str):
+        terms = None
+        if levels is not None:
+            intercept, acting = levels.inside(matrices, intercept, levels.weights)
+            terms = Terms(acting, table, levels.columns.deterministic)
+        return shared(matrices, intercept, label=label, terms=terms)
+
     if at is None and len(windows) > 1:
-        return _average(member, windows, history.index, shared)
+        return _average(member, windows, times, made)
     several = isinstance(at, (slice, list, np.ndarray, pd.Index))
-    rows = _rows_at(history.index, at, windows.lags, several=several)
-    found = _at_rows(member, windows, history.index, rows, shared)
+    rows = _rows_at(times, at, windows.lags, several=several)
+    found = _at_rows(member, windows, times, rows, made)
     return found if several else found.iloc[0]
+
+
+@dataclass(frozen=True, eq=False)
+class Levels:
+    """How covariates and other terms act on the series themselves, in their units.
+
+    Parameters
+    ----------
+    columns : Ordered
+        Covariates of an effect or inside the VAR, and deterministic terms.
+    weights : ndarray of shape (n_series, n_terms), optional
+        Of ordered terms inside the VAR.
+    effect : ndarray of shape (n_lags, n_series, n_columns), optional
+        Of columns that act before the VAR, and their means, at which this is zero.
+    means : ndarray of shape (n_columns,), optional
+    """
+
+    columns: Ordered
+    weights: np.ndarray | None
+    effect: np.ndarray | None = None
+    means: np.ndarray | None = None
+
+    @classmethod
+    def of(cls, member: FittedSeries) -> "Levels | None":
+        """Those of a fitted series, if there are any."""
+        effect, ordered = member.model.effect, member.model.ordered
+        scale = member.series.scaler.scale_[:, np.newaxis]
+        weights = None if ordered is None else member.model.terms.weights * scale
+        if effect is None:
+            return None if ordered is None else cls(ordered, weights)
+        features, series = effect.features, member.series
+        deterministic = Deterministic("c", 1, (), series.index[:1], features.step)
+        if ordered is not None:
+            deterministic = ordered.deterministic
+        n_own = deterministic(series.index[:1]).shape[1]
+        deterministic = replace(deterministic, calendar=tuple(features.calendar))
+        at = len(features.names)
+        acting = effect.weights * scale / effect.scaler.scale_
+        own = np.zeros((*acting.shape[:2], n_own))
+        acting = np.concatenate([acting[..., :at], own, acting[..., at:]], axis=2)
+        means = np.insert(effect.scaler.mean_, at, np.zeros(n_own))
+        columns = Ordered(deterministic, features.names, len(acting) - 1)
+        return cls(columns, weights, acting, means)
+
+    @property
+    def coefficients(self) -> np.ndarray:
+        """Effects (n_lags, n_series, n_columns) before the VAR and inside it."""
+        if self.effect is None:
+            return self.columns.by_lag(self.weights)
+        found = self.effect.copy()
+        if self.weights is not None:
+            at = len(self.columns.covariates)
+            found[0, :, at : at + self.weights.shape[1]] = self.weights
+        return found
+
+    def inside(
+        self, matrices: np.ndarray, intercept: np.ndarray, weights: np.ndarray | None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Intercept, and coefficients of all columns inside the VAR of the series.
+
+        With matrices, intercepts and weights of draws along leading axes.
+        """
+        if self.effect is None:
+            return intercept, self.columns.by_lag(weights)
+        found = coefficients_of_effect(matrices, self.effect)
+        intercept = intercept - found.sum(axis=-3) @ self.means
+        if weights is not None:
+            at = len(self.columns.covariates)
+            found[..., 0, :, at : at + weights.shape[-1]] += weights
+        return intercept, found
+
+    def rows(
+        self, member: FittedSeries, history: pd.DataFrame, Y
+    ) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """Series themselves and columns that act on them, of a history less effects.
+
+        Missing values are those that a network sees.
+        """
+        effect, series = member.model.effect, member.series
+        if effect is None:
+            table = self.columns.table(series.covariates, series.index)
+            order = member.model.window_rows
+            return history[max(self.columns.n_lags - order, 0) :], table
+        covariates = series.covariates if Y is None else None
+        if Y is None:
+            effects, seen = member.residual.effects(len(history)), series.table
+        else:
+            effects, _ = member.residual.effects_at(history.index, None)
+            seen = pd.DataFrame(Y)
+        seen = seen.to_numpy(dtype=float)
+        values = np.where(np.isnan(seen), history + effects, seen)
+        means = dict(zip(effect.features.names, effect.scaler.mean_, strict=False))
+        if covariates is not None:
+            covariates = covariates.ffill().fillna(means)
+        n_before, step = len(effect.weights) - 1, effect.features.step
+        index = precede_index(history.index, step, n_before).append(history.index)
+        if covariates is not None:
+            # As effects take them to be before the first row.
+            covariates = covariates.reindex(index).bfill()
+        table = self.columns.table(covariates, index)
+        return pd.DataFrame(values, history.index, history.columns), table
+
+
+def exogenous(state: ForecasterState) -> tuple[np.ndarray, list]:
+    """Effects (n_lags, n_targets, n_columns) of covariates and terms, and names."""
+    member = state.single
+    levels, shown = Levels.of(member), member.schema.shown
+    if levels is None:
+        return np.zeros((1, len(member.schema.targets), 0)), []
+    first = member.series.index[:1]
+    names = [*levels.columns.covariates, *levels.columns.deterministic(first)]
+    return levels.coefficients[:, shown], names
+
+
+def acting(state: ForecasterState) -> pd.DataFrame:
+    """Rows that act on each series, as text, by column."""
+    coefficients, names = exogenous(state)
+    lags = np.arange(len(coefficients))
+    text = [
+        [", ".join(map(str, lags[one != 0])) for one in of_column.T]
+        for of_column in np.moveaxis(coefficients, 2, 0)
+    ]
+    targets = state.history.schema.targets
+    return pd.DataFrame(text, names, targets, dtype=object)
 
 
 def _penalty(model: FittedModel) -> float:
@@ -88,18 +234,22 @@ def _penalty(model: FittedModel) -> float:
 
 
 def _average(
-    member: FittedSeries, windows: Windows, index: pd.Index, shared
+    member: FittedSeries, windows: Windows, index: pd.Index, made: Callable
 ) -> VARCoefficients:
     """The average over the windows that have a next row."""
     followed = Windows([windows.values.numpy()], windows.lags, 1)
     n_used = len(member.model.in_average(len(followed)))
     first, last = index[windows.lags - 1], index[-2]
     label = f"average over {n_used} windows, {first} to {last}"
-    return shared(*member.average_over(followed), label=label)
+    return made(*member.average_over(followed), label)
 
 
 def _at_rows(
-    member: FittedSeries, windows: Windows, index: pd.Index, rows: list[int], shared
+    member: FittedSeries,
+    windows: Windows,
+    index: pd.Index,
+    rows: list[int],
+    made: Callable,
 ) -> "pd.Series[VARCoefficients]":
     """Of the windows that end at these rows."""
     chosen = torch.tensor(rows) - windows.lags + 1
@@ -108,7 +258,7 @@ def _at_rows(
     )
     return pd.Series(
         [
-            shared(*estimate, label=f"window ending {index[row]}")
+            made(*estimate, f"window ending {index[row]}")
             for row, estimate in zip(rows, found, strict=True)
         ],
         index[rows],
@@ -117,7 +267,7 @@ def _at_rows(
 
 def compare_with_ols(state: ForecasterState, name: str, Y) -> pd.DataFrame:
     """As of the method of forecasters."""
-    member, windows = state.single, state.windows(Y)
+    member, windows = state.single, state.windows(Y, for_errors=True)
     member.series.check_whole("A comparison with least squares")
     n_before, lags = windows.lags, member.model.specification.lags
     if len(windows) < 2:
@@ -146,7 +296,9 @@ def compare_with_ols(state: ForecasterState, name: str, Y) -> pd.DataFrame:
 class Posterior:
     """Draws of the matrices that forecast alone, in original units.
 
-    Given the rows that they were estimated on, those of all instances of a panel.
+    Given the rows that they were estimated on, those of all instances of a panel. With
+    covariates and other terms, these and their coefficients are drawn as well, given
+    their effect where that is taken out before.
     """
 
     state: ForecasterState
@@ -154,28 +306,41 @@ class Posterior:
     def __call__(self, n_draws: int, rng: np.random.Generator):
         state, member = self.state, self.state.single
         known, model = state.calibration, state.model
-        rows = rows_of(known.history, known.n_train, model.effect, state.filler)
-        drawn = model.draws(rows.segments, rows.observed, n_draws, rng)
-        matrices, intercepts, covariances = drawn
+        rows = rows_of(
+            known.history, known.n_train, model.effect, state.filler, model.ordered
+        )
+        matrices, intercepts, covariances, *weights = model.draws(
+            rows.segments, rows.observed, rows.design, n_draws, rng
+        )
         scaler = member.series.scaler
         matrices, intercepts = to_original_units(matrices, intercepts, scaler, scaler)
         missing = model.specification.lags - matrices.shape[1]
         matrices = np.pad(matrices, [(0, 0), (0, missing), (0, 0), (0, 0)])
-        return (
-            matrices,
-            intercepts,
-            covariances * np.outer(deviations(scaler), deviations(scaler)),
-        )
+        covariances = covariances * np.outer(deviations(scaler), deviations(scaler))
+        levels = Levels.of(member)
+        if levels is None:
+            return matrices, intercepts, covariances
+        weights = weights[0] * scaler.scale_[:, np.newaxis] if weights else None
+        intercepts, coefficients = levels.inside(matrices, intercepts, weights)
+        return matrices, intercepts, covariances, coefficients
 
 
 @dataclass(frozen=True)
 class Refit:
     """Estimate of the same specification on another table, for bootstraps.
 
-    Simulated are all series, past covariates as well, less effects of others.
+    Simulated are all series, past covariates as well.
+
+    Parameters
+    ----------
+    specification : Specification
+    series : SeriesHistory, optional
+        The rows that the table stands for, the last of them, where covariates or other
+        terms act on these.
     """
 
     specification: Specification
+    series: SeriesHistory | None = None
 
     def __call__(self, table: np.ndarray, seed: int):
         specification = replace(
@@ -185,11 +350,27 @@ class Refit:
             on_interrupt="raise",
             checkpoint=None,
         )
-        frame = as_frame(table, "table")
-        schema = Schema.of(frame, None, None, None)
-        history = History.start(schema, frame, None)
-        state = ForecasterState.learned(specification, history, frame.index[-1])
-        return *state.single.average_matrices, state.single.sigma_u
+        history = self._history(table)
+        [series] = history.series.values()
+        state = ForecasterState.learned(specification, history, series.index[-1])
+        member = state.single
+        matrices, intercept = member.average_matrices
+        levels = Levels.of(member)
+        if levels is None:
+            return matrices, intercept, member.sigma_u
+        intercept, coefficients = levels.inside(matrices, intercept, levels.weights)
+        return matrices, intercept, member.sigma_u, coefficients
+
+    def _history(self, table: np.ndarray) -> History:
+        if self.series is None:
+            frame = as_frame(table, "table")
+            schema = Schema.of(frame, None, None, None)
+            return History.start(schema, frame, None)
+        start = self.series.table.to_numpy()[: len(self.series.index) - len(table)]
+        values = np.concatenate([start, table])
+        frame = pd.DataFrame(values, self.series.index, self.series.schema.names)
+        series = replace(self.series, table=frame, scaler=units_of(values))
+        return History(self.series.schema, {None: series}, [None])
 
 
 def token_var_matrices(state: ForecasterState, Y, segment: int, return_tokens: bool):

@@ -38,6 +38,8 @@ def _shortened(member: FittedSeries, with_averages: bool) -> SeriesHistory:
     n_spare = model.window_rows
     if model.effect is not None:
         n_spare += len(model.effect.weights) - 1
+    if model.terms is not None:
+        n_spare += model.terms.ordered.n_lags
     # Errors of the rows since the fit are followed.
     end = min(member.n_train, member.n_known)
     first = _first_row(member, end - n_spare)

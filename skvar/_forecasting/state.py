@@ -178,12 +178,21 @@ class ForecasterState(Recomputable):
             )
         return frame
 
-    def windows(self, Y=None) -> Windows:
-        """Windows without a future over a table of the series alone, or the history."""
+    def windows(self, Y=None, *, for_errors: bool = False) -> Windows:
+        """Windows without a future over a table of the series alone, or the history.
+
+        Those for errors need all that forecasts of the rows depend on.
+        """
         known = self.history.schema.known
         if Y is None:
             return self.single.windows()
-        if known:
+        if for_errors and self.model.terms is not None:
+            raise ValueError(
+                "Y alone is not enough: errors on it need the terms that trend, "
+                "seasonal or covariate_lags order. Leave Y out for those on the "
+                "history."
+            )
+        if known and self.model.effect is not None:
             raise ValueError(
                 f"Y alone is not enough: the forecaster was fitted with covariates "
                 f"{known}, and its matrices are those of the series less their effect. "
@@ -208,7 +217,9 @@ class ForecasterState(Recomputable):
         if len(new):
             later = member.forecasts_after(new, n_steps)
             forecasts = np.concatenate([forecasts, later])
-            self.online_forecasts[key, n_steps] = forecasts
+            # Terms of later rows are not known yet, but will be.
+            if self.model.terms is None:
+                self.online_forecasts[key, n_steps] = forecasts
         rows = member.residual.rows[: member.n_known]
         errors = rows_after(rows, origins, n_steps) - forecasts[: len(origins)]
         return origins, errors[..., member.schema.shown] / member.scale

@@ -5,10 +5,12 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from .._closed_form.covariates import CovariateEffect
 from .._closed_form.direct import DirectRidge
 from .._closed_form.error_correction import SMOOTHED_PART
 from .._closed_form.evidence import Evidence
 from .._closed_form.form import Form
+from .._closed_form.terms import Ordered
 from .._models.fitted import FittedModel
 from .._networks.static_path import StaticPath
 from .state import ForecasterState
@@ -60,6 +62,10 @@ def _lines(model: FittedModel) -> Iterator[tuple[str, str]]:
     if evidence is not None:
         yield "coefficients", f"{evidence.n_coefficients:.1f} an equation"
         yield "log evidence", _evidence(evidence)
+    if model.ordered is not None:
+        yield "terms", _terms(model.ordered)
+    if model.effect is not None:
+        yield "covariates", _selected(model.effect)
     yield "network", _network(model)
 
 
@@ -87,6 +93,38 @@ def _pull(model: FittedModel) -> str:
     pull = 1 - np.diagonal(var.matrices.sum(dim=0).cpu().numpy())
     kind = "differences" if np.abs(pull).max() < _HARDLY else "levels"
     return f"{kind}: drawn to the mean by {pull.min():.1%} to {pull.max():.1%} a row"
+
+
+def _terms(ordered: Ordered) -> str:
+    """Which terms are in the VAR as they were ordered."""
+    deterministic, n_lags = ordered.deterministic, ordered.n_lags
+    names = {"n": ["no constant"], "c": ["constant"], "ct": ["constant", "trend"]}
+    terms = names[deterministic.trend]
+    if deterministic.season > 1:
+        terms = [*terms, f"dummies of a season of {deterministic.season} rows"]
+    if len(deterministic.calendar):
+        terms = [*terms, f"calendar ({', '.join(deterministic.calendar)})"]
+    if len(ordered.covariates):
+        columns = ", ".join(map(str, ordered.covariates))
+        terms = [*terms, f"{columns} at lags 0 to {n_lags}" if n_lags else columns]
+    return ", ".join(terms)
+
+
+def _selected(effect: CovariateEffect) -> str:
+    """Which columns were selected to act before the VAR, and which left out."""
+    names, acts = effect.features.names, effect.weights.any(axis=(0, 1))
+    of_calendar = acts[len(names) :]
+    parts = []
+    for what, columns in (
+        ("selected", names[acts[: len(names)]]),
+        ("left out", names[~acts[: len(names)]]),
+    ):
+        if len(columns):
+            parts.append(f"{what}: {', '.join(map(str, columns))}")
+    if len(of_calendar):
+        n_selected = np.count_nonzero(of_calendar)
+        parts.append(f"{n_selected} of {len(of_calendar)} columns of the calendar")
+    return "; ".join(parts)
 
 
 def _evidence(evidence: Evidence) -> str:

@@ -17,7 +17,11 @@ from .._closed_form.direct import (
 )
 from .._closed_form.error_correction import error_correction_var
 from .._closed_form.growth import restrained
-from .._closed_form.ridge_var import choose_var_alpha, ridge_var
+from .._closed_form.ridge_var import (
+    choose_var_alpha,
+    ridge_var,
+    ridge_var_with_terms,
+)
 from .._data.lazy import lazy
 from .._data.windows import Windows
 from .._networks.linear_attention_var import LinearAttentionVAR
@@ -159,20 +163,25 @@ class Estimation:
         self, var: LinearAttentionVAR, rows: Rows, alpha: float | None
     ) -> ClosedForm:
         """Solve a VAR in closed form, in place; ``alpha`` is that of a ridge VAR."""
-        specification = self.specification
+        specification, weights = self.specification, None
         if specification.form is not None:
             matrices, intercept, evidence = error_correction_var(
                 rows.segments, specification.form, rows.observed
+            )
+        elif rows.design is not None:
+            matrices, intercept, weights, evidence = ridge_var_with_terms(
+                rows.segments, var.order, alpha, rows.design
             )
         else:
             matrices, intercept, evidence = ridge_var(
                 rows.segments, var.order, alpha, rows.n_inputs, rows.observed
             )
-        if specification.alpha == "auto" and rows.n_inputs is None:
+        automatic = specification.alpha == "auto" and rows.design is None
+        if automatic and rows.n_inputs is None:
             matrices, intercept = restrained(matrices, intercept, rows.segments)
         var.matrices.copy_(_as(var.matrices, matrices))
         var.intercept.copy_(_as(var.intercept, intercept))
-        return ClosedForm(alpha, evidence)
+        return ClosedForm(alpha, evidence, weights=weights)
 
     def var_alpha(self, rows: Rows, order: int) -> float | None:
         """Penalty of a ridge VAR; None for one in error-correction form."""
@@ -180,7 +189,7 @@ class Estimation:
             return None
         if self.specification.alpha != "auto":
             return self.specification.alpha
-        return choose_var_alpha(rows.segments, order, rows.n_inputs)
+        return choose_var_alpha(rows.segments, order, rows.n_inputs, rows.design)
 
 
 class UnderVAR(Estimation):
@@ -195,6 +204,10 @@ class UnderVAR(Estimation):
         if not specification.n_layers or not self.is_worth_training(network):
             return self.solve_var(var, self.rows, alpha), TrainingRecord()
         solved = self.solve_var(var, training, alpha)
+        if self.rows.design is not None:
+            training, validation = (
+                rows and rows.less(solved.weights) for rows in (training, validation)
+            )
         record = self.train(network, training, validation, required_gain=_REQUIRED_GAIN)
         if validation is not None:
             solved = self.solve_var(var, self.rows, alpha)

@@ -5,9 +5,12 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
+import pandas as pd
 from sklearn.utils import check_scalar
 from torch import nn
 
+from .._closed_form.terms import Deterministic, Ordered
+from .._data.seasons import seasons_of
 from .._networks.aaren_forecasting import AarenForForecasting
 from .._networks.informer import Informer
 from .._networks.itransformer import ITransformer
@@ -37,10 +40,66 @@ class LinearAttentionVARSpecification(Specification):
     """A classical ridge VAR under linear attention on the observed series."""
 
     tracking_rows: int
+    trend: str = "c"
+    seasonal: bool = False
+    covariate_lags: int | str = "auto"
 
     def __post_init__(self):
         super().__post_init__()
         self._check_counts("tracking_rows", "max_epochs", least=0)
+        if self.trend not in ("n", "c", "ct"):
+            raise ValueError(f"trend must be 'n', 'c' or 'ct', not {self.trend!r}.")
+        check_scalar(self.seasonal, "seasonal", (bool, np.bool_))
+        if not isinstance(self.covariate_lags, str):
+            self._check_counts("covariate_lags", least=0)
+        elif self.covariate_lags != "auto":
+            raise ValueError(
+                "covariate_lags must be a number or 'auto', not "
+                f"{self.covariate_lags!r}."
+            )
+        if self._orders_terms and self.lags == "auto":
+            raise ValueError(
+                "Terms that trend, seasonal or covariate_lags order stand beside a "
+                "given number of lags; lags='auto' chooses levels, trends and seasons "
+                "by itself. Pass lags as a number."
+            )
+        if self._orders_terms and self.tracking_rows:
+            raise ValueError(
+                "tracking_rows reads errors of the VAR without the terms that trend, "
+                "seasonal or covariate_lags order; pass tracking_rows=0."
+            )
+
+    @property
+    def _orders_terms(self) -> bool:
+        return self.trend != "c" or self.seasonal or not self.selects_covariates
+
+    @property
+    def selects_covariates(self):
+        """Whether known covariates act by an effect of columns that are selected."""
+        return self.covariate_lags == "auto"
+
+    def ordered(self, features, origin, step):
+        """Columns that act on every row inside the VAR, if such are ordered."""
+        covariates, calendar, lags = pd.Index([]), (), 0
+        if not self.selects_covariates:
+            lags = self.covariate_lags
+            if features is not None:
+                covariates, calendar = features.names, features.calendar
+        season = self._season(step) if self.seasonal else 1
+        given = self.trend != "c", self.seasonal, len(covariates), len(calendar)
+        if not any(given):
+            return None
+        deterministic = Deterministic(self.trend, season, tuple(calendar), origin, step)
+        return Ordered(deterministic, covariates, lags)
+
+    def _season(self, step) -> int:
+        seasons = seasons_of(self.sp, step)
+        if len(seasons) != 1:
+            raise ValueError(
+                f"seasonal=True needs one season, but sp={self.sp!r} gives "
+                f"{list(seasons)}; pass its rows, such as sp=4 for quarters."
+            )
+        return seasons[0]
 
     def automatic_lags(self, rows, seasons, form):
         """Rows of a window, of which the closed form takes so many at least."""

@@ -17,7 +17,8 @@ from .._closed_form.error_correction import error_correction_draws
 from .._closed_form.evidence import Evidence
 from .._closed_form.fill import fill
 from .._closed_form.form import Form
-from .._closed_form.ridge_var import ridge_var_draws
+from .._closed_form.ridge_var import ridge_var_draws, ridge_var_with_terms_draws
+from .._closed_form.terms import Design, FittedTerms, Ordered
 from .._data.lazy import Recomputable, lazy
 from .._data.windows import Windows
 from .._networks.linear_attention_var import LinearAttentionVAR
@@ -54,11 +55,14 @@ class ClosedForm:
         What the rows say about a VAR and its penalties.
     ridges : tuple of DirectRidge
         Direct regressions that are averaged; none for a VAR.
+    weights : ndarray of shape (n_series, n_terms), optional
+        Of the terms beside the lags of a VAR, in standardised units.
     """
 
     alpha: float | None = None
     evidence: Evidence | None = None
     ridges: tuple[DirectRidge, ...] = ()
+    weights: np.ndarray | None = None
 
     @property
     def log_evidence(self) -> float | None:
@@ -109,6 +113,8 @@ class FittedModel(WithNetwork):
         As of `fill_weights`, where rows that it was estimated on had gaps.
     names : Index, optional
         Of the series, in their order.
+    ordered : Ordered, optional
+        Columns that act on every row inside the VAR.
     """
 
     specification: Specification
@@ -119,6 +125,14 @@ class FittedModel(WithNetwork):
     effect: CovariateEffect | None = None
     fill_weights: np.ndarray | None = None
     names: pd.Index | None = None
+    ordered: Ordered | None = None
+
+    @property
+    def terms(self) -> FittedTerms | None:
+        """What ordered columns do to the series, if there are any."""
+        if self.ordered is None:
+            return None
+        return FittedTerms(self.ordered, self.closed_form.weights)
 
     @property
     def window_rows(self) -> int:
@@ -156,18 +170,21 @@ class FittedModel(WithNetwork):
         self,
         segments: Sequence[np.ndarray],
         observed: Sequence[np.ndarray] | None,
+        design: Design | None,
         n_draws: int,
         rng: np.random.Generator,
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    ) -> tuple[np.ndarray, ...]:
         """Matrices, intercepts and covariances of a closed form given its rows.
 
-        In standardised units; ``segments`` and ``observed`` are those of `Rows`.
+        And of the weights of terms, if there are any. In standardised units;
+        ``segments``, ``observed`` and ``design`` are those of `Rows`.
         """
         if self.form is not None:
             return error_correction_draws(segments, self.form, observed, n_draws, rng)
-        return ridge_var_draws(
-            segments, self.var_alone.lags, self.closed_form.alpha, n_draws, rng
-        )
+        sizes = self.var_alone.lags, self.closed_form.alpha
+        if design is not None:
+            return ridge_var_with_terms_draws(segments, *sizes, design, n_draws, rng)
+        return ridge_var_draws(segments, *sizes, n_draws, rng)
 
     @property
     def n_parameters(self) -> int:
@@ -175,7 +192,8 @@ class FittedModel(WithNetwork):
         trained = sum(parameter.numel() for parameter in self.network.parameters())
         of_network = getattr(self.network, "n_parameters", trained)
         effects = () if self.effect is None else self.effect.weights
-        return of_network + int(np.count_nonzero(effects))
+        terms = () if self.ordered is None else self.closed_form.weights
+        return of_network + int(np.count_nonzero(effects)) + np.size(terms)
 
     @lazy
     def inference(self) -> WindowInference | RecurrentInference:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from .._closed_form.terms import Design
 from .._data.windows import Windows, split_by_time
 
 
@@ -17,13 +18,15 @@ class Rows:
     row below the last row of the window that they belong to. Where values were missing
     and are filled, ``observed`` has a table of the same shape for each segment.
     ``as_before`` are the same rows as they look where the last ones are not known,
-    which are held out; by default they look the same.
+    which are held out; by default they look the same. ``design`` has what acts on the
+    rows beside those before them.
     """
 
     segments: Sequence[np.ndarray]
     n_inputs: int | None = None
     observed: Sequence[np.ndarray] | None = None
     as_before: "Rows | None" = None
+    design: Design | None = None
 
     def sizes(self) -> tuple[int, int | None]:
         """Numbers of series and of targets."""
@@ -47,6 +50,19 @@ class Rows:
             observed=self.observed,
         )
 
+    def less(self, weights: np.ndarray) -> "Rows":
+        """Rows beside what is left of them without the effect of their terms.
+
+        The one is what windows see, the other what follows them.
+        """
+        tables = zip(self.segments, self.design.tables, strict=True)
+        pairs = [(values, values - terms @ weights.T) for values, terms in tables]
+        segments = [np.hstack([x, np.nan_to_num(rest)]) for x, rest in pairs]
+        observed = [np.isfinite(np.hstack(pair)) for pair in pairs]
+        complete = all(mask.all() for mask in observed)
+        n_inputs = self.segments[0].shape[1]
+        return Rows(segments, n_inputs, None if complete else observed)
+
     def split(
         self, lags: int, horizon: int, validation_fraction: float
     ) -> tuple["Rows", "Rows | None"]:
@@ -68,9 +84,13 @@ class Rows:
             masks = _first_and_second(self.observed, parts)
             if not any(mask[lags:].any() for mask in masks[1]):
                 return self, None
+        designs = None, None
+        if self.design is not None:
+            cuts = zip(self.segments, parts, strict=True)
+            designs = self.design.split([_cut(*pair) for pair in cuts])
         return (
-            Rows(training, self.n_inputs, masks[0]),
-            Rows(held_out, self.n_inputs, masks[1]),
+            Rows(training, self.n_inputs, masks[0], design=designs[0]),
+            Rows(held_out, self.n_inputs, masks[1], design=designs[1]),
         )
 
     def without_padding(self, lags: int, order: int) -> "Rows":
@@ -89,6 +109,14 @@ class Rows:
             mask[start:] for mask, start in zip(self.observed, starts, strict=True)
         ]
         return Rows(segments, observed=observed)
+
+
+def _cut(values: np.ndarray, parts: tuple | None) -> tuple[int, int] | None:
+    """Rows of the first of two parts, and where the second begins."""
+    if parts is None:
+        return None
+    first, second = parts
+    return len(first), len(values) - len(second)
 
 
 def _first_and_second(

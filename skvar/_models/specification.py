@@ -8,12 +8,15 @@ from dataclasses import dataclass, fields, replace
 from typing import ClassVar
 
 import numpy as np
+import pandas as pd
 import torch
 from sklearn.utils import check_scalar
 from torch import nn
 
+from .._closed_form.covariates import CovariateFeatures
 from .._closed_form.error_correction import choose_form
 from .._closed_form.form import Form
+from .._closed_form.terms import Ordered
 from .._data.windows import validation_rows
 from .._training.loop import TrainingOptions, epochs_of
 from .rows import Rows
@@ -166,6 +169,23 @@ class Specification(TrainingSpecification):
     def steps_learned(self) -> int:
         """Steps ahead that the network learns; later ones come from feeding back."""
         return self.horizon
+
+    def ordered(
+        self,
+        features: CovariateFeatures | None,
+        origin: pd.Index,
+        step: pd.DateOffset | int,
+    ) -> Ordered | None:
+        """Columns that act on every row inside the VAR, if such are ordered.
+
+        ``features`` are covariates that are known ahead, ``origin`` is the first time.
+        """
+        return None
+
+    @property
+    def selects_covariates(self) -> bool:
+        """Whether known covariates act by an effect of columns that are selected."""
+        return True
 
     def with_lags(self, rows: Rows, seasons: tuple[int, ...]) -> "Specification":
         """The same with lags that suit some rows and seasons, where lags are "auto"."""

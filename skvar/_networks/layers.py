@@ -68,17 +68,31 @@ def roll_out(
     window: Tensor,
     steps: int,
     first: Tensor | None = None,
+    inflow: Tensor | None = None,
 ) -> Tensor:
     """Forecast (B, steps, C) after windows, fed back beyond the network's horizon.
 
     ``first`` is what the network forecasts after the window, where that is known.
+    ``inflow`` (B, steps, C) is what comes to the forecasts of a network of one step.
     """
+    if inflow is not None:
+        return _with_inflow(network, window, inflow)
     ahead = [network(window) if first is None else first]
     while len(ahead) * ahead[0].shape[1] < steps:
         longer = torch.cat([window, bounded(ahead[-1])], dim=1)
         window = longer[:, -window.shape[1] :]
         ahead.append(network(window))
     return torch.cat(ahead, dim=1)[:, :steps]
+
+
+def _with_inflow(
+    network: Callable[[Tensor], Tensor], window: Tensor, inflow: Tensor
+) -> Tensor:
+    ahead = []
+    for step in inflow.split(1, dim=1):
+        ahead.append(network(window) + step)
+        window = torch.cat([window[:, 1:], bounded(ahead[-1])], dim=1)
+    return torch.cat(ahead, dim=1)
 
 
 def mean_squared_error(forecast: Tensor, target: Tensor) -> Tensor:

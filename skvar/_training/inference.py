@@ -23,7 +23,9 @@ def like(network: nn.Module) -> Tensor:
 
 
 @torch.inference_mode()
-def forecast(network: nn.Module, past: Tensor, steps: int) -> Tensor:
+def forecast(
+    network: nn.Module, past: Tensor, steps: int, inflow: Tensor | None = None
+) -> Tensor:
     """Forecast ``steps`` rows after each window, on the network's device and dtype.
 
     Beyond the network's own horizon, forecasts are fed back as observations.
@@ -32,6 +34,8 @@ def forecast(network: nn.Module, past: Tensor, steps: int) -> Tensor:
     ----------
     past : Tensor of shape (B, lags, n_series)
     steps : int
+    inflow : Tensor of shape (B, steps, n_targets), optional
+        What comes to each forecast, of a network of one step.
 
     Returns
     -------
@@ -39,7 +43,9 @@ def forecast(network: nn.Module, past: Tensor, steps: int) -> Tensor:
     """
     network.eval()
     past = bounded(past.to(like(network))).contiguous()
-    return roll_out(network, past, steps)
+    if inflow is not None:
+        inflow = inflow.to(like(network))
+    return roll_out(network, past, steps, inflow=inflow)
 
 
 def squared_errors(
@@ -68,23 +74,34 @@ class WindowInference:
 
     network: nn.Module
 
-    def after_windows(self, past: np.ndarray, steps: int) -> np.ndarray:
+    def after_windows(
+        self, past: np.ndarray, steps: int, inflow: np.ndarray | None = None
+    ) -> np.ndarray:
         """Forecasts (B, steps, n_targets) after windows (B, lags, n_series)."""
-        return _as_array(forecast(self.network, torch.from_numpy(past), steps))
+        inflow = None if inflow is None else torch.from_numpy(inflow)
+        return _as_array(forecast(self.network, torch.from_numpy(past), steps, inflow))
 
     def forecasts(
-        self, values: np.ndarray, ends: np.ndarray, steps: int, before=None
+        self,
+        values: np.ndarray,
+        ends: np.ndarray,
+        steps: int,
+        before=None,
+        inflow: np.ndarray | None = None,
     ) -> Iterator[np.ndarray]:
         """Forecasts (n, steps, C) after rows of a table (n_rows, C), batch by batch.
 
         In the order of ``ends``, which rise. Before its first row the history is taken
         as constant, and at -1, where it has no past, as the mean of the series. What it
         carries after the rows ``before`` does not matter where there is a window.
+        ``inflow`` has what flows into the rows of the table and into those after it;
+        forecasts of rows for which it is not known are NaN.
         """
         for some in np.array_split(ends, math.ceil(len(ends) / _BATCH)):
             past = windows_ending_at(values, some, self.network.lags)
             past[some < 0] = 0.0
-            yield self.after_windows(past, steps)
+            ahead = None if inflow is None else _rows_after(inflow, some, steps)
+            yield self.after_windows(past, steps, ahead)
 
     def start(self, values: np.ndarray, before=None) -> np.ndarray:
         """What it carries after the rows of a table."""
@@ -196,6 +213,13 @@ def _blocks(
     for begin, stop in pairwise([0, *stops]):
         for start in range(begin, stop, n_rows):
             yield start, values[start : min(start + n_rows, stop)]
+
+
+def _rows_after(rows: np.ndarray, ends: np.ndarray, steps: int) -> np.ndarray:
+    """Rows (n, steps, C) that follow some of a table; NaN beyond its last one."""
+    beyond = np.full((steps, rows.shape[1]), np.nan)
+    at = ends[:, np.newaxis] + np.arange(1, steps + 1)
+    return np.concatenate([rows, beyond])[np.minimum(at, len(rows) + steps - 1)]
 
 
 def _as_array(forecasts: Tensor) -> np.ndarray:

@@ -35,11 +35,13 @@ def bootstrap(
     random_state,
     n_jobs: int | None,
     verbose: int,
+    inflow: np.ndarray | None = None,
 ) -> Estimate:
     """Estimates on simulated tables, with an axis of n_draws in front.
 
     Each table of ``n_rows`` starts with a stretch of the history and goes on with
     blocks of the errors, drawn with replacement and centred position by position [1]_.
+    With an inflow (n_rows - order, n_series) of terms it starts as the history does.
 
     References
     ----------
@@ -50,7 +52,8 @@ def bootstrap(
     blocks = _centred_blocks(errors, block_length)
 
     def replicate(seed: int) -> Estimate:
-        return refit(_simulated(estimate, history, blocks, n_rows, seed), seed)
+        table = _simulated(estimate, history, blocks, n_rows, inflow, seed)
+        return refit(table, seed)
 
     seeds = check_random_state(random_state).randint(2**31, size=n_draws)
     replicates = joblib.Parallel(n_jobs=n_jobs, return_as="generator")(
@@ -147,18 +150,24 @@ def _centred_blocks(errors: np.ndarray, block_length: int) -> np.ndarray:
 
 
 def _simulated(
-    estimate: Estimate, history: np.ndarray, blocks: np.ndarray, n_rows: int, seed: int
+    estimate: Estimate,
+    history: np.ndarray,
+    blocks: np.ndarray,
+    n_rows: int,
+    inflow: np.ndarray | None,
+    seed: int,
 ) -> np.ndarray:
     """A table (n_rows, n_series) from a stretch of the history and drawn blocks."""
     matrices, intercept, _ = estimate
     order, block_length = len(matrices), blocks.shape[1]
     rng = np.random.RandomState(seed)
-    first = rng.randint(len(history) - order + 1)
+    first = rng.randint(len(history) - order + 1) if inflow is None else 0
     start = history[first : first + order]
     drawn = rng.randint(len(blocks), size=math.ceil((n_rows - order) / block_length))
     shocks = blocks[drawn].reshape(-1, history.shape[1])[: n_rows - order]
+    known = intercept if inflow is None else intercept + inflow
     with np.errstate(over="ignore", invalid="ignore"):
-        rows = run(matrices, start, intercept + shocks)
+        rows = run(matrices, start, known + shocks)
     # Of shocks and of what they start from; neither may be passed by far.
     size = np.abs(history).max() + np.abs(blocks).max()
     if not np.abs(rows).max() <= _EXPLODED * size:

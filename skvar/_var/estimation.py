@@ -2,8 +2,10 @@
 
 import numpy as np
 
-from .._closed_form.ridge_var import ridge_var
+from .._closed_form.ridge_var import ridge_var, ridge_var_with_terms
+from .._closed_form.terms import Design
 from .process import Estimate
+from .terms import inflow
 
 
 def var_model():
@@ -47,6 +49,38 @@ def least_squares(table: np.ndarray, seed: int, *, order: int) -> Estimate:
     intercept = mean + scale * intercept - matrices.sum(axis=0) @ mean
     errors = one_step_errors(table, matrices, intercept)
     return matrices, intercept, covariance(errors, order * table.shape[1] + 1)
+
+
+def least_squares_with_terms(
+    table: np.ndarray, seed: int, *, order: int, rows: np.ndarray, acting: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """The same, and coefficients (n_lags, n_series, n_columns) of terms.
+
+    Parameters
+    ----------
+    table : ndarray of shape (n_rows, n_series)
+    seed : int
+    order : int
+    rows : ndarray of shape (n_rows - order, n_lags, n_columns)
+        What acts on the rows after the first ones.
+    acting : ndarray of bool of shape (n_lags, n_columns)
+        Which columns act at which lags.
+    """
+    terms = np.full((len(table), np.count_nonzero(acting)), np.nan)
+    terms[order:] = rows[:, acting]
+    scale = table.std(axis=0)
+    scale = np.where(scale > 0, scale, 1.0)
+    matrices, intercept, weights, evidence = ridge_var_with_terms(
+        [table / scale], order, 0.0, Design([terms])
+    )
+    matrices = matrices * scale[:, np.newaxis] / scale
+    coefficients = np.zeros((*acting.shape, table.shape[1]))
+    coefficients[acting] = (weights * scale[:, np.newaxis]).T
+    coefficients = coefficients.swapaxes(1, 2)
+    errors = one_step_errors(table, matrices, scale * intercept)
+    errors = errors - inflow(coefficients, rows)
+    sigma_u = covariance(errors, evidence.n_coefficients)
+    return matrices, scale * intercept, sigma_u, coefficients
 
 
 def covariance(errors: np.ndarray, df_model: float) -> np.ndarray:

@@ -98,16 +98,25 @@ def cholesky(sigma_u: np.ndarray) -> np.ndarray:
         ) from error
 
 
-def forecast(estimate: Estimate, recent: np.ndarray, steps: int) -> np.ndarray:
-    """Forecasts (..., steps, n_series) after recent rows (order, n_series)."""
+def forecast(
+    estimate: Estimate,
+    recent: np.ndarray,
+    steps: int,
+    inflow: np.ndarray | float = 0.0,
+) -> np.ndarray:
+    """Forecasts (..., steps, n_series) after recent rows (order, n_series).
+
+    ``inflow`` (..., steps, n_series) is what terms bring beside the intercept.
+    """
     matrices, intercept, _ = estimate
     order, n_series = recent.shape
     rows = np.empty((*intercept.shape[:-1], order + steps, n_series))
     rows[..., :order, :] = recent
+    rows[..., order:, :] = intercept[..., np.newaxis, :] + inflow
     for row in range(order, order + steps):
         newest_first = rows[..., row - order : row, :][..., ::-1, :]
         effects = np.einsum("...lij,...lj->...i", matrices, newest_first)
-        rows[..., row, :] = intercept + effects
+        rows[..., row, :] += effects
     return rows[..., order:, :]
 
 

@@ -20,6 +20,7 @@ from . import (
     scenarios,
     selection,
 )
+from . import terms as with_terms
 from .connectedness import Connectedness, pairwise_shares
 from .identification import (
     Identification,
@@ -31,6 +32,7 @@ from .identification import (
 )
 from .process import Estimate
 from .tables import Tables
+from .terms import Terms
 
 _N_DRAWS = {"posterior": 2000, "bootstrap": 200}
 _OPTIONS = {"method", "n_draws", "block_length", "n_jobs", "verbose"}
@@ -79,6 +81,9 @@ class VARCoefficients:
     posterior : callable, optional
         ``posterior(n_draws, rng)`` draws matrices, intercepts and error covariances,
         each with one more axis in front, by a numpy Generator.
+    terms : skvar.analysis.Terms, optional
+        Trends, dummies and covariates beside the intercept. With them, ``refit`` and
+        ``posterior`` return their coefficients, too, after the covariances.
 
     Raises
     ------
@@ -117,6 +122,7 @@ class VARCoefficients:
         refit: Callable[[np.ndarray, int], Estimate] | None = None,
         alpha: float = 0.0,
         posterior: Callable[[int, np.random.Generator], Estimate] | None = None,
+        terms: Terms | None = None,
     ):
         self.matrices = checks.checked_matrices(matrices)
         self.order, n_series = self.matrices.shape[:2]
@@ -125,11 +131,14 @@ class VARCoefficients:
         self.names, self.history = checks.named(names, history, n_series)
         self.label = label
         self._residuals = checks.residual_table(residuals, self.names)
-        self.df_model = self.order * n_series + 1 if df_model is None else df_model
+        self.terms = with_terms.checked_terms(terms, n_series)
+        n_free = self.order * n_series + 1
+        n_free += 0 if terms is None else np.count_nonzero(terms.acting)
+        self.df_model = n_free if df_model is None else df_model
         self.n_rows = n_rows
         self.scale = checks.typical_moves(scale, self.history, self.sigma_u)
         self._is_least_squares = refit is None
-        self.refit = refit or partial(estimation.least_squares, order=self.order)
+        self.refit = refit or self._least_squares
         self.alpha = alpha
         self.posterior = posterior
 
@@ -185,6 +194,7 @@ class VARCoefficients:
             n_rows=self.n_rows,
             scale=self.scale,
             alpha=self.alpha,
+            terms=None if self.terms is None else self.terms.without_rows(),
         )
 
     def __repr__(self) -> str:
@@ -255,7 +265,7 @@ class VARCoefficients:
             return process.long_run_effects(estimate) @ impact
 
         shocks = identification(impact, order)
-        columns, attrs = self._banded("value", statistic, shocks, bands, **options)
+        columns, attrs = self._structural("value", statistic, shocks, bands, **options)
         names = shocks.shocks(self.names)
         if bands is None:
             return self._tables.square(columns["value"], names, "shock")
@@ -360,7 +370,7 @@ class VARCoefficients:
         check_scalar(periods, "periods", numbers.Integral, min_val=0)
         statistic = partial(process.responses, periods=periods, cumulative=cumulative)
         shocks = identification(impact, order)
-        columns, attrs = self._banded(
+        columns, attrs = self._structural(
             "value",
             statistic,
             shocks,
@@ -421,7 +431,7 @@ class VARCoefficients:
         check_scalar(periods, "periods", numbers.Integral, min_val=1)
         shocks = uncorrelated(identification(impact, order))
         statistic = partial(process.variance_shares, periods=periods)
-        columns, attrs = self._banded("share", statistic, shocks, bands, **options)
+        columns, attrs = self._structural("share", statistic, shocks, bands, **options)
         for side in columns.keys() & {"lower", "upper"}:
             columns[side] = columns[side].clip(0, 1)
         return self._tables.by_shock(
@@ -463,11 +473,109 @@ class VARCoefficients:
         shares = pairwise_shares(self._estimate, steps)
         return Connectedness(self._tables.square(shares, self.names, "shock"))
 
+    # covariates
+
+    def multipliers(
+        self,
+        periods: int = 10,
+        *,
+        cumulative: bool = False,
+        bands: float | None = None,
+        **options,
+    ) -> pd.DataFrame:
+        """Dynamic multipliers: responses of every series to moves of covariates.
+
+        Parameters
+        ----------
+        periods : int, default=10
+            Horizons 0 to ``periods``.
+        cumulative : bool, default=False
+            Whether a covariate stays one unit higher from horizon 0 on, or is higher in
+            that row alone.
+        bands : float, optional
+            Coverage of bands, such as 0.9. Bootstraps take the covariates as given.
+        **options
+            Of bands, as in `irf`: ``method``, ``n_draws`` and so on.
+
+        Returns
+        -------
+        DataFrame
+            Columns "horizon", "response", "covariate" and "value", with bands "lower"
+            and "upper".
+
+        Raises
+        ------
+        ValueError
+            If there are no covariates, or as in `irf`.
+
+        References
+        ----------
+        .. [1] Lütkepohl, H. (2005). New Introduction to Multiple Time Series Analysis,
+           section 10.2. Springer.
+        """
+        check_scalar(periods, "periods", numbers.Integral, min_val=0)
+        covariates = self._checked_covariates()
+
+        def statistic(estimate) -> np.ndarray:
+            matrices, _, _, coefficients = estimate
+            return with_terms.multipliers(
+                matrices,
+                coefficients[..., : len(covariates)],
+                periods,
+                cumulative=cumulative,
+            )
+
+        value = statistic(self._estimate_with_terms)
+        columns, attrs = self._banded("value", value, statistic, bands, **options)
+        return self._tables.by_covariate(
+            columns, covariates, attrs, horizon=range(periods + 1)
+        )
+
+    def long_run_multipliers(
+        self, *, bands: float | None = None, **options
+    ) -> pd.DataFrame:
+        """Where every series ends when a covariate stays one unit higher for good.
+
+        Parameters
+        ----------
+        bands : float, optional
+            Coverage of bands, such as 0.9; those of the draws that are stable.
+        **options
+            Of bands, as in `irf`: ``method``, ``n_draws`` and so on.
+
+        Returns
+        -------
+        DataFrame
+            Columns "response", "covariate" and "value", with bands "lower" and "upper".
+
+        Raises
+        ------
+        ValueError
+            If the VAR is not stable, there are no covariates, or as in `irf`.
+        """
+        covariates = self._checked_covariates()
+        if not self.is_stable():
+            raise ValueError(
+                "Long-run multipliers are infinite: the VAR is not stable. Look at "
+                "multipliers() over finite horizons."
+            )
+
+        def statistic(estimate) -> np.ndarray:
+            effects = process.long_run_effects(estimate[:3])
+            return with_terms.long_run_multipliers(
+                effects, estimate[3][..., : len(covariates)]
+            )
+
+        value = statistic(self._estimate_with_terms)
+        columns, attrs = self._banded("value", value, statistic, bands, **options)
+        return self._tables.by_covariate(columns, covariates, attrs)
+
     # the history
 
     def forecast(
         self,
         steps: int,
+        X=None,
         *,
         given: pd.DataFrame | None = None,
         n_draws: int | None = None,
@@ -479,6 +587,8 @@ class VARCoefficients:
         ----------
         steps : int
             Number of rows, at least one.
+        X : DataFrame, or array of shape (steps, n_covariates), optional
+            The covariates of these rows, where the VAR has some.
         given : DataFrame, optional
             A scenario: what is known or assumed of the rows ahead. Columns are some of
             the series. Rows are times of the forecast; integers that are no such times
@@ -502,9 +612,9 @@ class VARCoefficients:
         TypeError
             If ``given`` is no DataFrame, or holds what is neither number nor range.
         ValueError
-            If there is no history of at least ``order`` rows, ``given`` has unknown
-            columns or rows, or its conditions contradict each other or a series that
-            has no variance.
+            If there is no history of at least ``order`` rows, X lacks covariates,
+            ``given`` has unknown columns or rows, or its conditions contradict each
+            other or a series that has no variance.
 
         Warns
         -----
@@ -529,7 +639,7 @@ class VARCoefficients:
         3  1.327013  3.000000
         4  1.063507  2.932701
         """
-        scenario = self._scenario(steps, given, "known", n_draws=n_draws)
+        scenario = self._scenario(steps, X, given, "known", n_draws=n_draws)
         paths, _, weights = scenario.mixture(bootstrap.generator(random_state))
         mean = np.tensordot(weights, paths, 1)
         return self._tables.forecast(mean, self._ahead(steps))
@@ -539,6 +649,7 @@ class VARCoefficients:
         steps: int,
         coverage: float | Sequence[float] = 0.9,
         *,
+        X=None,
         given: pd.DataFrame | None = None,
         method: str = "auto",
         random_state=None,
@@ -552,6 +663,8 @@ class VARCoefficients:
             Number of rows, at least one.
         coverage : float or sequence of float, default=0.9
             In (0, 1).
+        X : DataFrame, or array of shape (steps, n_covariates), optional
+            As in `forecast`; taken as known.
         given : DataFrame, optional
             A scenario, as in `forecast`. Draws of the matrices count by the density of
             what is given under each. Those of a posterior are thus draws from the
@@ -586,7 +699,9 @@ class VARCoefficients:
         """
         coverages = checks.checked_coverages(coverage)
         state = check_random_state(random_state)
-        scenario = self._scenario(steps, given, method, random_state=state, **options)
+        scenario = self._scenario(
+            steps, X, given, method, random_state=state, **options
+        )
         mixture = scenario.mixture(bootstrap.generator(state))
         levels = [0.5 + sign * one / 2 for one in coverages for sign in (-1, 1)]
         ends = bootstrap.quantiles_of_mixture(*mixture, levels)
@@ -597,6 +712,7 @@ class VARCoefficients:
         steps: int,
         n_paths: int = 100,
         *,
+        X=None,
         given: pd.DataFrame | None = None,
         method: str = "auto",
         random_state=None,
@@ -610,6 +726,8 @@ class VARCoefficients:
             Number of rows, at least one.
         n_paths : int, default=100
             Number of futures.
+        X : DataFrame, or array of shape (steps, n_covariates), optional
+            As in `forecast`; taken as known.
         given : DataFrame, optional
             A scenario that all paths follow, as in `forecast_interval`.
         method : {"auto", "posterior", "bootstrap", "known"}, default="auto"
@@ -639,7 +757,9 @@ class VARCoefficients:
         """
         check_scalar(n_paths, "n_paths", numbers.Integral, min_val=1)
         state = check_random_state(random_state)
-        scenario = self._scenario(steps, given, method, random_state=state, **options)
+        scenario = self._scenario(
+            steps, X, given, method, random_state=state, **options
+        )
         paths = scenario.paths(n_paths, bootstrap.generator(state))
         return self._tables.paths(paths, self._ahead(steps))
 
@@ -680,7 +800,7 @@ class VARCoefficients:
             self._estimate, self._sample, bootstrap.generator(random_state)
         )
         parts = process.decomposition(
-            self._estimate,
+            self._estimate_on_history,
             point.impact,
             self._long_history()[: self.order].to_numpy(),
             self._own_errors(),
@@ -992,7 +1112,7 @@ class VARCoefficients:
         return self._tables.by_lag(self.matrices)
 
     def summary(self, max_lags: int = 4) -> str:
-        """Order, estimate, stability, matrices and error covariance as text.
+        """Order, estimate, stability, matrices, covariance and terms as text.
 
         What is not known of the estimate is left out. Rows, and a penalty that there
         is, are shown. Matrices of least squares on the history come with standard
@@ -1002,13 +1122,13 @@ class VARCoefficients:
         Parameters
         ----------
         max_lags : int, default=4
-            How many matrices to print.
+            How many matrices to print, and lags of terms.
 
         Returns
         -------
         str
         """
-        return self._tables.summary(
+        text = self._tables.summary(
             self._estimate,
             self.roots,
             self.is_stable(),
@@ -1016,6 +1136,10 @@ class VARCoefficients:
             self._facts(),
             self._spread(max_lags),
         )
+        if self.terms is None:
+            return text
+        coefficients, columns = self.terms.coefficients, self.terms.table.columns
+        return f"{text}\n\n{self._tables.terms(coefficients, columns, max_lags)}"
 
     # in pictures
 
@@ -1114,6 +1238,7 @@ class VARCoefficients:
     def plot_forecast(
         self,
         steps: int,
+        X=None,
         *,
         coverage: float | Sequence[float] = (0.5, 0.8, 0.95),
         given: pd.DataFrame | None = None,
@@ -1127,6 +1252,8 @@ class VARCoefficients:
         ----------
         steps : int
             Rows ahead.
+        X : DataFrame, or array of shape (steps, n_covariates), optional
+            As in ``forecast``.
         coverage : float or sequence of float, default=(0.5, 0.8, 0.95)
             Of the intervals, in (0, 1).
         given : DataFrame, optional
@@ -1144,11 +1271,12 @@ class VARCoefficients:
         ndarray of Axes of shape (n_series,)
         """
         interval = self.forecast_interval(
-            steps, coverage, given=given, random_state=random_state, **options
+            steps, coverage, X=X, given=given, random_state=random_state, **options
         )
-        path, beside = self.forecast(steps, given=given, random_state=random_state), {}
+        path = self.forecast(steps, X, given=given, random_state=random_state)
+        beside = {}
         if given is not None:
-            beside["baseline"] = self.forecast(steps)
+            beside["baseline"] = self.forecast(steps, X)
             times = self._ahead(steps)
             asked = scenarios.Conditions.read(given, self.names, times)
             beside["conditions"] = self._tables.conditions(asked, times)
@@ -1178,11 +1306,12 @@ class VARCoefficients:
             If there is no posterior.
         """
         check_scalar(n_draws, "n_draws", numbers.Integral, min_val=1)
-        return self._checked_posterior()(n_draws, bootstrap.generator(random_state))
+        rng = bootstrap.generator(random_state)
+        return self._checked_posterior()(n_draws, rng)[:3]
 
     # what these share
 
-    def _banded(
+    def _structural(
         self,
         name: str,
         statistic: Callable[[Estimate, np.ndarray], np.ndarray],
@@ -1191,33 +1320,56 @@ class VARCoefficients:
         random_state=None,
         **options,
     ) -> tuple[dict[str, np.ndarray], dict]:
-        """A statistic of estimate and impact by a name, and what to report of it.
-
-        With a coverage, beside its bands "lower" and "upper".
-        """
-        if unknown := sorted(options.keys() - _OPTIONS):
-            raise TypeError(f"Bands know no option {unknown}, but {sorted(_OPTIONS)}.")
+        """As `_banded`, of a statistic of an estimate and of the impact of shocks."""
         # Independent of the draws of matrices, which begin with the same seed.
         [rng] = bootstrap.generator(random_state).spawn(1)
         sample = self._sample
         point = shocks.point(self._estimate, sample, rng)
-        value = statistic(point.estimate, point.impact)
-        if coverage is None:
-            return {name: value}, point.report
-        checks.check_share("bands", coverage)
 
         def of_draws(estimate: Estimate) -> np.ndarray:
-            found = shocks.draws(estimate, sample, rng)
+            found = shocks.draws(estimate[:3], sample, rng)
             return statistic(found.estimate, found.impact)
 
-        # Bands of a set are not centred on its one member.
-        is_set = isinstance(shocks, SignRestrictions)
+        return self._banded(
+            name,
+            statistic(point.estimate, point.impact),
+            of_draws,
+            coverage,
+            report=point.report,
+            random_state=random_state,
+            # Bands of a set are not centred on its one member.
+            centre=not isinstance(shocks, SignRestrictions),
+            **options,
+        )
+
+    def _banded(
+        self,
+        name: str,
+        value: np.ndarray,
+        of_draws: Callable[[Estimate], np.ndarray],
+        coverage: float | None,
+        *,
+        report: dict | None = None,
+        random_state=None,
+        centre: bool = True,
+        **options,
+    ) -> tuple[dict[str, np.ndarray], dict]:
+        """A statistic by a name, and with a coverage its bands "lower" and "upper".
+
+        And what there is to report, to which the coverage is added.
+        """
+        if unknown := sorted(options.keys() - _OPTIONS):
+            raise TypeError(f"Bands know no option {unknown}, but {sorted(_OPTIONS)}.")
+        report = report or {}
+        if coverage is None:
+            return {name: value}, report
+        checks.check_share("bands", coverage)
         draws = self._replicates(
-            value, of_draws, centre=not is_set, random_state=random_state, **options
+            value, of_draws, centre=centre, random_state=random_state, **options
         )
         edges = 0.5 - coverage / 2, 0.5 + coverage / 2
         lower, upper = np.quantile(draws, edges, axis=0)
-        attrs = {**point.report, "coverage": coverage}
+        attrs = {**report, "coverage": coverage}
         return {name: value, "lower": lower, "upper": upper}, attrs
 
     def _replicates(
@@ -1256,10 +1408,11 @@ class VARCoefficients:
             self.refit,
             self._long_history().to_numpy(),
             self._unshrunk_errors(),
-            n_rows=self.n_rows or len(self.history),
+            n_rows=self._n_simulated,
             block_length=block_length,
             n_jobs=n_jobs,
             verbose=verbose,
+            inflow=self._inflow_on_history,
             **drawing,
         )
         if self.posterior is None:
@@ -1347,6 +1500,7 @@ class VARCoefficients:
     def _scenario(
         self,
         steps: int,
+        X,
         given: pd.DataFrame | None,
         method: str,
         *,
@@ -1359,9 +1513,14 @@ class VARCoefficients:
         """Draws of the rows ahead and conditions on them, as of `forecast_interval`."""
         check_scalar(steps, "steps", numbers.Integral, min_val=1)
         checks.check_method(method, others=["known"])
-        statistic = partial(scenarios.rows_ahead, recent=self._recent(), steps=steps)
-        value = statistic(self._estimate)
-        asked = scenarios.Conditions.read(given, self.names, self._ahead(steps))
+        recent, times = self._recent(), self._ahead(steps)
+        inflow = self._inflow_ahead(times, X)
+
+        def statistic(estimate: Estimate) -> np.ndarray:
+            return scenarios.rows_ahead(estimate[:3], recent, steps, inflow(estimate))
+
+        value = statistic(self._estimate_with_terms)
+        asked = scenarios.Conditions.read(given, self.names, times)
         conditions = asked.independent(value, self.scale)
         if method == "auto":
             method = "known" if self.posterior is None else "posterior"
@@ -1401,6 +1560,64 @@ class VARCoefficients:
         return Sample(self.names, self.residuals if has_errors else None)
 
     @property
+    def _estimate_with_terms(self) -> tuple:
+        """The estimate, and where there are terms their coefficients."""
+        if self.terms is None:
+            return self._estimate
+        return *self._estimate, self.terms.coefficients
+
+    @property
+    def _estimate_on_history(self) -> Estimate:
+        """The estimate, with all that flows into a row of the history as intercept."""
+        if self.terms is None:
+            return self._estimate
+        return self.matrices, self.intercept + self._inflow_on_history, self.sigma_u
+
+    @property
+    def _inflow_on_history(self) -> np.ndarray | None:
+        """What terms bring to the rows (n_rows - order, n_series) after the start."""
+        if self.terms is None:
+            return None
+        rows = self.terms.on_rows(len(self._long_history()), self.order)
+        return with_terms.inflow(self.terms.coefficients, rows)
+
+    def _inflow_ahead(self, times: pd.Index, X) -> Callable[[tuple], np.ndarray]:
+        """What terms bring to later rows, by an estimate with their coefficients."""
+        if self.terms is None:
+            if X is not None:
+                raise ValueError(
+                    "X is passed, but these matrices have no covariates: leave X out."
+                )
+            return lambda estimate: 0.0
+        rows = self.terms.ahead(times, X)
+        return lambda estimate: with_terms.inflow(estimate[3], rows)
+
+    @property
+    def _n_simulated(self) -> int:
+        """Rows of a bootstrap; with terms those of the history, which have theirs."""
+        if self.terms is not None:
+            return len(self.history)
+        return self.n_rows or len(self.history)
+
+    def _least_squares(self, table: np.ndarray, seed: int) -> tuple:
+        """Ordinary least squares, with the terms of the history if there are any."""
+        if self.terms is None:
+            return estimation.least_squares(table, seed, order=self.order)
+        rows = self.terms.on_rows(len(table), self.order)
+        return estimation.least_squares_with_terms(
+            table, seed, order=self.order, rows=rows, acting=self.terms.acting
+        )
+
+    def _checked_covariates(self) -> list:
+        covariates = [] if self.terms is None else self.terms.covariates
+        if not covariates:
+            raise ValueError(
+                "These matrices have no covariates, and so no multipliers: fit a "
+                "forecaster with X, or pass terms=... to VARCoefficients."
+            )
+        return covariates
+
+    @property
     def _tables(self) -> Tables:
         return Tables(self.names, self.label)
 
@@ -1429,7 +1646,8 @@ class VARCoefficients:
 
     def _own_errors(self) -> np.ndarray:
         values = self._long_history().to_numpy()
-        return estimation.one_step_errors(values, self.matrices, self.intercept)
+        errors = estimation.one_step_errors(values, self.matrices, self.intercept)
+        return errors if self.terms is None else errors - self._inflow_on_history
 
     def _ahead(self, steps: int) -> pd.Index:
         index = self.history.index

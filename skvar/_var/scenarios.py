@@ -249,16 +249,21 @@ class Scenario:
         return rows
 
 
-def rows_ahead(estimate: Estimate, recent: np.ndarray, steps: int) -> np.ndarray:
+def rows_ahead(
+    estimate: Estimate,
+    recent: np.ndarray,
+    steps: int,
+    inflow: np.ndarray | float = 0.0,
+) -> np.ndarray:
     """Distribution (..., steps, n_series, n_series + 1) of the rows after recent ones.
 
     The last column is their forecast. Those before are responses to independent shocks
     of variance one, so many steps before. The root that makes these shocks is the
     symmetric one of the correlations: there is one whatever the covariance, so that
-    such arrays have means over draws.
+    such arrays have means over draws. ``inflow`` is what terms bring, as of `forecast`.
     """
     matrices, _, sigma_u = estimate
-    path = forecast(estimate, recent, steps)[..., np.newaxis]
+    path = forecast(estimate, recent, steps, inflow)[..., np.newaxis]
     root = _root(sigma_u)[..., np.newaxis, :, :]
     return np.concatenate([moving_average(matrices, steps - 1) @ root, path], axis=-1)
 

@@ -70,6 +70,14 @@ class Tables:
         table.attrs.update(attrs)
         return table
 
+    def by_covariate(
+        self, columns: dict[str, np.ndarray], covariates: list, attrs: dict, **levels
+    ) -> pd.DataFrame:
+        """Values (..., n_responses, n_covariates) as columns of a tidy table."""
+        table = self._tidy(columns, **levels, response=self.names, covariate=covariates)
+        table.attrs.update(attrs)
+        return table
+
     def forecast(self, values: np.ndarray, times: pd.Index) -> pd.DataFrame:
         """Rows of the series at some times."""
         return self.labelled(pd.DataFrame(values, times, self.names))
@@ -144,6 +152,14 @@ class Tables:
         pairs = zip(matrix.ravel(), spread.ravel(), strict=True)
         cells = [f"{_short(value)} ({error:.2g})" for value, error in pairs]
         return self.square(np.reshape(cells, matrix.shape)).to_string()
+
+    def terms(self, coefficients: np.ndarray, columns: pd.Index, shown: int) -> str:
+        """Coefficients (n_lags, n_series, n_columns) of the first lags as text."""
+        lines = []
+        for lag, values in enumerate(coefficients[:shown]):
+            lines.append(f"Terms {lag} rows before: rows respond" if lag else "Terms")
+            lines.append(self._text(dict(zip(columns, values.T, strict=True))))
+        return "\n".join(lines)
 
     def _tidy(self, columns: dict[str, np.ndarray], **levels) -> pd.DataFrame:
         """Values as columns of a long table, with a column for each of their axes."""

@@ -148,6 +148,9 @@ class ITransformerForecaster(Forecaster):
         Effect of known covariates on the series of ``y`` in original units, that of the
         same row first, then of earlier rows; columns of X first, then features of the
         calendar, sines and cosines each one by one.
+    covariates_ : DataFrame
+        What acts: of each column, the rows that act on each series of ``y``, as text
+        such as "0, 3"; empty where the column was left out.
     feature_names_in_ : Index
         Names of the series, then of past covariates.
     n_features_in_ : int

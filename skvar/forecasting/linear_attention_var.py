@@ -47,6 +47,20 @@ class LinearAttentionVAR(Forecaster):
         series, per row, times the square of the lag; 0 is ordinary least squares.
         "auto" takes the one with the largest marginal likelihood; automatic lags have
         several, chosen alike.
+    trend : {"n", "c", "ct"}, default="c"
+        Deterministic terms of the VAR: none, a constant, or a constant and a linear
+        trend, which is 1 in the first row of ``y``. "n" and "ct" need ``lags`` as a
+        number, as do ``seasonal`` and a number of ``covariate_lags``.
+    seasonal : bool, default=False
+        Whether the VAR has dummies for the rows of the season ``sp``. The first row's
+        place in the season is in the constant, and has a dummy where there is none.
+    covariate_lags : int or "auto", default="auto"
+        How known covariates act: the columns of X that ``past_covariates`` does not
+        name, and those of ``calendar``. "auto" takes their effect out before the VAR;
+        which columns act on which series, and at which lags, is selected. A number q
+        puts all of them into the VAR as they are, columns of X also with their last q
+        rows, so that the first ones cannot be regressed or forecast:
+        ``y_t = c + sum_l A_l y_{t-l} + B_0 x_t + ... + B_q x_{t-q} + u_t`` [3]_.
     learning_rate : float, default=0.01
         Peak of the one-cycle schedule of AdamW.
     max_epochs : int, default=20
@@ -135,8 +149,12 @@ class LinearAttentionVAR(Forecaster):
         Where the network is.
     exog_coef_ : ndarray of shape (n_lags, n_targets, n_covariates)
         Effect of known covariates on the series of ``y`` in original units, that of the
-        same row first, then of earlier rows; columns of X first, then features of the
-        calendar, sines and cosines each one by one.
+        same row first, then of earlier rows; the columns are those of ``covariates_``.
+        Of terms inside the VAR these are the coefficients B.
+    covariates_ : DataFrame
+        What acts: for each column, the rows of which act on each series of ``y``, as
+        text such as "0, 3"; an empty one is left out. Columns of X come first, then
+        deterministic terms and features of the calendar.
     feature_names_in_ : Index
         Names of the series, then of past covariates.
     n_features_in_ : int
@@ -156,6 +174,8 @@ class LinearAttentionVAR(Forecaster):
        arXiv:2502.07244.
     .. [2] von Oswald, J. et al. (2023). Uncovering mesa-optimization algorithms in
        Transformers. arXiv:2309.05858.
+    .. [3] Lütkepohl, H. (2005). New Introduction to Multiple Time Series Analysis,
+       chapter 10. Springer.
 
     Examples
     --------
@@ -183,6 +203,9 @@ class LinearAttentionVAR(Forecaster):
         d_model=32,
         dropout=0.0,
         alpha="auto",
+        trend="c",
+        seasonal=False,
+        covariate_lags="auto",
         learning_rate=0.01,
         max_epochs=20,
         batch_size=64,
@@ -208,6 +231,9 @@ class LinearAttentionVAR(Forecaster):
         self.d_model = d_model
         self.dropout = dropout
         self.alpha = alpha
+        self.trend = trend
+        self.seasonal = seasonal
+        self.covariate_lags = covariate_lags
         self.learning_rate = learning_rate
         self.max_epochs = max_epochs
         self.batch_size = batch_size
