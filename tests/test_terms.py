@@ -407,3 +407,35 @@ def test_missing_covariates_say_so():
             history=Y[["gdp"]][:3],
             terms=Terms([[[1.0]]], X[["oil"]][:1]),
         ).historical_decomposition()
+
+
+def test_scenarios_shocks_and_several_times_stand_beside_terms():
+    forecaster = LinearAttentionVAR(2, n_layers=0, trend="ct", covariate_lags=1).fit(
+        Y, X=X
+    )
+    var = forecaster.var_coefficients()
+    future = X.loc[FUTURE]
+    free = var.forecast(N_AHEAD, future)
+    same = var.forecast(N_AHEAD, future, given=free[["gdp"]])
+    np.testing.assert_allclose(same, free, rtol=1e-10)
+    # What a value moves does not depend on what the terms bring.
+    plain = VARCoefficients(var.matrices, var.intercept, var.sigma_u, history=Y)
+    moved = [
+        one.forecast(N_AHEAD, *args, given=path[["gdp"]][:1] + 1) - path
+        for one, args, path in [
+            (var, [future], free),
+            (plain, [], plain.forecast(N_AHEAD)),
+        ]
+    ]
+    np.testing.assert_allclose(*moved, atol=1e-10)
+    paths = var.sample_paths(N_AHEAD, 4000, X=future, method="known", random_state=0)
+    mean = paths.groupby("time").mean()
+    spread = paths.groupby("time").std() / np.sqrt(4000)
+    assert (np.abs(mean - free) < 5 * spread).all(axis=None)
+    parts = var.historical_decomposition(impact="cholesky", order=["cpi", "gdp"])
+    total = parts.groupby(["time", "response"])["value"].sum().unstack()
+    np.testing.assert_allclose(total[["gdp", "cpi"]], Y[2:], atol=1e-8)
+    responses = var.irf(3, impact="generalized", bands=0.9, n_draws=50, random_state=0)
+    assert responses["value"].between(responses["lower"], responses["upper"]).all()
+    last = forecaster.var_coefficients(at=[PAST[-1], PAST[50]]).iloc[0]
+    np.testing.assert_allclose(last.forecast(N_AHEAD, future), free)
