@@ -569,3 +569,26 @@ def test_intervals_are_around_the_forecast_and_follow_new_rows():
     after = forecaster.predict_interval(coverage=0.8)
     widths = [np.diff(x.to_numpy().reshape(6, 2, 2))[0].mean() for x in (before, after)]
     assert widths[1] > widths[0]
+
+
+@pytest.mark.parametrize("coupled", [False, True])
+def test_wide_tables_are_restrained_as_narrow_ones_are(coupled):
+    """Whether or not series have a part in each other."""
+    rng = np.random.default_rng(0)
+    rows = rng.normal(size=(200, 60))
+    matrices = np.zeros((2, 60, 60))
+    matrices[0] = np.diag(np.linspace(0.3, 1.2, 60))
+    if coupled:
+        basis = np.linalg.qr(rng.normal(size=(60, 60)))[0]
+        matrices = basis @ matrices @ basis.T
+    shrunk, _ = restrained(matrices, np.zeros(60), [rows])
+    factor = shrunk[0, 0, 0] / matrices[0, 0, 0]
+    np.testing.assert_allclose(shrunk[0], matrices[0] * factor, atol=1e-12)
+    # The root of the size of responses, in the second half of the steps to the first.
+    powers = np.linspace(0.3, 1.2, 60)[:, np.newaxis] * factor
+    powers = np.square(powers ** np.arange(1, 201)).sum(axis=0)
+    ratio = np.sqrt(powers[100:].sum() / powers[:100].sum())
+    # Some random impulses stand for all: their sum is off by a few percent.
+    assert ratio == pytest.approx(3.0, rel=0.1 if coupled else 1e-3)
+    alone, _ = restrained(np.eye(60)[np.newaxis] * 0.9, np.zeros(60), [rows])
+    np.testing.assert_array_equal(alone[0], np.eye(60) * 0.9)

@@ -406,8 +406,9 @@ class _Problem:
 
     def _inputs(self, functions: np.ndarray, series: int) -> np.ndarray:
         """Functions of a series itself, then of each other one, (n, n_inputs)."""
-        others = np.delete(functions, series, axis=1)[..., : len(self.form.cross_kinds)]
-        return np.hstack([functions[:, series], others.reshape(len(functions), -1)])
+        cross = functions[..., : len(self.form.cross_kinds)]
+        others = np.delete(cross, series, axis=1).reshape(len(functions), -1)
+        return np.hstack([functions[:, series], others])
 
     def _moments(self, solution: _Solution | None) -> np.ndarray:
         """Weighted products (n_series, n_inputs + 2, ...) of 1, inputs and changes.
