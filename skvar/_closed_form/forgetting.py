@@ -1,9 +1,9 @@
 """Matrices that follow the errors of a static VAR, by discounted regression.
 
-The errors ``e`` of a static VAR are regressed on the lagged rows ``x`` before them, with
-weights ``decay ** age``: the forgetting filter, a Kalman filter whose state loses the
-share ``1 - decay`` of its information at every row (West and Harrison 1997, "Bayesian
-forecasting and dynamic models", section 6.3). What is added to the matrices is
+The errors ``e`` of a static VAR are regressed on the lagged rows ``x`` before them,
+with weights ``decay ** age``: the forgetting filter, a Kalman filter whose state loses
+the share ``1 - decay`` of its information at every row (West and Harrison 1997,
+"Bayesian forecasting and dynamic models", section 6.3). What is added to the matrices is
 
     W = D + sum_r z_r M_r,
 
@@ -27,7 +27,7 @@ Errors = tuple[np.ndarray, np.ndarray]
 NEVER = 1e6
 
 _TIME_SCALES = 4.0, 7.0, 12.0, 20.0, 30.0, 45.0, 65.0, 90.0, 130.0, 200.0, 400.0
-_PENALTIES = 1.0, 3.0, 10.0, 30.0, 100.0, NEVER
+_PENALTIES = 1.0, 3.0, 10.0, 30.0, NEVER
 _DIRECTIONS = 0, 1, 2, 4
 _DIRECTION_PENALTIES = 0.03, 0.3, 3.0
 
@@ -73,10 +73,14 @@ class Movement:
         Triangular; errors have the covariance ``factor @ factor.T``.
     directions : ndarray of shape (n_directions, n_targets, n_inputs)
         Of errors in units of ``factor``, where they move most first.
+    uncertainty : ndarray of shape (n_inputs, n_inputs)
+        Covariance of what is not known of an equation of the static VAR and of the
+        directions, on average over the rows that both were estimated on.
     """
 
     factor: np.ndarray
     directions: np.ndarray
+    uncertainty: np.ndarray
 
 
 def discount(decay: float, n_rows: int) -> np.ndarray:
@@ -160,12 +164,15 @@ def movement(segments: Sequence[Errors], n_rows: int, n_directions: int) -> Move
     path, lagged = np.concatenate(path), np.concatenate([x for _, x in segments])
     shape, n_inputs = path.shape[1:], lagged.shape[1]
     spread = lagged.T @ lagged / len(lagged)
-    root = np.linalg.cholesky(spread + 1e-6 * np.trace(spread) * np.eye(n_inputs))
+    spread = spread + 1e-6 * np.trace(spread) * np.eye(n_inputs)
+    root = np.linalg.cholesky(spread)
     moves = (path @ root).reshape(len(path), -1)
     n_directions = min(n_directions, *moves.shape)
     principal = scipy.linalg.svd(moves, full_matrices=False)[2][:n_directions]
     principal = principal.reshape(n_directions, *shape)
-    return Movement(factor, principal @ np.linalg.inv(root))
+    # A regression on the rows, and on each direction's sizes times the rows.
+    uncertainty = (1 + n_directions) / len(lagged) * np.linalg.inv(spread)
+    return Movement(factor, principal @ np.linalg.inv(root), uncertainty)
 
 
 def choose_tracking(

@@ -1,11 +1,13 @@
 """Matrices of the vector autoregression in a fitted forecaster, and their analysis."""
 
+import copy
 import numbers
 from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 import torch
+from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_scalar
 
 from .._data.tables import as_frame
@@ -13,12 +15,19 @@ from .._data.units import deviations
 from .._data.windows import Windows
 from .._models.fitted import FittedModel
 from .._models.specification import Specification
+from .._networks.linear_attention_var import LinearAttentionVAR
 from .._networks.samovar import SAMoVAR
 from .._networks.static_path import StaticPath
 from .._training.inference import like
 from .._training.randomness import draw_seed
-from .._var.estimation import covariance, least_squares, one_step_errors
+from .._var.estimation import (
+    covariance,
+    least_squares,
+    moving_covariance,
+    one_step_errors,
+)
 from .._var.extraction import collect_matrices, to_original_units
+from .._var.process import Estimate
 from .._var.results import VARCoefficients
 from .._var.tokens import path_sizes, token_var
 from .fitted_series import FittedSeries
@@ -57,10 +66,23 @@ def var_coefficients(state: ForecasterState, Y, at) -> VARCoefficients:
     enough = len(errors) > errors.shape[1]
     after = history.index[member.model.window_rows :]
     residuals = pd.DataFrame(errors, after).dropna()
+    sigma_u = covariance(errors, 0) if foreign and enough else member.sigma_u
+    posterior = Posterior(state) if has_posterior else None
+    alpha = _penalty(member.model)
+    tracking = member.model.tracking
+    if tracking is not None and (at is not None or len(windows) == 1):
+        row = (
+            len(history) - 1 if at is None else _row_at(history.index, at, windows.lags)
+        )
+        sigma_u = moving_covariance(errors[: row + 1 - windows.lags], sigma_u)
+        estimate = matrices, intercept, sigma_u
+        rows = windows.values[row + 1 - windows.lags : row + 1]
+        posterior = TrackedPosterior(tracking, rows, member.series.scaler, estimate)
+        alpha = _tracking_penalty(tracking)
     return VARCoefficients(
         matrices,
         intercept,
-        covariance(errors, 0) if foreign and enough else member.sigma_u,
+        sigma_u,
         label=label,
         history=history,
         residuals=residuals if len(residuals) else None,
@@ -68,8 +90,8 @@ def var_coefficients(state: ForecasterState, Y, at) -> VARCoefficients:
         n_rows=len(member.series.index) + member.series.n_forgotten,
         scale=member.series.scaler.scale_,
         refit=Refit(member.model.specification),
-        alpha=_penalty(member.model),
-        posterior=Posterior(state) if has_posterior else None,
+        alpha=alpha,
+        posterior=posterior,
     )
 
 
@@ -79,6 +101,12 @@ def _penalty(model: FittedModel) -> float:
         return model.closed_form.alpha or 0.0
     evidence = model.closed_form.evidence
     return evidence.penalties["lag"] / evidence.n_rows
+
+
+@torch.no_grad()
+def _tracking_penalty(network: LinearAttentionVAR) -> float:
+    """Per row of those that count, as of the weights."""
+    return ((1 - network.tracker.decay) * network.tracker.penalties[0]).item()
 
 
 def _matrices_of(member: FittedSeries, windows: Windows, index: pd.Index, at):
@@ -145,6 +173,48 @@ class Posterior:
             matrices,
             intercepts,
             covariances * np.outer(deviations(scaler), deviations(scaler)),
+        )
+
+
+@dataclass(frozen=True)
+class TrackedPosterior:
+    """Draws of tracked matrices after a window, in original units.
+
+    The static VAR and the covariance of the errors are taken as known: at any one time
+    they are far better known than what few recent rows say about a drift.
+
+    Parameters
+    ----------
+    network : LinearAttentionVAR
+    rows : Tensor of shape (window_rows, n_series)
+        The window, standardised.
+    scaler : StandardScaler
+        Of the series.
+    estimate : Estimate
+        Matrices, intercept and covariance that are the mean of the draws.
+    """
+
+    network: LinearAttentionVAR
+    rows: torch.Tensor
+    scaler: StandardScaler
+    estimate: Estimate
+
+    @torch.no_grad()
+    def __call__(self, n_draws: int, rng: np.random.Generator):
+        network = copy.deepcopy(self.network).cpu().double()
+        n_directions, *shape = network.tracker.directions.shape
+        along = rng.standard_normal((n_draws, n_directions))
+        free = rng.standard_normal((n_draws, *shape))
+        normal = (torch.from_numpy(x) for x in (along, free))
+        window = self.rows.cpu().double().unsqueeze(0)
+        moves = network.within_order(network.drift_deviations(window, *normal))
+        matrices, intercept, sigma_u = self.estimate
+        zero = np.zeros_like(intercept)
+        moves, means = to_original_units(moves.numpy(), zero, self.scaler, self.scaler)
+        return (
+            matrices + moves,
+            intercept + means - self.scaler.mean_,
+            np.broadcast_to(sigma_u, (n_draws, *sigma_u.shape)),
         )
 
 

@@ -236,6 +236,7 @@ class UnderVAR(Estimation):
             tracking.direction_penalty,
             _as(tracker.factor, moved.directions),
             _as(tracker.factor, moved.factor),
+            _as(tracker.factor, moved.uncertainty),
         )
 
 

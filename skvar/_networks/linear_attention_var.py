@@ -227,6 +227,7 @@ class MatrixTracker(nn.Module):
         self.register_buffer("first_gain", torch.zeros(()))
         self.register_buffer("first_directions", scale * torch.randn(shape))
         self.register_buffer("factor", torch.eye(n_targets))
+        self.register_buffer("uncertainty", torch.zeros(n_inputs, n_inputs))
         self.decay_logit = nn.Parameter(torch.zeros(()))
         self.log_penalty = nn.Parameter(torch.zeros(1 + n_directions))
         self.gain = nn.Parameter(torch.zeros(()))
@@ -260,8 +261,9 @@ class MatrixTracker(nn.Module):
         direction_penalty: float,
         directions: Tensor,
         factor: Tensor,
+        uncertainty: Tensor,
     ) -> None:
-        """Begin with a regression in closed form; directions beyond those are left out."""
+        """Begin with a regression in closed form, without any other directions."""
         self.first_decay_logit.fill_(math.log(decay / (1 - decay)))
         self.first_log_penalty[0] = math.log(penalty)
         self.first_log_penalty[1:] = math.log(direction_penalty)
@@ -269,13 +271,15 @@ class MatrixTracker(nn.Module):
         self.first_directions.zero_()
         self.first_directions[: len(directions)] = directions
         self.factor.copy_(factor)
+        self.uncertainty.copy_(uncertainty)
 
     def forward(self, errors: Tensor, lagged: Tensor, seen: Tensor) -> Tensor:
         """Matrices (B, n_targets, n_inputs).
 
         From errors (B, N, n_targets) and rows (B, N, n_inputs) where ``seen`` (B, N).
         """
-        _, kept, free, sizes, hits = self._regress(errors, lagged, seen)
+        prior = self.penalties[0] * torch.eye(lagged.shape[-1]).to(lagged)
+        _, kept, free, sizes, hits = self._regress(errors, lagged, seen, prior)
         drift = self._joined(torch.linalg.solve(sizes, hits), free, kept)
         return self.total_gain * (self.factor @ drift)
 
@@ -289,30 +293,36 @@ class MatrixTracker(nn.Module):
     ) -> Tensor:
         """Deviations (B, n_targets, n_inputs) of draws from the mean of the posterior.
 
-        Made of normal numbers (B, n_directions) and (B, n_targets, n_inputs).
+        Made of normal numbers (B, n_directions) and (B, n_targets, n_inputs). What is
+        not known of the static VAR has the variance ``uncertainty`` beside that of the
+        free entries.
         """
-        ridge, kept, _, sizes, _ = self._regress(errors, lagged, seen)
+        identity = torch.eye(lagged.shape[-1]).to(lagged)
+        prior = torch.linalg.inv(identity / self.penalties[0] + self.uncertainty)
+        ridge, kept, _, sizes, _ = self._regress(errors, lagged, seen, prior)
         root = torch.linalg.cholesky(sizes).mT
         along = torch.linalg.solve_triangular(root, along.unsqueeze(-1), upper=True)
         root = torch.linalg.cholesky(ridge)
         free = torch.linalg.solve_triangular(root, free, upper=False, left=False)
         return self.factor @ self._joined(along.squeeze(-1), free, kept)
 
-    def _regress(self, errors: Tensor, lagged: Tensor, seen: Tensor):
-        """Sums of both regressions, and the free entries alone, as if z were zero."""
+    def _regress(self, errors: Tensor, lagged: Tensor, seen: Tensor, prior: Tensor):
+        """Sums of both regressions, and the free entries alone, as if z were zero.
+
+        The precision of the free entries is at first ``prior``.
+        """
         errors = torch.linalg.solve_triangular(self.factor, errors.mT, upper=False)
         weighted = lagged * (self._discount(lagged.shape[1]) * seen).unsqueeze(-1)
         gram, cross = weighted.mT @ lagged, weighted.mT @ errors.mT
-        penalty, of_directions = self.penalties[0], self.penalties[1:]
-        ridge = gram + penalty * torch.eye(gram.shape[-1]).to(gram)
+        ridge = gram + prior
         kept = torch.linalg.solve(ridge, gram)
         free = torch.linalg.solve(ridge, cross)
         # What free entries leave of both sums.
         directions = self.first_directions + self.directions
-        moved = torch.einsum("roi,bij->broj", directions, penalty * kept)
+        moved = torch.einsum("roi,bij->broj", directions, prior @ kept)
         sizes = torch.einsum("broj,soj->brs", moved, directions)
-        hits = torch.einsum("roi,bio->br", directions, penalty * free)
-        return ridge, kept, free.mT, sizes + torch.diag(of_directions), hits
+        hits = torch.einsum("roi,bio->br", directions, prior @ free)
+        return ridge, kept, free.mT, sizes + torch.diag(self.penalties[1:]), hits
 
     def _joined(self, along: Tensor, free: Tensor, kept: Tensor) -> Tensor:
         """Moves along the directions, and free entries less what these take."""
