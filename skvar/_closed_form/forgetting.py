@@ -3,14 +3,14 @@
 The errors ``e`` of a static VAR are regressed on the lagged rows ``x`` before them,
 with weights ``decay ** age``: the forgetting filter, a Kalman filter whose state loses
 the share ``1 - decay`` of its information at every row (West and Harrison 1997,
-"Bayesian forecasting and dynamic models", section 6.3). What is added to the matrices is
+"Bayesian forecasting and dynamic models", section 6.3). To the matrices is added
 
     W = D + sum_r z_r M_r,
 
 where all entries of D are free, drawn to zero by a penalty, and the few directions M_r
 are those in which the matrices moved most on earlier rows. Penalties are priors: with
 errors in units of their standard deviations D has the variance ``1 / penalty`` and z
-``1 / direction_penalty``, and the regression is the mean of the posterior.
+``1 / 0.3``, and the regression is the mean of the posterior.
 """
 
 from collections.abc import Callable, Sequence
@@ -23,13 +23,12 @@ import scipy.linalg
 # Errors (n_rows, n_targets) of a static VAR, and lagged rows (n_rows, n_inputs) before.
 Errors = tuple[np.ndarray, np.ndarray]
 
-# Of the prior that leaves nothing but zero.
-NEVER = 1e6
+# Of the prior that leaves nothing but zero, and of one that hardly counts.
+NEVER, DIRECTION_PENALTY = 1e6, 0.3
 
 _TIME_SCALES = 4.0, 7.0, 12.0, 20.0, 30.0, 45.0, 65.0, 90.0, 130.0, 200.0, 400.0
 _PENALTIES = 1.0, 3.0, 10.0, 30.0, NEVER
 _DIRECTIONS = 0, 1, 2, 4
-_DIRECTION_PENALTIES = 0.03, 0.3, 3.0
 
 # Rows of each half on which candidates forecast, and numbers in their moments, at most.
 _MOST_ROWS, _MOST_NUMBERS, _LEAST_ROWS = 500, 2e7, 20
@@ -51,15 +50,12 @@ class Tracking:
         Of the weights of rows, by age.
     penalty : float
         Of all entries of the matrices.
-    direction_penalty : float
-        Of the sizes along the directions.
     n_directions : int
         How many directions there are.
     """
 
     decay: float
     penalty: float
-    direction_penalty: float
     n_directions: int
 
 
@@ -81,6 +77,13 @@ class Movement:
     factor: np.ndarray
     directions: np.ndarray
     uncertainty: np.ndarray
+
+
+# Where the search for the likeliest begins.
+_STARTS = (
+    Tracking(1 - 1 / 65.0, 10.0, 0),
+    Tracking(1 - 1 / 45.0, NEVER, 2),
+)
 
 
 def discount(decay: float, n_rows: int) -> np.ndarray:
@@ -135,7 +138,7 @@ def tracked_drift(
     moved = used.reshape(-1, n_inputs) @ (tracking.penalty * kept)
     moved = moved.reshape(len(gram), len(used), -1)
     flat = used.reshape(len(used), -1)
-    sizes = moved @ flat.T + tracking.direction_penalty * np.eye(len(used))
+    sizes = moved @ flat.T + DIRECTION_PENALTY * np.eye(len(used))
     hits = tracking.penalty * free.reshape(len(gram), -1) @ flat.T
     along = np.linalg.solve(sizes, hits[..., np.newaxis])[..., 0]
     along = np.tensordot(along, used, axes=1)
@@ -149,7 +152,7 @@ def movement(segments: Sequence[Errors], n_rows: int, n_directions: int) -> Move
     direction is as long as it moves forecasts.
     """
     decay = 1 - 1 / _PILOT_TIME_SCALE
-    pilot = Tracking(decay, _PILOT_PENALTY, NEVER, 0)
+    pilot = Tracking(decay, _PILOT_PENALTY, 0)
     before = discount(decay, n_rows)
     around = np.concatenate([before, before[::-1]])
     errors, _ = _forecast_errors(segments, before, pilot, np.empty(0))
@@ -195,7 +198,8 @@ def choose_tracking(
     Returns
     -------
     Tracking or None
-        None where no candidate gains three standard errors on the static VAR.
+        None where no candidate gains three standard errors on the static VAR. Of
+        penalties, the weakest that loses no standard error on the likeliest.
     """
     if not all(_enough(part, n_rows) for fold in folds for part in fold):
         return None
@@ -223,20 +227,24 @@ def choose_tracking(
     )
     if best.penalty == NEVER and not best.n_directions:
         return None
-    gain = np.concatenate(
-        [
-            (np.square(static) - np.square(tracked)).sum(axis=1)
-            for tracked, static in zip(*errors(best), strict=True)
-        ]
-    )
-    required = _REQUIRED_GAIN * gain.std(ddof=1) / np.sqrt(len(gain))
-    return best if gain.mean() > required else None
+
+    def squares(tracking: Tracking) -> np.ndarray:
+        return np.concatenate([(e**2).sum(axis=1) for e in errors(tracking)[0]])
+
+    gain = np.concatenate([(e**2).sum(axis=1) for e in errors(best)[1]]) - squares(best)
+    if gain.mean() <= _REQUIRED_GAIN * _standard_error(gain):
+        return None
+    # What walks will be further from the static VAR than it was on these rows.
+    for penalty in [x for x in _PENALTIES if x < best.penalty < NEVER]:
+        weaker = replace(best, penalty=penalty)
+        loss = squares(weaker) - squares(best)
+        if loss.mean() <= _standard_error(loss):
+            return weaker
+    return best
 
 
-_STARTS = (
-    Tracking(1 - 1 / 65.0, 10.0, 0.3, 0),
-    Tracking(1 - 1 / 45.0, NEVER, 0.3, 2),
-)
+def _standard_error(values: np.ndarray) -> float:
+    return values.std(ddof=1) / np.sqrt(len(values))
 
 
 def _climb(
@@ -248,7 +256,6 @@ def _climb(
         "decay": [1 - 1 / scale for scale in scales],
         "penalty": _PENALTIES,
         "n_directions": [n for n in _DIRECTIONS if n <= n_directions],
-        "direction_penalty": _DIRECTION_PENALTIES,
     }
     found, before = (
         replace(start, n_directions=min(start.n_directions, n_directions)),

@@ -16,7 +16,12 @@ from .._closed_form.direct import (
     ridge_direct,
 )
 from .._closed_form.error_correction import error_correction_var
-from .._closed_form.forgetting import Tracking, choose_tracking, movement
+from .._closed_form.forgetting import (
+    DIRECTION_PENALTY,
+    Tracking,
+    choose_tracking,
+    movement,
+)
 from .._closed_form.growth import restrained
 from .._closed_form.ridge_var import choose_var_alpha, ridge_var
 from .._data.lazy import lazy
@@ -233,7 +238,7 @@ class UnderVAR(Estimation):
         tracker.start_at(
             tracking.decay,
             tracking.penalty,
-            tracking.direction_penalty,
+            DIRECTION_PENALTY,
             _as(tracker.factor, moved.directions),
             _as(tracker.factor, moved.factor),
             _as(tracker.factor, moved.uncertainty),
