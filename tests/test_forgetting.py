@@ -21,7 +21,7 @@ from skvar.datasets import make_drifting_var, make_var
 
 RNG = np.random.default_rng(0)
 ERRORS, LAGGED = RNG.normal(size=(60, 2)), RNG.normal(size=(60, 3))
-DIRECTIONS = RNG.normal(size=(2, 2, 3))
+DIRECTIONS, CENTRE = RNG.normal(size=(2, 2, 3)), RNG.normal(size=(2, 3))
 
 
 def joint_regression(rows, weights, penalty, directions):
@@ -72,10 +72,11 @@ def tracker():
     """A tracker at a closed form, and the errors in series' units that it takes."""
     factor = np.array([[2.0, 0.0], [0.5, 1.5]])
     tracker = MatrixTracker(20, 3, 2, 3).double()
-    uncertainty = np.diag([0.1, 0.2, 0.3])
-    parts = (torch.from_numpy(x) for x in (DIRECTIONS, factor, uncertainty))
+    centre, uncertainty = CENTRE, np.diag([0.1, 0.2, 0.3])
+    parts = (torch.from_numpy(x) for x in (DIRECTIONS, factor, centre, uncertainty))
     tracker.start_at(0.9, 2.0, DIRECTION_PENALTY, *parts)
-    rows = [x[None, :20] for x in (ERRORS @ factor.T, LAGGED)]
+    errors = (ERRORS + LAGGED @ CENTRE.T) @ factor.T
+    rows = [x[None, :20] for x in (errors, LAGGED)]
     seen = np.arange(20)[None] >= 4
     return tracker, factor, [torch.from_numpy(x) for x in (*rows, seen)]
 
@@ -85,7 +86,7 @@ def test_a_new_network_already_is_the_filter(tracker):
     weights = discount(0.9, 20) * (np.arange(20) >= 4)
     expected, _ = joint_regression(slice(0, 20), weights, 2.0, DIRECTIONS)
     found = tracker(*rows)[0].detach().numpy()
-    np.testing.assert_allclose(found, factor @ expected, atol=1e-6)
+    np.testing.assert_allclose(found, factor @ (CENTRE + expected), atol=1e-6)
 
 
 def test_draws_have_the_covariance_of_the_regression(tracker):

@@ -67,6 +67,9 @@ class Movement:
     ----------
     factor : ndarray of shape (n_targets, n_targets)
         Triangular; errors have the covariance ``factor @ factor.T``.
+    centre : ndarray of shape (n_targets, n_inputs)
+        Mean of what is added to the matrices, of errors in units of ``factor``; drifts
+        are tracked around it.
     directions : ndarray of shape (n_directions, n_targets, n_inputs)
         Of errors in units of ``factor``, where they move most first.
     uncertainty : ndarray of shape (n_inputs, n_inputs)
@@ -75,6 +78,7 @@ class Movement:
     """
 
     factor: np.ndarray
+    centre: np.ndarray
     directions: np.ndarray
     uncertainty: np.ndarray
 
@@ -155,7 +159,7 @@ def movement(segments: Sequence[Errors], n_rows: int, n_directions: int) -> Move
     pilot = Tracking(decay, _PILOT_PENALTY, 0)
     before = discount(decay, n_rows)
     around = np.concatenate([before, before[::-1]])
-    errors, _ = _forecast_errors(segments, before, pilot, np.empty(0))
+    errors, _ = _forecast_errors(segments, before, pilot, None)
     scale = np.finfo(float).eps + 1e-6 * np.square(errors).mean(axis=0).max()
     covariance = errors.T @ errors / len(errors) + scale * np.eye(errors.shape[1])
     factor = np.linalg.cholesky(covariance)
@@ -169,13 +173,14 @@ def movement(segments: Sequence[Errors], n_rows: int, n_directions: int) -> Move
     spread = lagged.T @ lagged / len(lagged)
     spread = spread + 1e-6 * np.trace(spread) * np.eye(n_inputs)
     root = np.linalg.cholesky(spread)
-    moves = (path @ root).reshape(len(path), -1)
+    centre = path.mean(axis=0)
+    moves = ((path - centre) @ root).reshape(len(path), -1)
     n_directions = min(n_directions, *moves.shape)
     principal = scipy.linalg.svd(moves, full_matrices=False)[2][:n_directions]
     principal = principal.reshape(n_directions, *shape)
     # A regression on the rows, and on each direction's sizes times the rows.
     uncertainty = (1 + n_directions) / len(lagged) * np.linalg.inv(spread)
-    return Movement(factor, principal @ np.linalg.inv(root), uncertainty)
+    return Movement(factor, centre, principal @ np.linalg.inv(root), uncertainty)
 
 
 def choose_tracking(
@@ -213,7 +218,7 @@ def choose_tracking(
     def errors(tracking: Tracking) -> tuple[list, list]:
         weights = discount(tracking.decay, n_rows)
         found = [
-            _forecast_errors(part, weights, tracking, moved.directions)
+            _forecast_errors(part, weights, tracking, moved)
             for part, moved in zip(held_out, moves, strict=True)
         ]
         return [one for one, _ in found], [static for _, static in found]
@@ -273,16 +278,18 @@ def _forecast_errors(
     segments: Sequence[Errors],
     weights: np.ndarray,
     tracking: Tracking,
-    directions: np.ndarray,
+    moved: Movement | None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """One-step errors of tracked and of static matrices, on rows evenly spaced."""
+    directions = np.empty(0) if moved is None else moved.directions
     tracked, static = [], []
-    for errors, lagged in segments:
+    for of_static, lagged in segments:
+        errors = of_static if moved is None else of_static - lagged @ moved.centre.T
         firsts = _firsts((errors, lagged), len(weights) + 1, len(segments))
         moments = discounted_moments(errors, lagged, firsts, weights)
         rows = firsts + len(weights)
         drift = tracked_drift(*moments, tracking, directions)
-        static.append(errors[rows])
+        static.append(of_static[rows])
         tracked.append(errors[rows] - np.einsum("moi,mi->mo", drift, lagged[rows]))
     return np.concatenate(tracked), np.concatenate(static)
 

@@ -241,6 +241,7 @@ class UnderVAR(Estimation):
             DIRECTION_PENALTY,
             _as(tracker.factor, moved.directions),
             _as(tracker.factor, moved.factor),
+            _as(tracker.factor, moved.centre),
             _as(tracker.factor, moved.uncertainty),
         )
 

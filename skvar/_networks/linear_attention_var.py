@@ -204,7 +204,7 @@ class MatrixTracker(nn.Module):
     They give the discounted ridge regression of the errors on the rows, as in the mesa
     layer (von Oswald et al. 2023, arXiv:2309.05858), here with learned directions M_r
     beside free entries D: ``gain (D + sum_r z_r M_r)``. Penalties draw D and z to zero.
-    Errors are in units of a factor of their covariance.
+    Errors are in units of a factor of their covariance, and drifts around a centre.
 
     What is learned is relative to a start, towards which weight decay draws it: nothing
     is added to the matrices, or what `skvar._closed_form.forgetting` chose.
@@ -227,6 +227,7 @@ class MatrixTracker(nn.Module):
         self.register_buffer("first_gain", torch.zeros(()))
         self.register_buffer("first_directions", scale * torch.randn(shape))
         self.register_buffer("factor", torch.eye(n_targets))
+        self.register_buffer("centre", torch.zeros(n_targets, n_inputs))
         self.register_buffer("uncertainty", torch.zeros(n_inputs, n_inputs))
         self.decay_logit = nn.Parameter(torch.zeros(()))
         self.log_penalty = nn.Parameter(torch.zeros(1 + n_directions))
@@ -261,6 +262,7 @@ class MatrixTracker(nn.Module):
         direction_penalty: float,
         directions: Tensor,
         factor: Tensor,
+        centre: Tensor,
         uncertainty: Tensor,
     ) -> None:
         """Begin with a regression in closed form, without any other directions."""
@@ -271,6 +273,7 @@ class MatrixTracker(nn.Module):
         self.first_directions.zero_()
         self.first_directions[: len(directions)] = directions
         self.factor.copy_(factor)
+        self.centre.copy_(centre)
         self.uncertainty.copy_(uncertainty)
 
     def forward(self, errors: Tensor, lagged: Tensor, seen: Tensor) -> Tensor:
@@ -281,7 +284,7 @@ class MatrixTracker(nn.Module):
         prior = self.penalties[0] * torch.eye(lagged.shape[-1]).to(lagged)
         _, kept, free, sizes, hits = self._regress(errors, lagged, seen, prior)
         drift = self._joined(torch.linalg.solve(sizes, hits), free, kept)
-        return self.total_gain * (self.factor @ drift)
+        return self.total_gain * (self.factor @ (self.centre + drift))
 
     def deviations(
         self,
@@ -312,6 +315,7 @@ class MatrixTracker(nn.Module):
         The precision of the free entries is at first ``prior``.
         """
         errors = torch.linalg.solve_triangular(self.factor, errors.mT, upper=False)
+        errors = errors - self.centre @ lagged.mT
         weighted = lagged * (self._discount(lagged.shape[1]) * seen).unsqueeze(-1)
         gram, cross = weighted.mT @ lagged, weighted.mT @ errors.mT
         ridge = gram + prior
