@@ -696,7 +696,10 @@ class Forecaster(NetworkEstimator, SktimeForecaster):
             With the one-step errors on the history or on ``Y`` as residuals and
             ``sigma_u_`` or their covariance (``sigma_u_`` as well where ``Y`` has too
             few rows for one). Its bootstraps simulate as many rows as the history has
-            and fit a forecaster of the same parameters to each table.
+            and fit a forecaster of the same parameters to each table. Of one time of
+            matrices that are tracked (``tracking_rows``), ``sigma_u`` weighs recent
+            errors more where that makes the errors likelier, and there is a posterior
+            given the rows of the window: ``draws()``, ``irf(bands=0.9)``.
 
         Raises
         ------
