@@ -166,7 +166,7 @@ def test_later_steps_chain_the_matrices(n_layers, step):
 
 @pytest.mark.parametrize("lags", [1, 3])
 @pytest.mark.parametrize("n_targets", [2, 3])
-def test_tracking_is_two_regressions_of_the_errors(lags, n_targets):
+def test_tracking_is_a_regression_of_the_errors(lags, n_targets):
     network = linear_attention_var(1, lags, tracking_rows=20, n_targets=n_targets)
     window = windows(lags + 20)
     window[1, :7] = window[1, 7]  # a past that was not observed
@@ -174,29 +174,26 @@ def test_tracking_is_two_regressions_of_the_errors(lags, n_targets):
     tracker = network.tracker
     drift = network.drift(window).detach().numpy()
     matrices, intercept = (part.detach().numpy() for part in network.static_var())
-    decay = torch.sigmoid(tracker.first_decay_logit + tracker.decay_logit)
-    penalty = (tracker.first_log_penalty + tracker.log_penalty).exp()
-    decay, penalty = decay.detach().numpy(), penalty.detach().numpy()
-    directions = tracker.directions.detach().numpy()
+    decay, penalties = tracker.decay.item(), tracker.penalties.detach().numpy()
+    directions = (tracker.first_directions + tracker.directions).detach().numpy()
+    flat, n_free = directions.reshape(2, -1).T, 3 * lags * n_targets
     for rows, found in zip(window.numpy(), drift, strict=True):
-        gram, cross = penalty[0] * np.eye(3 * lags), 0.0
-        hits, sizes = np.zeros(2), penalty[1] * np.ones(2)
+        gram = np.diag([*[penalties[0]] * n_free, *penalties[1:]])
+        cross = np.zeros(n_free + 2)
         for t in range(lags, len(rows)):
             if (rows[: t + 1] == rows[0]).all():
                 continue
             lagged = rows[t - lags : t][::-1]
             error = rows[t, -n_targets:] - intercept
             error = (error - np.einsum("loi,li->o", matrices, lagged)).clip(-5, 5)
-            full, narrow = decay ** (len(rows) - 1 - t)
-            x = lagged.ravel().clip(-5, 5)
-            gram = gram + full * np.outer(x, x)
-            cross = cross + full * np.outer(error, x)
-            moves = directions @ x
-            hits = hits + narrow * (moves * error).sum(axis=1)
-            sizes = sizes + narrow * np.square(moves).sum(axis=1)
-        mixed = tracker.mix(torch.from_numpy(hits / sizes)).detach().numpy()
-        expected = tracker.gain.item() * cross @ np.linalg.inv(gram)
-        expected = expected + np.einsum("r,roi->oi", mixed, directions)
+            design = np.kron(np.eye(n_targets), lagged.ravel().clip(-5, 5))
+            design = np.hstack([design, design @ flat])
+            gram = gram + decay ** (len(rows) - t) * design.T @ design
+            cross = cross + decay ** (len(rows) - t) * design.T @ error
+        solved = np.linalg.solve(gram, cross)
+        expected = tracker.total_gain.item() * (
+            solved[:n_free] + flat @ solved[n_free:]
+        )
         expected = expected.reshape(n_targets, lags, 3).swapaxes(0, 1)
         np.testing.assert_allclose(found, expected, atol=1e-9)
 

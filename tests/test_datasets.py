@@ -32,6 +32,7 @@ MAKERS = {
     "threshold": lambda **k: make_switching_var(switch="threshold", order=2, **k),
     "season": lambda **k: make_switching_var(switch="season", n_regimes=4, **k),
     "drift": lambda **k: make_drifting_var(period=100, order=2, **k),
+    "walk": lambda **k: make_drifting_var(kind="random_walk", order=2, **k),
 }
 
 
@@ -78,6 +79,18 @@ def test_drift_stays_below_the_radius_and_returns():
     assert 0.89 < radii.max() < 0.901
     np.testing.assert_allclose(made.matrices[:201], made.matrices[200:])
     assert np.abs(made.matrices[0] - made.matrices[100]).max() > 0.1
+
+
+def test_entries_walk_by_themselves_below_the_radius():
+    shape = {"kind": "random_walk", "step": 0.02, "random_state": 0}
+    made = make_drifting_var(2000, 2, spectral_radius=0.9, **shape)
+    radii = np.abs(np.linalg.eigvals(made.matrices[:, 0])).max(axis=1)
+    assert radii.max() < 0.9 + 1e-12
+    inside = radii[1:] < 0.9 - 1e-12
+    steps = np.diff(made.matrices.reshape(2000, 4), axis=0)[inside]
+    # Of at least 1000 steps, standard errors are at most 0.03 of a variance.
+    assert len(steps) > 1000
+    assert np.abs(np.cov(steps.T) / 0.02**2 - np.eye(4)).max() < 0.15
 
 
 def test_sparse_networks_have_zeros_at_every_lag():
@@ -143,6 +156,8 @@ def test_tasks_draw_their_orders():
         (make_switching_var, {"persistence": 1.2}, "persistence"),
         (make_switching_var, {"n_regimes": 0}, "n_regimes"),
         (make_drifting_var, {"period": 0}, "period"),
+        (make_drifting_var, {"kind": "jump"}, "kind"),
+        (make_drifting_var, {"step": 0.0}, "step"),
         (make_var_tasks, {"n_tasks": 0}, "n_tasks"),
         (make_var_tasks, {"orders": ()}, "orders"),
     ],

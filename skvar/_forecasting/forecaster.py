@@ -718,6 +718,9 @@ class Forecaster(NetworkEstimator, SktimeForecaster):
             parameters to each table. With covariates or other terms, these are its
             ``terms``, in a VAR of the series themselves; its intercept is then that
             beside them.
+            At one time of matrices that are tracked (``tracking_rows``), ``sigma_u``
+            weighs recent errors more where that makes the errors likelier, and there is
+            a posterior given the rows of the window: ``draws()``, ``irf(bands=0.9)``.
 
         Raises
         ------

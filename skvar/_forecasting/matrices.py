@@ -1,5 +1,6 @@
 """Matrices of the vector autoregression in a fitted forecaster, and their analysis."""
 
+import copy
 import numbers
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -8,6 +9,7 @@ from functools import partial
 import numpy as np
 import pandas as pd
 import torch
+from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_scalar
 
 from .._closed_form.terms import Deterministic, Ordered
@@ -16,12 +18,19 @@ from .._data.units import deviations, units_of
 from .._data.windows import Windows
 from .._models.fitted import FittedModel
 from .._models.specification import Specification
+from .._networks.linear_attention_var import LinearAttentionVAR
 from .._networks.samovar import SAMoVAR
 from .._networks.static_path import StaticPath
 from .._training.inference import like
 from .._training.randomness import draw_seed
-from .._var.estimation import covariance, least_squares, one_step_errors
+from .._var.estimation import (
+    covariance,
+    least_squares,
+    moving_covariance,
+    one_step_errors,
+)
 from .._var.extraction import collect_matrices, to_original_units
+from .._var.process import Estimate
 from .._var.results import VARCoefficients
 from .._var.terms import Terms, coefficients_of_effect
 from .._var.tokens import path_sizes, token_var
@@ -73,7 +82,6 @@ def var_coefficients(
         history, table = levels.rows(member, history, Y)
     shared = partial(
         VARCoefficients,
-        sigma_u=sigma_u,
         history=history,
         residuals=residuals if len(residuals) else None,
         df_model=0 if foreign else member.n_coefficients,
@@ -82,16 +90,24 @@ def var_coefficients(
         refit=Refit(
             member.model.specification, member.series if levels is not None else None
         ),
-        alpha=_penalty(member.model),
-        posterior=Posterior(state) if has_posterior else None,
     )
 
-    def made(matrices: np.ndarray, intercept: np.ndarray, label: str):
-        terms = None
+    estimated = {
+        "sigma_u": sigma_u,
+        "alpha": _penalty(member.model),
+        "posterior": Posterior(state) if has_posterior else None,
+    }
+
+    def made(matrices, intercept, label: str, row: int | None = None):
+        own, terms = estimated, None
+        if row is not None and member.model.tracking is not None:
+            seen = windows.values[row + 1 - windows.lags : row + 1]
+            before = errors[: row + 1 - windows.lags]
+            own = _tracked(member, matrices, intercept, seen, before, sigma_u)
         if levels is not None:
             intercept, acting = levels.inside(matrices, intercept, levels.weights)
             terms = Terms(acting, table, levels.columns.deterministic)
-        return shared(matrices, intercept, label=label, terms=terms)
+        return shared(matrices, intercept, label=label, terms=terms, **own)
 
     if at is None and len(windows) > 1:
         return _average(member, windows, times, made)
@@ -258,11 +274,36 @@ def _at_rows(
     )
     return pd.Series(
         [
-            made(*estimate, f"window ending {index[row]}")
+            made(*estimate, f"window ending {index[row]}", row)
             for row, estimate in zip(rows, found, strict=True)
         ],
         index[rows],
     )
+
+
+def _tracked(
+    member: FittedSeries,
+    matrices: np.ndarray,
+    intercept: np.ndarray,
+    rows: torch.Tensor,
+    errors: np.ndarray,
+    sigma_u: np.ndarray,
+) -> dict:
+    """What is known of tracked matrices: covariance of errors, penalty, posterior."""
+    tracking = member.model.tracking
+    sigma_u = moving_covariance(errors, sigma_u)
+    estimate = matrices, intercept, sigma_u
+    return {
+        "sigma_u": sigma_u,
+        "alpha": _tracking_penalty(tracking),
+        "posterior": TrackedPosterior(tracking, rows, member.series.scaler, estimate),
+    }
+
+
+@torch.no_grad()
+def _tracking_penalty(network: LinearAttentionVAR) -> float:
+    """Per row of those that count, as of the weights."""
+    return ((1 - network.tracker.decay) * network.tracker.penalties[0]).item()
 
 
 def compare_with_ols(state: ForecasterState, name: str, Y) -> pd.DataFrame:
@@ -323,6 +364,48 @@ class Posterior:
         weights = weights[0] * scaler.scale_[:, np.newaxis] if weights else None
         intercepts, coefficients = levels.inside(matrices, intercepts, weights)
         return matrices, intercepts, covariances, coefficients
+
+
+@dataclass(frozen=True)
+class TrackedPosterior:
+    """Draws of tracked matrices after a window, in original units.
+
+    The static VAR and the covariance of the errors are taken as known: at any one time
+    they are far better known than what few recent rows say about a drift.
+
+    Parameters
+    ----------
+    network : LinearAttentionVAR
+    rows : Tensor of shape (window_rows, n_series)
+        The window, standardised.
+    scaler : StandardScaler
+        Of the series.
+    estimate : Estimate
+        Matrices, intercept and covariance that are the mean of the draws.
+    """
+
+    network: LinearAttentionVAR
+    rows: torch.Tensor
+    scaler: StandardScaler
+    estimate: Estimate
+
+    @torch.no_grad()
+    def __call__(self, n_draws: int, rng: np.random.Generator):
+        network = copy.deepcopy(self.network).cpu().double()
+        n_directions, *shape = network.tracker.directions.shape
+        along = rng.standard_normal((n_draws, n_directions))
+        free = rng.standard_normal((n_draws, *shape))
+        normal = (torch.from_numpy(x) for x in (along, free))
+        window = self.rows.cpu().double().unsqueeze(0)
+        moves = network.within_order(network.drift_deviations(window, *normal))
+        matrices, intercept, sigma_u = self.estimate
+        zero = np.zeros_like(intercept)
+        moves, means = to_original_units(moves.numpy(), zero, self.scaler, self.scaler)
+        return (
+            matrices + moves,
+            intercept + means - self.scaler.mean_,
+            np.broadcast_to(sigma_u, (n_draws, *sigma_u.shape)),
+        )
 
 
 @dataclass(frozen=True)

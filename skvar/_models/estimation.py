@@ -16,6 +16,12 @@ from .._closed_form.direct import (
     ridge_direct,
 )
 from .._closed_form.error_correction import error_correction_var
+from .._closed_form.forgetting import (
+    DIRECTION_PENALTY,
+    Tracking,
+    choose_tracking,
+    movement,
+)
 from .._closed_form.growth import restrained
 from .._closed_form.ridge_var import (
     choose_var_alpha,
@@ -203,15 +209,54 @@ class UnderVAR(Estimation):
         alpha = self.var_alpha(training, specification.lags)
         if not specification.n_layers or not self.is_worth_training(network):
             return self.solve_var(var, self.rows, alpha), TrainingRecord()
-        solved = self.solve_var(var, training, alpha)
+        solved, tracking = self.solve_var(var, training, alpha), None
         if self.rows.design is not None:
             training, validation = (
                 rows and rows.less(solved.weights) for rows in (training, validation)
             )
+        if self.fresh and var is network and network.tracker is not None:
+            tracking = self.choose_tracking(network, training, alpha)
+            self.start_tracking(network, training, tracking)
         record = self.train(network, training, validation, required_gain=_REQUIRED_GAIN)
         if validation is not None:
             solved = self.solve_var(var, self.rows, alpha)
+            if not record.best_epoch:
+                self.start_tracking(network, self.rows, tracking)
         return solved, record
+
+    def choose_tracking(
+        self, network: LinearAttentionVAR, rows: Rows, alpha: float | None
+    ) -> Tracking | None:
+        """How matrices are best tracked; each half of the rows judges for the other."""
+        halves = rows.halves()
+        folds = []
+        for fitted, others in (halves, halves[::-1]):
+            # A VAR of few rows is not the one that is tracked later.
+            if fitted.longest() < 4 * network.lags:
+                return None
+            var = copy.deepcopy(network)
+            self.solve_var(var, fitted, alpha)
+            folds.append((_errors(var, fitted), _errors(var, others)))
+        n_directions = len(network.tracker.directions)
+        return choose_tracking(folds, network.lags - network.order, n_directions)
+
+    def start_tracking(
+        self, network: LinearAttentionVAR, rows: Rows, tracking: Tracking | None
+    ) -> None:
+        """Let the network begin with matrices that are tracked in closed form."""
+        if tracking is None:
+            return
+        tracker, n_rows = network.tracker, network.lags - network.order
+        moved = movement(_errors(network, rows), n_rows, tracking.n_directions)
+        tracker.start_at(
+            tracking.decay,
+            tracking.penalty,
+            DIRECTION_PENALTY,
+            _as(tracker.factor, moved.directions),
+            _as(tracker.factor, moved.factor),
+            _as(tracker.factor, moved.centre),
+            _as(tracker.factor, moved.uncertainty),
+        )
 
 
 class BesideStaticPath(Estimation):
@@ -355,9 +400,21 @@ class BesideStaticPath(Estimation):
         return ClosedForm(penalty[0].alpha, ridges=tuple(penalty))
 
 
-def _as(like: Tensor, array: np.ndarray) -> Tensor:
+@torch.no_grad()
+def _errors(network: LinearAttentionVAR, rows: Rows) -> list:
+    """Errors of a static VAR on each segment, and lagged rows before them."""
+    network, found = copy.deepcopy(network).cpu().double(), []
+    for values in rows.segments:
+        if len(values) > network.order:
+            window = torch.from_numpy(values).double()
+            errors, lagged, _ = network.errors_of(window.unsqueeze(0))
+            found.append((errors[0].numpy(), lagged[0].numpy()))
+    return found
+
+
+def _as(buffer: Tensor, array: np.ndarray) -> Tensor:
     # Cast on the CPU: not every device has float64.
-    return torch.from_numpy(array).to(like.dtype)
+    return torch.from_numpy(array).to(buffer.dtype)
 
 
 def _load(network: nn.Module, weights: dict) -> None:

@@ -166,6 +166,13 @@ class FittedModel(WithNetwork):
         known = self.closed_form.evidence is not None and not self.network_weight
         return network if known else None
 
+    @property
+    def tracking(self) -> LinearAttentionVAR | None:
+        """The network, if its matrices follow recent errors of a static VAR."""
+        network = self.network
+        tracks = isinstance(network, LinearAttentionVAR) and network.tracker is not None
+        return network if tracks and not network.tracker.is_off else None
+
     def draws(
         self,
         segments: Sequence[np.ndarray],

@@ -93,6 +93,21 @@ class Rows:
             Rows(held_out, self.n_inputs, masks[1], design=designs[1]),
         )
 
+    def halves(self) -> tuple["Rows", "Rows"]:
+        """First and second halves of all segments."""
+        parts = []
+        for half in (0, 1):
+            cut = [
+                slice(half * (len(x) // 2), len(x) if half else len(x) // 2)
+                for x in self.segments
+            ]
+            segments = [x[rows] for x, rows in zip(self.segments, cut, strict=True)]
+            observed = self.observed and [
+                x[rows] for x, rows in zip(self.observed, cut, strict=True)
+            ]
+            parts.append(Rows(segments, self.n_inputs, observed))
+        return tuple(parts)
+
     def without_padding(self, lags: int, order: int) -> "Rows":
         """Rows without the copies of the first one that fill a short segment up.
 

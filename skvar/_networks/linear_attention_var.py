@@ -100,7 +100,7 @@ class LinearAttentionVAR(nn.Module):
         if self.layers:
             learned += [self.matrices_correction, self.intercept_correction]
         if self.tracker is not None:
-            learned += [self.tracker.gain, *self.tracker.mix.parameters()]
+            learned += [self.tracker.total_gain]
         return not any(parameter.any() for parameter in learned)
 
     def forward(self, window: Tensor) -> Tensor:
@@ -114,6 +114,18 @@ class LinearAttentionVAR(nn.Module):
 
     def drift(self, window: Tensor) -> Tensor:
         """What tracking adds to the matrices, (B, attention_lags, targets, series)."""
+        return self._by_lag(self.tracker(*self.errors_of(window)))
+
+    def drift_deviations(self, window: Tensor, along: Tensor, free: Tensor) -> Tensor:
+        """Deviations of draws of `drift` from it, as of `MatrixTracker.deviations`."""
+        parts = self.errors_of(window)
+        return self._by_lag(self.tracker.deviations(*parts, along, free))
+
+    def errors_of(self, window: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Errors of the static VAR, lagged rows before them, and where both are seen.
+
+        Of shapes (B, N, n_targets), (B, N, attention_lags * n_series) and (B, N).
+        """
         matrices, intercept = self.static_var()
         newest_first = window.unfold(1, self.order, 1).flip(-1).mT.flatten(-2)
         lagged, after = newest_first[:, :-1], window[:, self.order :]
@@ -122,7 +134,10 @@ class LinearAttentionVAR(nn.Module):
         # Rows that repeat the first one stand for a past that was not observed.
         seen = (after != window[:, :1]).any(dim=-1).cumsum(dim=1) > 0
         within = lagged[..., : self.attention_lags * self.n_series]
-        drift = self.tracker(errors, within, seen)
+        # No single outlier may own the matrices.
+        return errors.clamp(-_LARGE, _LARGE), within.clamp(-_LARGE, _LARGE), seen
+
+    def _by_lag(self, drift: Tensor) -> Tensor:
         return drift.unflatten(2, (self.attention_lags, -1)).transpose(1, 2)
 
     def losses(
@@ -184,65 +199,144 @@ class DynamicLayer(nn.Module):
 class MatrixTracker(nn.Module):
     """Matrices that follow the recent errors of the static VAR.
 
-    Two states of linear attention with learned decays, ``B = sum decay^age e x^T`` and
+    Two states of linear attention with a learned decay, ``B = sum decay^age e x^T`` and
     ``G = sum decay^age x x^T``, hold the errors e and the lagged rows x before them.
-    From the first pair comes the discounted ridge regression of the errors,
-    ``W = B (G + rho I)^-1``, as in the mesa layer (von Oswald et al. 2023,
-    arXiv:2309.05858). From the second come regressions on what learned directions M_r
-    would have added, which take fewer rows:
-    ``z_r = <M_r, B> / (rho + tr(M_r G M_r^T))``. The result is
-    ``gain W + sum_r (K z + k)_r M_r``, zero in a new network.
+    They give the discounted ridge regression of the errors on the rows, as in the mesa
+    layer (von Oswald et al. 2023, arXiv:2309.05858), here with learned directions M_r
+    beside free entries D: ``gain (D + sum_r z_r M_r)``. Penalties draw D and z to zero.
+    Errors are in units of a factor of their covariance, and drifts around a centre.
+
+    What is learned is relative to a start, towards which weight decay draws it: nothing
+    is added to the matrices, or what `skvar._closed_form.forgetting` chose.
 
     Parameters
     ----------
     n_rows : int
-        Rows that it sees; sets the decays at the start.
+        Rows that it sees; sets the decay at the start.
     n_directions, n_targets, n_inputs : int
     """
 
     def __init__(self, n_rows: int, n_directions: int, n_targets: int, n_inputs: int):
         super().__init__()
-        start = 0.3 / math.sqrt(n_inputs)
-        self.directions = nn.Parameter(
-            start * torch.randn(n_directions, n_targets, n_inputs)
-        )
-        # Learned relative to the start, towards which weight decay draws them: time
-        # scales of a quarter and an eighth of the rows.
-        time_scales = torch.tensor([n_rows / 4, n_rows / 8])
-        self.register_buffer("first_decay_logit", time_scales.log())
-        self.register_buffer("first_log_penalty", torch.tensor([2.0, 0.0]))
-        self.decay_logit = nn.Parameter(torch.zeros(2))
-        self.log_penalty = nn.Parameter(torch.zeros(2))
+        shape = n_directions, n_targets, n_inputs
+        scale = 0.3 / math.sqrt(n_inputs)
+        penalties = torch.zeros(1 + n_directions)
+        penalties[0] = 2.0
+        self.register_buffer("first_decay_logit", torch.tensor(math.log(n_rows / 4)))
+        self.register_buffer("first_log_penalty", penalties)
+        self.register_buffer("first_gain", torch.zeros(()))
+        self.register_buffer("first_directions", scale * torch.randn(shape))
+        self.register_buffer("factor", torch.eye(n_targets))
+        self.register_buffer("centre", torch.zeros(n_targets, n_inputs))
+        self.register_buffer("uncertainty", torch.zeros(n_inputs, n_inputs))
+        self.decay_logit = nn.Parameter(torch.zeros(()))
+        self.log_penalty = nn.Parameter(torch.zeros(1 + n_directions))
         self.gain = nn.Parameter(torch.zeros(()))
-        self.mix = nn.Linear(n_directions, n_directions)
-        nn.init.zeros_(self.mix.weight)
-        nn.init.zeros_(self.mix.bias)
+        self.directions = nn.Parameter(torch.zeros(shape))
+
+    @property
+    def is_off(self) -> bool:
+        """Whether nothing is added to the matrices."""
+        return not self.total_gain.any()
+
+    @property
+    def total_gain(self) -> Tensor:
+        """Part of the regression that is added to the matrices."""
+        return self.first_gain + self.gain
+
+    @property
+    def decay(self) -> Tensor:
+        """Share of its weight that a row keeps when the next one comes."""
+        return torch.sigmoid(self.first_decay_logit + self.decay_logit)
+
+    @property
+    def penalties(self) -> Tensor:
+        """Of free entries, then of every direction."""
+        return (self.first_log_penalty + self.log_penalty).exp()
+
+    @torch.no_grad()
+    def start_at(
+        self,
+        decay: float,
+        penalty: float,
+        direction_penalty: float,
+        directions: Tensor,
+        factor: Tensor,
+        centre: Tensor,
+        uncertainty: Tensor,
+    ) -> None:
+        """Begin with a regression in closed form, without any other directions."""
+        self.first_decay_logit.fill_(math.log(decay / (1 - decay)))
+        self.first_log_penalty[0] = math.log(penalty)
+        self.first_log_penalty[1:] = math.log(direction_penalty)
+        self.first_gain.fill_(1.0)
+        self.first_directions.zero_()
+        self.first_directions[: len(directions)] = directions
+        self.factor.copy_(factor)
+        self.centre.copy_(centre)
+        self.uncertainty.copy_(uncertainty)
 
     def forward(self, errors: Tensor, lagged: Tensor, seen: Tensor) -> Tensor:
         """Matrices (B, n_targets, n_inputs).
 
         From errors (B, N, n_targets) and rows (B, N, n_inputs) where ``seen`` (B, N).
         """
-        # No single outlier may own the matrices.
-        errors, lagged = errors.clamp(-_LARGE, _LARGE), lagged.clamp(-_LARGE, _LARGE)
-        weight = self._discount(errors.shape[1]).unsqueeze(1) * seen
-        cross = torch.einsum("sbn,bno,bni->sboi", weight, errors, lagged)
-        gram = torch.einsum("sbn,bni,bnj->sbij", weight, lagged, lagged)
-        penalty = (self.first_log_penalty + self.log_penalty).exp()
-        ridge = gram[0] + penalty[0] * torch.eye(gram.shape[-1]).to(gram)
-        regression = torch.linalg.solve(ridge, cross[0].mT).mT
-        hits = torch.einsum("roi,boi->br", self.directions, cross[1])
-        sizes = torch.einsum(
-            "roi,bij,roj->br", self.directions, gram[1], self.directions
-        )
-        along = self.mix(hits / (penalty[1] + sizes))
-        return self.gain * regression + torch.einsum(
-            "br,roi->boi", along, self.directions
-        )
+        prior = self.penalties[0] * torch.eye(lagged.shape[-1]).to(lagged)
+        _, kept, free, sizes, hits = self._regress(errors, lagged, seen, prior)
+        drift = self._joined(torch.linalg.solve(sizes, hits), free, kept)
+        return self.total_gain * (self.factor @ (self.centre + drift))
+
+    def deviations(
+        self,
+        errors: Tensor,
+        lagged: Tensor,
+        seen: Tensor,
+        along: Tensor,
+        free: Tensor,
+    ) -> Tensor:
+        """Deviations (B, n_targets, n_inputs) of draws from the mean of the posterior.
+
+        Made of normal numbers (B, n_directions) and (B, n_targets, n_inputs). What is
+        not known of the static VAR has the variance ``uncertainty`` beside that of the
+        free entries.
+        """
+        identity = torch.eye(lagged.shape[-1]).to(lagged)
+        prior = torch.linalg.inv(identity / self.penalties[0] + self.uncertainty)
+        ridge, kept, _, sizes, _ = self._regress(errors, lagged, seen, prior)
+        root = torch.linalg.cholesky(sizes).mT
+        along = torch.linalg.solve_triangular(root, along.unsqueeze(-1), upper=True)
+        root = torch.linalg.cholesky(ridge)
+        free = torch.linalg.solve_triangular(root, free, upper=False, left=False)
+        return self.factor @ self._joined(along.squeeze(-1), free, kept)
+
+    def _regress(self, errors: Tensor, lagged: Tensor, seen: Tensor, prior: Tensor):
+        """Sums of both regressions, and the free entries alone, as if z were zero.
+
+        The precision of the free entries is at first ``prior``.
+        """
+        errors = torch.linalg.solve_triangular(self.factor, errors.mT, upper=False)
+        errors = errors - self.centre @ lagged.mT
+        weighted = lagged * (self._discount(lagged.shape[1]) * seen).unsqueeze(-1)
+        gram, cross = weighted.mT @ lagged, weighted.mT @ errors.mT
+        ridge = gram + prior
+        kept = torch.linalg.solve(ridge, gram)
+        free = torch.linalg.solve(ridge, cross)
+        # What free entries leave of both sums.
+        directions = self.first_directions + self.directions
+        moved = torch.einsum("roi,bij->broj", directions, prior @ kept)
+        sizes = torch.einsum("broj,soj->brs", moved, directions)
+        hits = torch.einsum("roi,bio->br", directions, prior @ free)
+        return ridge, kept, free.mT, sizes + torch.diag(self.penalties[1:]), hits
+
+    def _joined(self, along: Tensor, free: Tensor, kept: Tensor) -> Tensor:
+        """Moves along the directions, and free entries less what these take."""
+        directions = self.first_directions + self.directions
+        moves = torch.einsum("br,roi->boi", along, directions)
+        return moves + free - moves @ kept.mT
 
     def _discount(self, n_rows: int) -> Tensor:
-        """Weights (2, N) of rows by their age."""
-        age = torch.arange(n_rows - 1, -1, -1, device=self.decay_logit.device)
+        """Weights (N,) of rows by their age at the row that is forecast."""
+        age = torch.arange(n_rows, 0, -1, device=self.decay_logit.device)
         log_decay = F.logsigmoid(self.first_decay_logit + self.decay_logit)
         # Smaller weights change nothing, but their subnormal numbers are slow.
-        return (log_decay.unsqueeze(1) * age).clamp_min(-60).exp()
+        return (log_decay * age).clamp_min(-60).exp()

@@ -1,11 +1,16 @@
 """Least squares, and what one-step errors say."""
 
 import numpy as np
+from scipy.signal import lfilter
 
 from .._closed_form.ridge_var import ridge_var, ridge_var_with_terms
 from .._closed_form.terms import Design
 from .process import Estimate
 from .terms import inflow
+
+# Of weights of errors by age, and errors that are likely under one of them or not.
+_DECAYS = 0.9, 0.94, 0.97, 0.98, 0.99, 0.995
+_MOST_ERRORS = 2000
 
 
 def var_model():
@@ -97,6 +102,44 @@ def covariance(errors: np.ndarray, df_model: float) -> np.ndarray:
     mean = known.T @ known / count.clip(1)
     values, vectors = np.linalg.eigh(mean * (len(errors) / freedom))
     return (vectors * values.clip(0)) @ vectors.T
+
+
+def moving_covariance(errors: np.ndarray, start: np.ndarray) -> np.ndarray:
+    """Covariance of errors after the last of them, by exponential weights.
+
+    ``S_t = decay S_{t-1} + (1 - decay) e_t e_t'`` from a start, as in RiskMetrics (J.P.
+    Morgan 1996), with the decay under which normal errors are likeliest; the start
+    itself where none is likelier than that. Rows with a missing error change nothing.
+    """
+    errors = errors[np.isfinite(errors).all(axis=1)]
+    if not len(errors):
+        return start
+    fits = [(_log_likelihood(start[np.newaxis], errors), start)]
+    for decay in _DECAYS:
+        path = _weighted_products(errors, start, decay)
+        fits.append((_log_likelihood(path[:-1], errors), path[-1]))
+    return max(fits, key=lambda fit: fit[0])[1]
+
+
+def _weighted_products(
+    errors: np.ndarray, start: np.ndarray, decay: float
+) -> np.ndarray:
+    """Moving covariances (1 + n_errors, n, n): the start, then after each error."""
+    products = (1 - decay) * errors[:, :, np.newaxis] * errors[:, np.newaxis]
+    return lfilter(
+        [1.0], [1.0, -decay], np.concatenate([start[np.newaxis], products]), 0
+    )
+
+
+def _log_likelihood(covariances: np.ndarray, errors: np.ndarray) -> float:
+    """Mean over normal errors, up to a constant; over the last ones, to save time."""
+    errors, covariances = errors[-_MOST_ERRORS:], covariances[-_MOST_ERRORS:]
+    # Constants and sums of others have a covariance, too.
+    least = 1e-10 * np.trace(covariances[0]) * np.eye(errors.shape[1])
+    roots = np.linalg.cholesky(covariances + least)
+    shocks = np.linalg.solve(roots, errors[..., np.newaxis])
+    logarithms = np.log(np.diagonal(roots, axis1=1, axis2=2)).sum(axis=1)
+    return -logarithms.mean() - np.square(shocks).sum() / (2 * len(errors))
 
 
 def degrees_of_freedom(n_errors: int, df_model: float) -> float:

@@ -191,23 +191,31 @@ def make_drifting_var(
     n_series: int = 3,
     order: int = 1,
     *,
+    kind: str = "swing",
     period: float = 2000,
+    step: float = 0.01,
     spectral_radius: float = 0.8,
     intercept: float | Sequence[float] = 0.0,
     noise: float = 1.0,
     shock_correlation: float = 0.0,
     random_state=None,
 ) -> SimulatedVAR:
-    """Simulate a VAR whose matrices swing smoothly between two ends.
+    """Simulate a VAR whose matrices drift: by a swing, or every entry by itself.
 
     Parameters
     ----------
     n_rows, n_series, order : int
         Size of the table and number of lags.
+    kind : {"swing", "random_walk"}, default="swing"
+        How matrices move: smoothly between two ends and back, all entries together, or
+        as random walks, every entry by itself.
     period : float, default=2000
         Rows of a full swing, which has the form of a cosine.
+    step : float, default=0.01
+        Standard deviation of the steps of a random walk, from row to row.
     spectral_radius : float, default=0.8
-        The largest on the way between the ends, in (0, 1).
+        The largest on the way, in (0, 1). Matrices of a random walk begin there, and
+        are scaled back to it where a step leads beyond.
     intercept : float or sequence of float, default=0.0
         Of every series.
     noise : float, default=1.0
@@ -235,16 +243,30 @@ def make_drifting_var(
     """
     sizes = _Sizes(n_rows, n_series, order, spectral_radius)
     check_scalar(period, "period", numbers.Real, min_val=1)
+    _check_open("step", step, 0, math.inf)
+    if kind not in ("swing", "random_walk"):
+        raise ValueError(f"kind must be 'swing' or 'random_walk', not {kind!r}.")
     rng = check_random_state(random_state)
 
-    def draw():
+    def walk():
+        path = np.empty((_BURN_IN + n_rows, order, n_series, n_series))
+        path[0] = sizes.stable(sizes.gaussian(rng))
+        for t in range(1, len(path)):
+            moved = path[t - 1] + step * sizes.gaussian(rng)
+            path[t] = moved * sizes.powers(min(sizes.shrinkage(moved), 1.0))
+        return path
+
+    def swing():
         angle = 2 * np.pi * np.arange(-_BURN_IN, n_rows) / period
         weight = (0.5 + 0.5 * np.cos(angle))[:, np.newaxis, np.newaxis, np.newaxis]
         one, other = sizes.gaussian(rng), sizes.gaussian(rng)
         way = [w * one + (1 - w) * other for w in np.linspace(0, 1, 129)]
         shrink = min(sizes.shrinkage(matrices) for matrices in way)
         path = weight * one + (1 - weight) * other
-        return path * sizes.powers(shrink), lambda t, before: t
+        return path * sizes.powers(shrink)
+
+    def draw():
+        return walk() if kind == "random_walk" else swing(), lambda t, before: t
 
     return _simulate(sizes, draw, intercept, noise, shock_correlation, rng)
 

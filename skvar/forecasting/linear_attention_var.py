@@ -29,7 +29,8 @@ class LinearAttentionVAR(Forecaster):
         Rows before these from which the matrices are tracked: the errors of the
         classical VAR on them tell how the matrices have drifted or switched [2]_. A few
         hundred follow a slow drift; 0 leaves tracking out, as does ``n_layers=0``. A
-        window has ``lags + tracking_rows`` rows.
+        window has ``lags + tracking_rows`` rows. How fast rows are forgotten is chosen
+        on the training rows by the likelihood of one-step errors, before training.
     horizon : int, optional
         Steps that ``predict`` returns for a table of history; the last step of ``fh``
         in fit by default, else 1. The model learns one step ahead and feeds forecasts
@@ -37,7 +38,7 @@ class LinearAttentionVAR(Forecaster):
     n_layers : int, default=1
         Depth of the dynamic part; 0 is the classical ridge VAR, without training.
     n_heads : int, default=4
-        Rank-one matrices per lag and layer, and directions learned for tracking.
+        Rank-one matrices per lag and layer, and directions for tracking at most.
     d_model : int, default=32
         Width from which queries and values are projected.
     dropout : float, default=0.0

@@ -23,7 +23,7 @@ class LinearAttentionVARRegressor(Regressor):
     n_layers : int, default=1
         Depth of the dynamic part; 0 is the classical ridge VAR, without training.
     n_heads : int, default=4
-        Rank-one matrices per lag and layer, and directions learned for tracking.
+        Rank-one matrices per lag and layer, and directions for tracking at most.
     d_model : int, default=32
         Width from which queries and values are projected.
     dropout : float, default=0.0
