@@ -13,6 +13,7 @@ from .._data.tables import as_frame
 from .._data.units import deviations
 from .._data.windows import Windows
 from .._models.fitted import FittedModel
+from .._models.rows import Rows
 from .._models.specification import Specification
 from .._networks.samovar import SAMoVAR
 from .._networks.static_path import StaticPath
@@ -53,8 +54,9 @@ def var_coefficients(
     if isinstance(history.index, pd.DatetimeIndex):
         history.index = pd.DatetimeIndex(history.index, freq=member.schema.step)
     errors = member.history_errors if Y is None else member.errors(windows)
-    is_whole = member.series.before is None
-    has_posterior = is_whole and member.model.var_alone is not None
+    before = member.series.before
+    has_rows = before is None or before.sums is not None
+    has_posterior = has_rows and member.model.var_alone is not None
     foreign = Y is not None
     enough = len(errors) > errors.shape[1]
     after = history.index[member.model.window_rows :]
@@ -154,7 +156,10 @@ class Posterior:
     def __call__(self, n_draws: int, rng: np.random.Generator):
         state, member = self.state, self.state.single
         known, model = state.calibration, state.model
-        rows = rows_of(known.history, known.n_train, model.effect, state.filler)
+        if member.series.before is None:
+            rows = rows_of(known.history, known.n_train, model.effect, state.filler)
+        else:
+            rows = Rows([member.series.before.sums])
         drawn = model.draws(rows.segments, rows.observed, n_draws, rng)
         matrices, intercepts, covariances = drawn
         scaler = member.series.scaler

@@ -17,7 +17,8 @@ from .._closed_form.direct import (
 )
 from .._closed_form.error_correction import error_correction_var
 from .._closed_form.growth import restrained
-from .._closed_form.ridge_var import choose_var_alpha, ridge_var
+from .._closed_form.ridge_var import choose_var_alpha, path_error, ridge_var
+from .._closed_form.sums import are_summed
 from .._data.lazy import lazy
 from .._data.windows import Windows
 from .._networks.linear_attention_var import LinearAttentionVAR
@@ -326,6 +327,11 @@ class BesideStaticPath(Estimation):
                 return math.inf
             self.solve_var(var, Rows(training), alpha)
             recent = [values[specification.lags - var.lags :] for values in held_out]
+            if are_summed(recent):
+                matrices, intercept = var.matrices.numpy(), var.intercept.numpy()
+                horizon = specification.horizon
+                errors.append(path_error(recent, matrices, intercept, horizon))
+                continue
             windows = Windows(recent, var.lags, specification.horizon)
             errors.append(squared_errors(var, windows).mean().item())
         return np.mean(errors) if errors else math.inf

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from .._closed_form.ridge import Segments
 from .._data.windows import Windows, split_by_time
 
 
@@ -13,6 +14,7 @@ from .._data.windows import Windows, split_by_time
 class Rows:
     """Standardised segments: tables without gaps, of series and perhaps of targets.
 
+    A closed form may be estimated on sums of tables (`SummedTable`) in their place.
     With targets, the first ``n_inputs`` columns are series and the others targets, one
     row below the last row of the window that they belong to. Where values were missing
     and are filled, ``observed`` has a table of the same shape for each segment.
@@ -20,7 +22,7 @@ class Rows:
     which are held out; by default they look the same.
     """
 
-    segments: Sequence[np.ndarray]
+    segments: Segments
     n_inputs: int | None = None
     observed: Sequence[np.ndarray] | None = None
     as_before: "Rows | None" = None
