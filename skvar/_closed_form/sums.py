@@ -253,7 +253,7 @@ def _add_products(
 
 def _sums_of_first(rows: np.ndarray) -> np.ndarray:
     """Sums of no rows, of the first one, of two ..."""
-    return np.vstack([np.zeros_like(rows[:1]), rows.cumsum(axis=0)])
+    return np.vstack([np.zeros((1, rows.shape[1])), rows.cumsum(axis=0)])
 
 
 def _outer(a: np.ndarray, b: np.ndarray) -> np.ndarray:

@@ -85,9 +85,19 @@ def read(block) -> np.ndarray | pd.DataFrame:
     return block() if callable(block) else block
 
 
+def row_counts(block) -> list[int]:
+    """Rows of a block that must be read to know."""
+    return [len(read(block))]
+
+
+def concatenated(counts: list[int], later: list[int]) -> list[int]:
+    """Rows of several blocks and of those that follow."""
+    return counts + later
+
+
 def _of_rows(table, whole: int, reader: Callable) -> Blocks:
     """Of what is sliced by rows, in blocks of multiples of some rows."""
-    n_rows, n_series = len(table), math.prod(table.shape[1:])
+    n_rows, n_series = table.shape[0], math.prod(table.shape[1:])
     wanted = max(1, _BYTES // (8 * max(n_series, 1)))
     at_once = max(1, wanted // whole) * whole
     starts = range(0, n_rows, at_once)
@@ -115,26 +125,29 @@ def _of_path(path: Path) -> Blocks:
     if path.suffix != ".npy":
         return _of_parquet(_dataset(path))
     with path.open("rb") as file:
-        version = np.lib.format.read_magic(file)
-        reader = getattr(
-            np.lib.format, f"read_array_header_{version[0]}_0", None
-        ) or partial(np.lib.format.read_array_header_2_0)
-        shape, fortran, dtype = reader(file)
-        place = str(path.resolve()), file.tell()
-    if fortran and len(shape) > 1:
-        raise ValueError(
-            f"{path} holds an array by columns (Fortran order), of which blocks of "
-            "rows are scattered; save it by rows, as np.ascontiguousarray(...) is."
+        is_first = np.lib.format.read_magic(file) == (1, 0)
+        read_header = (
+            np.lib.format.read_array_header_1_0
+            if is_first
+            else np.lib.format.read_array_header_2_0
         )
+        shape, fortran, dtype = read_header(file)
+        place = str(path.resolve()), file.tell()
+    if fortran and len(shape) == 2:
+        table = _like(shape, dtype)
+        return _of_rows(table, 1, partial(_rows_of_columns, *place, shape, dtype))
     return _of_file(place, shape, dtype)
 
 
 def _of_file(place: tuple[str, int], shape: tuple, dtype: np.dtype) -> Blocks:
     """Of rows in a file, which is read, not mapped: maps count as memory."""
-    table = np.lib.stride_tricks.as_strided(
-        np.empty(1, dtype), shape, (0,) * len(shape)
-    )
-    return _of_rows(table, 1, partial(_rows_of_file, *place, shape[1:], dtype))
+    reader = partial(_rows_of_file, *place, shape[1:], dtype)
+    return _of_rows(_like(shape, dtype), 1, reader)
+
+
+def _like(shape: tuple, dtype: np.dtype) -> np.ndarray:
+    """An array of a shape that takes no memory."""
+    return np.broadcast_to(np.empty((), dtype), shape)
 
 
 def _rows_of_file(
@@ -145,6 +158,18 @@ def _rows_of_file(
     count = (stop - start) * n_numbers
     rows = np.fromfile(path, dtype, count, offset=offset)
     return rows.reshape(stop - start, *shape)
+
+
+def _rows_of_columns(
+    path: str, first_byte: int, shape: tuple, dtype: np.dtype, start: int, stop: int
+) -> np.ndarray:
+    """Of a file that holds one column after the other."""
+    n_rows, n_columns = shape
+    rows = np.empty((stop - start, n_columns), dtype)
+    for i in range(n_columns):
+        offset = first_byte + (i * n_rows + start) * dtype.itemsize
+        rows[:, i] = np.fromfile(path, dtype, stop - start, offset=offset)
+    return rows
 
 
 def _place_of(mapped: np.memmap) -> tuple[str, int]:
@@ -173,7 +198,8 @@ def _of_parquet(dataset) -> Blocks:
         for fragment in dataset.get_fragments()
         for group in fragment.split_by_row_group()
     ]
-    lengths = [group.count_rows() for group in groups]
+    # count_rows() counts those of the whole file.
+    lengths = [sum(part.num_rows for part in group.row_groups) for group in groups]
     readers = [partial(_rows_of_group, group, dataset.schema) for group in groups]
     return Blocks(partial(iter, readers), lengths)
 

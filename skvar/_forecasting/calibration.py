@@ -247,6 +247,12 @@ class KnownErrors:
 
     def errors(self, n_steps: int, *, timed: bool = True) -> CalibrationErrors:
         """As of a calibration, of so many steps at most."""
+        if not self.found and self.from_blocks:
+            raise ValueError(
+                f"The blocks have too few rows for intervals of {self.n_steps} "
+                "step(s): fit_blocks calibrates them on forecasts of the last rows "
+                "alone. Pass the table to fit."
+            )
         if not self.found:
             raise ValueError(too_short(n_steps))
         if n_steps > self.n_steps and self.from_blocks:

@@ -18,12 +18,12 @@ from .._closed_form.conformal import CalibrationErrors
 from .._closed_form.direct import leave_blocks_out
 from .._closed_form.fill import fill_weights
 from .._closed_form.growth import halves
+from .._closed_form.one_pass import Plan, Summary, joined, summarise
 from .._closed_form.ridge_var import error_products
-from .._closed_form.sums import SummedTable, Sums, cut
-from .._data.blocks import Blocks, Times, blocks_of, read
+from .._closed_form.sums import SummedTable, Sums
+from .._data.blocks import Blocks, blocks_of, concatenated, row_counts
 from .._data.engines import in_process, with_dask, with_joblib, with_ray
 from .._data.seasons import seasons_of
-from .._data.tables import as_frame
 from .._data.units import deviations, in_original_units, standardise
 from .._models.estimation import estimate
 from .._models.families import VAR_INPUTS, VAR_LAGS, StaticPathSpecification
@@ -74,8 +74,8 @@ def state_from_blocks(
             "nothing to do; pass a list of functions that each return a block."
         )
     blocks, n_rows = _counted(blocks, n_rows, run)
-    plan = Plan.of(specification, n_rows)
-    summary = run(summarise, _joined, _tasks(blocks, plan))
+    plan = plan_of(specification, n_rows)
+    summary = run(summarise, joined, _tasks(blocks, plan))
     if summary.n_rows != n_rows:
         raise ValueError(
             f"The blocks have {summary.n_rows} rows, not n_rows={n_rows}; pass their "
@@ -102,66 +102,29 @@ def _check_closed_form(specification: Specification) -> None:
 # the pass over the blocks
 
 
-@dataclass(frozen=True, eq=False)
-class Plan:
-    """What a pass over a table is to find.
-
-    Parameters
-    ----------
-    n_rows : int
-        Rows of the table.
-    n_judged : int
-        Its last rows, which forecasts of the calibration model are judged by.
-    cuts : ndarray of int
-        Rows at which stretches begin that have sums of their own.
-    n_own, n_pairs : int
-        Lags of the products of `Sums`.
-    most_series : int
-        For which there are products between series.
-    own_cuts : ndarray of int, optional
-        The same of sums of each series alone, with ``n_pairs`` lags, where these are
-        others.
-    kept : ndarray of int
-        Numbers of the rows to keep.
-    """
-
-    n_rows: int
-    n_judged: int
-    cuts: np.ndarray
-    n_own: int
-    n_pairs: int
-    most_series: float
-    own_cuts: np.ndarray | None
-    kept: np.ndarray
-
-    @classmethod
-    def of(cls, specification: Specification, n_rows: int) -> "Plan":
-        """That of an estimate on a table of so many rows."""
-        lags, horizon = specification.window_rows, specification.horizon
-        n_judged = rows_to_calibrate_on(specification, n_rows, horizon)
-        n_own, n_pairs, most_series = 2, lags + 1, math.inf
-        own_cuts = _cuts([*_parts_left_out(n_rows, lags, 1, [lags])], n_rows)
-        parts = []
-        for n in {n_rows, n_rows - n_judged}:
-            parts += [range(n), *halves(range(n))]
-            if isinstance(specification, StaticPathSpecification):
-                parts += _parts_of_static_path(specification, n)
-        cuts = _cuts(parts, n_rows)
+def plan_of(specification: Specification, n_rows: int) -> Plan:
+    """What an estimate on a table of so many rows needs to know of it."""
+    lags, horizon = specification.window_rows, specification.horizon
+    n_judged = rows_to_calibrate_on(specification, n_rows, horizon)
+    n_own, n_pairs, most_series = 2, lags + 1, math.inf
+    own_cuts = _cuts([*_parts_left_out(n_rows, lags, 1, [lags])], n_rows)
+    parts = []
+    for n in {n_rows, n_rows - n_judged}:
+        parts += [range(n), *halves(range(n))]
         if isinstance(specification, StaticPathSpecification):
-            n_own, n_pairs = max(lags + horizon, 2), min(lags, VAR_LAGS) + horizon
-            if specification.static_path == "ridge":
-                n_pairs = 0
-            if specification.static_path == "var":
-                n_pairs = min(lags, VAR_LAGS) + 1
-            if specification.static_path == "auto":
-                most_series = VAR_INPUTS
-            cuts, own_cuts = np.union1d(cuts, own_cuts), None
-        kept = _kept_rows(n_rows, n_judged, lags, horizon)
-        return cls(n_rows, n_judged, cuts, n_own, n_pairs, most_series, own_cuts, kept)
-
-    def n_pairs_of(self, n_series: int) -> int:
-        """Lags of products between so many series."""
-        return self.n_pairs if n_series <= self.most_series else 0
+            parts += _parts_of_static_path(specification, n)
+    cuts = _cuts(parts, n_rows)
+    if isinstance(specification, StaticPathSpecification):
+        n_own, n_pairs = max(lags + horizon, 2), min(lags, VAR_LAGS) + horizon
+        if specification.static_path == "ridge":
+            n_pairs = 0
+        if specification.static_path == "var":
+            n_pairs = min(lags, VAR_LAGS) + 1
+        if specification.static_path == "auto":
+            most_series = VAR_INPUTS
+        cuts, own_cuts = np.union1d(cuts, own_cuts), None
+    kept = _kept_rows(n_rows, n_judged, lags, horizon)
+    return Plan(n_rows, n_judged, cuts, n_own, n_pairs, most_series, own_cuts, kept)
 
 
 def _cuts(parts: Sequence[range], n_rows: int) -> np.ndarray:
@@ -207,87 +170,6 @@ def _kept_rows(n_rows: int, n_judged: int, lags: int, horizon: int) -> np.ndarra
     return rows[(rows >= 0) & (rows < n_rows)]
 
 
-@dataclass(frozen=True, eq=False)
-class Summary:
-    """What is known of consecutive rows of a table.
-
-    Parameters
-    ----------
-    n_rows : int
-    names : Index
-        Of the series.
-    times : Times or None
-        None where rows are numbered.
-    sums, own_sums : mapping of int to Sums
-        By the number of the stretch that rows belong to.
-    kept : ndarray of shape (n, n_series)
-        The rows to keep.
-    """
-
-    n_rows: int
-    names: pd.Index
-    times: Times | None
-    sums: dict[int, Sums]
-    own_sums: dict[int, Sums]
-    kept: np.ndarray
-
-    def followed_by(self, later: "Summary") -> "Summary":
-        """What is known of these rows and those that follow them."""
-        if not self.names.equals(later.names):
-            raise ValueError(
-                f"Blocks have columns {[*self.names]} and {[*later.names]}; select the "
-                "same ones, in the same order."
-            )
-        if (self.times is None) != (later.times is None):
-            raise ValueError(
-                "Some blocks have a time index and others have none; give all of them "
-                "one, or drop it with reset_index(drop=True)."
-            )
-        return Summary(
-            self.n_rows + later.n_rows,
-            self.names,
-            self.times and self.times.followed_by(later.times),
-            _added(self.sums, later.sums),
-            _added(self.own_sums, later.own_sums),
-            np.concatenate([self.kept, later.kept]),
-        )
-
-
-def _added(sums: dict[int, Sums], later: dict[int, Sums]) -> dict[int, Sums]:
-    both = {number: sums[number] + later[number] for number in sums.keys() & later}
-    return {**sums, **later, **both}
-
-
-def summarise(block, first_row: int, plan: Plan) -> Summary | None:
-    """What is known of a block that begins at a row; None if it has no rows."""
-    table = read(block)
-    if not len(table):
-        return None
-    name = f"the block that begins at row {first_row}"
-    frame = as_frame(table, name)
-    values = np.ascontiguousarray(frame.to_numpy())
-    sums = {
-        number: Sums.of(values[rows], plan.n_own, plan.n_pairs_of(values.shape[1]))
-        for number, rows in cut(values, first_row, plan.cuts)
-    }
-    own_sums = {}
-    if plan.own_cuts is not None:
-        own_sums = {
-            number: Sums.of(values[rows], plan.n_pairs, 0)
-            for number, rows in cut(values, first_row, plan.own_cuts)
-        }
-    first, end = np.searchsorted(plan.kept, [first_row, first_row + len(values)])
-    kept = values[plan.kept[first:end] - first_row]
-    times = Times.of(frame.index, first_row, name)
-    return Summary(len(values), frame.columns, times, sums, own_sums, kept)
-
-
-def _joined(summary: Summary | None, later: Summary | None) -> Summary | None:
-    if summary is None or later is None:
-        return summary or later
-    return summary.followed_by(later)
-
-
 def _tasks(blocks: Blocks, plan: Plan) -> Iterator[tuple]:
     first_row = 0
     lengths = blocks.lengths
@@ -299,7 +181,7 @@ def _tasks(blocks: Blocks, plan: Plan) -> Iterator[tuple]:
 def _counted(blocks: Blocks, n_rows: int | None, run) -> tuple[Blocks, int]:
     """The number of rows, and blocks of which the first row is known."""
     if blocks.lengths is None and not blocks.once:
-        lengths = run(_lengths, _concatenated, ((block,) for block in blocks.read()))
+        lengths = run(row_counts, concatenated, ((block,) for block in blocks.read()))
         blocks = replace(blocks, lengths=lengths)
     if blocks.lengths is not None:
         return blocks, sum(blocks.lengths)
@@ -310,14 +192,6 @@ def _counted(blocks: Blocks, n_rows: int | None, run) -> tuple[Blocks, int]:
             "pass n_rows, a list of tables, or a function that returns a new iterator."
         )
     return blocks, n_rows
-
-
-def _lengths(block) -> list[int]:
-    return [len(read(block))]
-
-
-def _concatenated(lengths: list[int], later: list[int]) -> list[int]:
-    return lengths + later
 
 
 # the estimate
