@@ -216,8 +216,12 @@ def sources(folder):
     values = rows.to_numpy()
     np.save(folder / "rows.npy", np.ascontiguousarray(values))
     np.save(folder / "columns.npy", np.asfortranarray(values))
-    stored = zarr.create_array(
-        store=str(folder / "rows.zarr"), shape=values.shape, chunks=(64, 2), dtype="f8"
+    stored = zarr.open(
+        str(folder / "rows.zarr"),
+        mode="w",
+        shape=values.shape,
+        chunks=(64, 2),
+        dtype="f8",
     )
     stored[:] = values
     parquet = folder / "parquet"
@@ -345,8 +349,9 @@ def with_gap():
             "others have none",
         ),
         (table(4), "too few"),
+        ([table()[:0]], "no rows"),
     ],
-    ids=["gap", "order", "columns", "names", "times", "few"],
+    ids=["gap", "order", "columns", "names", "times", "few", "none"],
 )
 def test_blocks_that_do_not_fit(blocks, message):
     forecaster = LinearAttentionVAR(lags=4, n_layers=0)

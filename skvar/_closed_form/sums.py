@@ -57,7 +57,8 @@ class Sums:
         deviations = values - mean
         # The mean itself is rounded.
         rounding = deviations.mean(axis=0)
-        mean, deviations = mean + rounding, deviations - rounding
+        mean += rounding
+        deviations -= rounding
         own, pairs = np.zeros((n_own, n_series)), np.zeros((n_pairs, *2 * (n_series,)))
         for first in range(0, n_rows, _CHUNK):
             n = min(_CHUNK, n_rows - first)

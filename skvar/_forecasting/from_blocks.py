@@ -31,7 +31,7 @@ from .._models.fitted import FittedModel
 from .._models.rows import Rows
 from .._models.specification import Specification
 from .._var.estimation import degrees_of_freedom
-from .._var.extraction import shared_matrices, to_original_units
+from .._var.extraction import read_only, shared_matrices, to_original_units
 from .calibration import (
     KnownErrors,
     origins_of_calibration,
@@ -74,6 +74,8 @@ def state_from_blocks(
             "nothing to do; pass a list of functions that each return a block."
         )
     blocks, n_rows = _counted(blocks, n_rows, run)
+    if not n_rows:
+        raise ValueError("The blocks have no rows; pass some that have.")
     plan = plan_of(specification, n_rows)
     summary = run(summarise, joined, _tasks(blocks, plan))
     if summary.n_rows != n_rows:
@@ -110,7 +112,9 @@ def plan_of(specification: Specification, n_rows: int) -> Plan:
     own_cuts = _cuts([*_parts_left_out(n_rows, lags, 1, [lags])], n_rows)
     parts = []
     for n in {n_rows, n_rows - n_judged}:
-        parts += [range(n), *halves(range(n))]
+        parts.append(range(n))
+        if specification.alpha == "auto":
+            parts += halves(range(n))
         if isinstance(specification, StaticPathSpecification):
             parts += _parts_of_static_path(specification, n)
     cuts = _cuts(parts, n_rows)
@@ -266,8 +270,7 @@ class _Estimation:
         share = min(n_errors / evidence.n_rows, 1.0)
         freedom = degrees_of_freedom(n_errors, share * evidence.n_coefficients)
         scale = deviations(scaler)
-        found = products / freedom * np.outer(scale, scale)
-        found.flags.writeable = False
+        [found] = read_only((products / freedom * np.outer(scale, scale),))
         return found
 
     def posterior_sums(

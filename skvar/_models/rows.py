@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from .._closed_form.ridge import Segments
+from .._closed_form.sums import are_summed
 from .._data.windows import Windows, split_by_time
 
 
@@ -83,7 +84,7 @@ class Rows:
         segments, starts = [], []
         for values in self.segments:
             copies = 0
-            if len(values) == lags + 1:
+            if len(values) == lags + 1 and not are_summed(self.segments):
                 copies = (values[1:] == values[0]).all(axis=1).cumprod().sum()
             starts.append(min(copies, len(values) - order - 1))
             segments.append(values[starts[-1] :])
