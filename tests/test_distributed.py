@@ -16,7 +16,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import skvar
-from skvar import LinearAttentionVAR, SAMoVARForecaster
+from skvar import (
+    AarenForecaster,
+    ITransformerForecaster,
+    LinearAttentionVAR,
+    SAMoVARForecaster,
+)
 from skvar._closed_form.sums import SummedTable, Sums
 
 pytestmark = pytest.mark.distributed
@@ -80,7 +85,7 @@ def test_sums_join_to_those_of_all_rows(sizes, n_own, n_pairs, offset):
     parts = [Sums.of(part, n_own, n_pairs) for part in parts]
     for found in (reduce(add, parts), reduce(lambda b, a: a + b, parts[::-1])):
         deviations = rows - rows.mean(axis=0)
-        np.testing.assert_allclose(found.mean, rows.mean(axis=0), rtol=1e-14)
+        np.testing.assert_allclose(found.mean, rows.mean(axis=0), 1e-14, 1e-14)
         for lag in range(n_own):
             early, late = deviations[: len(rows) - lag], deviations[lag:]
             expected = (early * late).sum(axis=0) if lag < len(rows) else 0.0
@@ -200,6 +205,46 @@ def test_posteriors_and_files_come_from_sums(tmp_path):
         ]
         for part, other in zip(*draws, strict=True):
             np.testing.assert_allclose(part, other, rtol=1e-6, atol=1e-8)
+
+
+SMALL = {"n_heads": 2, "d_model": 8, "max_epochs": 2, "random_state": 0, "horizon": 3}
+NETWORKS = {
+    "var": LinearAttentionVAR(lags=2, tracking_rows=4, **SMALL),
+    "beside static path": SAMoVARForecaster(lags=8, **SMALL),
+    "alone": SAMoVARForecaster(lags=8, static_path=None, early_stopping=False, **SMALL),
+    "once": ITransformerForecaster(lags=8, static_path="ridge", retrain=False, **SMALL),
+}
+
+
+@pytest.mark.parametrize("forecaster", NETWORKS.values(), ids=NETWORKS)
+def test_networks_train_on_all_windows_of_a_short_table(forecaster):
+    rows = table(700)
+    expected = forecaster.clone().fit(rows)
+    found = forecaster.clone().fit_blocks(in_blocks(rows, [137, 1, 290]))
+    assert found.loss_curve_ == pytest.approx(expected.loss_curve_, rel=1e-5)
+    assert found.best_epoch_ == expected.best_epoch_
+    np.testing.assert_allclose(found.coef_, expected.coef_, rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(found.sigma_u_, expected.sigma_u_, rtol=1e-4)
+    forecasts = [f.predict([1, 2, 3]) for f in (found, expected)]
+    pd.testing.assert_frame_equal(*forecasts, rtol=1e-5, check_freq=False)
+    if found.network_weight_:
+        ends = [f.predict_interval([1, 2, 3]) for f in (found, expected)]
+        pd.testing.assert_frame_equal(*ends, rtol=1e-5, check_freq=False)
+
+
+def test_networks_train_on_a_sample_of_a_long_table():
+    rows = table(1500)
+    forecaster = NETWORKS["beside static path"].clone().set_params(max_epochs=1)
+    found, again = (
+        forecaster.clone().fit_blocks(in_blocks(rows, [size]), max_windows=200)
+        for size in (700, 101)
+    )
+    assert found.loss_curve_ == pytest.approx(again.loss_curve_, rel=1e-6)
+    assert found.loss_curve_ != forecaster.clone().fit(rows).loss_curve_
+    # The closed form beside the network is that of all rows.
+    whole = forecaster.clone().set_params(n_layers=0).fit(rows)
+    static = found.network_.matrices.double().numpy()
+    np.testing.assert_allclose(static, whole.network_.matrices.numpy(), atol=2e-6)
 
 
 # sources
@@ -363,20 +408,27 @@ def test_blocks_that_do_not_fit(blocks, message):
 @pytest.mark.parametrize(
     ("forecaster", "arguments", "message"),
     [
-        (LinearAttentionVAR(lags=2), {}, "n_layers=0"),
+        (AarenForecaster(lags=2), {}, "n_layers=0: a recurrent network"),
         (LinearAttentionVAR(n_layers=0), {}, "a number of lags"),
-        (DIRECT.clone().set_params(retrain=False), {}, "retrain=True"),
         (VAR.clone().set_params(calendar=["hour"]), {}, "no covariates"),
         (VAR, {"fh": table().index[-1:]}, "numbers of steps"),
         (VAR, {"engine": "spark"}, "engine='spark' is not one of"),
     ],
-    ids=["network", "lags", "held out", "covariates", "times", "engine"],
+    ids=["network", "lags", "covariates", "times", "engine"],
 )
 def test_what_blocks_do_not_tell(forecaster, arguments, message):
     with pytest.raises(ValueError, match=message):
         forecaster.clone().fit_blocks(table(), **arguments)
+
+
+def test_what_has_no_blocks():
     with pytest.raises(TypeError, match="block by block"):
         VAR.clone().fit_blocks(3.0)
+    warm = VAR.clone().set_params(warm_start=True).fit_blocks(table())
+    with pytest.raises(ValueError, match="begins anew"):
+        warm.fit_blocks(table())
+    with pytest.raises(ValueError, match="max_windows"):
+        VAR.clone().fit_blocks(table(), max_windows=0)
 
 
 @pytest.mark.parametrize(

@@ -34,6 +34,8 @@ class Plan:
         others.
     kept : ndarray of int
         Numbers of the rows to keep.
+    sample : list of range
+        Of these, the stretches of rows that a network is trained on.
     """
 
     n_rows: int
@@ -44,6 +46,7 @@ class Plan:
     most_series: float
     own_cuts: np.ndarray | None
     kept: np.ndarray
+    sample: list[range]
 
     def n_pairs_of(self, n_series: int) -> int:
         """Lags of products between so many series."""

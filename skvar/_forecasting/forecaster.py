@@ -76,13 +76,15 @@ class Forecaster(NetworkEstimator, SktimeForecaster):
             BaseForecaster.fit(working, y, X=X, fh=fh)
         return self
 
-    def fit_blocks(self, blocks, fh=None, *, n_rows=None, engine=None):
+    def fit_blocks(
+        self, blocks, fh=None, *, n_rows=None, engine=None, max_windows=20_000
+    ):
         """Fit to one table that is read block by block, on one machine or several.
 
-        Forecasts, coefficients, penalties and intervals are those of ``fit`` on the
-        whole table, to rounding: closed forms need sums over the rows alone, and these
-        add up over blocks. Windows that reach from one block into the next count, so
-        that blocks may be of any size. The forecaster keeps the sums and the last rows.
+        Closed forms are those of ``fit`` on the whole table, to rounding: they need
+        sums over the rows alone, and these add up over blocks. Windows that reach from
+        one block into the next count, so that blocks may be of any size. A network is
+        trained on a sample of the windows. The forecaster keeps the last rows.
 
         Parameters
         ----------
@@ -101,6 +103,9 @@ class Forecaster(NetworkEstimator, SktimeForecaster):
             What reads and sums the blocks: the workers of ``joblib.parallel_config``,
             of the present client of Dask, or of Ray. By default Dask for what is of
             Dask, else this process, one block after the other.
+        max_windows : int, default=20_000
+            Windows of an epoch, about: a table with more is sampled, once, in stretches
+            that ``random_state`` places. ``n_layers=0`` needs no sample.
 
         Returns
         -------
@@ -109,10 +114,10 @@ class Forecaster(NetworkEstimator, SktimeForecaster):
         Raises
         ------
         ValueError
-            If the forecaster is no closed form with a number of ``lags``, or has
-            covariates; if a value is missing or not finite, blocks have other columns
-            or do not follow each other, or are too few rows. The forecaster then stays
-            as it was before the call.
+            If ``lags`` is no number, or there are covariates, ``warm_start`` or a
+            recurrent network; if a value is missing or not finite, blocks have other
+            columns or do not follow each other, or are too few rows. The forecaster
+            then stays as it was before the call.
         TypeError
             If ``blocks`` is nothing that can be read block by block.
         ImportError
@@ -120,7 +125,9 @@ class Forecaster(NetworkEstimator, SktimeForecaster):
 
         Notes
         -----
-        ``n_layers`` must be 0. Intervals are known up to the horizon. ``predict`` in
+        Intervals are known up to the horizon; of a network, this trains a second one.
+        Where windows are sampled, ``coef_`` and ``sigma_u_`` of a network are averages
+        over these. ``predict`` in
         sample, ``update`` with ``update_params=True`` and analyses without a table need
         the rows of the fit, and say so.
 
@@ -135,7 +142,7 @@ class Forecaster(NetworkEstimator, SktimeForecaster):
         (2, 2)
         """
         with replacement(self) as working:
-            working._fit_blocks(blocks, fh, n_rows, engine)
+            working._fit_blocks(blocks, fh, n_rows, engine, max_windows)
         return self
 
     def pretrain(self, y, X=None, fh=None):
@@ -247,8 +254,16 @@ class Forecaster(NetworkEstimator, SktimeForecaster):
             warnings.warn(message, stacklevel=4)
         return self
 
-    def _fit_blocks(self, blocks, fh, n_rows, engine):
+    def _fit_blocks(self, blocks, fh, n_rows, engine, max_windows):
         specification = self._checked()
+        check_count(max_windows, "max_windows")
+        if (self.warm_start and self._fitted is not None) or hasattr(
+            self, "pretrained_"
+        ):
+            raise ValueError(
+                "fit_blocks begins anew, but the forecaster was pretrained, or has "
+                "warm_start=True; set warm_start=False, or pass a new one."
+            )
         if self.past_covariates or self.calendar:
             raise ValueError(
                 "fit_blocks knows no covariates; set past_covariates=None and "
@@ -263,8 +278,9 @@ class Forecaster(NetworkEstimator, SktimeForecaster):
         horizon = self.horizon
         if horizon is None:
             horizon = 1 if steps is None else max(1, int(steps.to_pandas().max()))
-        specification = replace(specification, horizon=horizon)
-        state = state_from_blocks(specification, blocks, n_rows, engine)
+        seed = draw_seed(self.random_state)
+        specification = replace(specification, horizon=horizon, seed=seed)
+        state = state_from_blocks(specification, blocks, n_rows, engine, max_windows)
         self.reset()
         self._as_after_fit(state.single.series.table, steps)
         self._step_the_cutoff(state.history.schema.step)

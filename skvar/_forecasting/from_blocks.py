@@ -8,6 +8,7 @@ or to calibrate, stretches of the table have sums of their own.
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import reduce
 from itertools import chain
 
 import numpy as np
@@ -24,13 +25,14 @@ from .._closed_form.sums import SummedTable, Sums
 from .._data.blocks import Blocks, blocks_of, concatenated, row_counts
 from .._data.engines import in_process, with_dask, with_joblib, with_ray
 from .._data.seasons import seasons_of
-from .._data.units import deviations, in_original_units, standardise
+from .._data.units import deviations, in_original_units, standardise, varying_in
+from .._data.windows import Windows
 from .._models.estimation import estimate
 from .._models.families import VAR_INPUTS, VAR_LAGS, StaticPathSpecification
 from .._models.fitted import FittedModel
 from .._models.rows import Rows
 from .._models.specification import Specification
-from .._var.estimation import degrees_of_freedom
+from .._var.estimation import covariance, degrees_of_freedom
 from .._var.extraction import read_only, shared_matrices, to_original_units
 from .calibration import (
     KnownErrors,
@@ -54,16 +56,20 @@ ENGINES = {
 
 
 def state_from_blocks(
-    specification: Specification, source, n_rows: int | None, engine: str | None
+    specification: Specification,
+    source,
+    n_rows: int | None,
+    engine: str | None,
+    max_windows: int,
 ) -> ForecasterState:
-    """Estimate a closed form on blocks.
+    """Estimate on blocks: closed forms on all rows, a network on so many windows.
 
     Raises
     ------
     ValueError
         If it needs the whole table, or blocks do not fit to each other.
     """
-    _check_closed_form(specification)
+    _check(specification)
     if engine not in ENGINES:
         raise ValueError(f"engine={engine!r} is not one of {[*ENGINES]}.")
     blocks = blocks_of(source)
@@ -76,7 +82,7 @@ def state_from_blocks(
     blocks, n_rows = _counted(blocks, n_rows, run)
     if not n_rows:
         raise ValueError("The blocks have no rows; pass some that have.")
-    plan = plan_of(specification, n_rows)
+    plan = plan_of(specification, n_rows, max_windows)
     summary = run(summarise, joined, _tasks(blocks, plan))
     if summary.n_rows != n_rows:
         raise ValueError(
@@ -86,15 +92,13 @@ def state_from_blocks(
     return _Estimation(specification, plan, summary).state()
 
 
-def _check_closed_form(specification: Specification) -> None:
-    """Raise unless sums are all that an estimate needs."""
+def _check(specification: Specification) -> None:
+    """Raise unless sums and a sample are all that an estimate needs."""
     problem = None
-    if specification.n_layers:
-        problem = "n_layers=0: blocks give closed forms, networks train on a table"
+    if specification.n_layers and specification.is_recurrent:
+        problem = "n_layers=0: a recurrent network sees a history from its first row on"
     elif specification.lags == "auto":
         problem = "a number of lags: lags='auto' compares forms on the whole table"
-    elif specification.holds_rows_out:
-        problem = "retrain=True: blocks hold no rows out"
     if problem is not None:
         raise ValueError(
             f"fit_blocks needs {problem}. Set it so, or pass the table to fit."
@@ -104,15 +108,16 @@ def _check_closed_form(specification: Specification) -> None:
 # the pass over the blocks
 
 
-def plan_of(specification: Specification, n_rows: int) -> Plan:
+def plan_of(specification: Specification, n_rows: int, max_windows: int) -> Plan:
     """What an estimate on a table of so many rows needs to know of it."""
     lags, horizon = specification.window_rows, specification.horizon
     n_judged = rows_to_calibrate_on(specification, n_rows, horizon)
-    n_own, n_pairs, most_series = 2, lags + 1, math.inf
-    own_cuts = _cuts([*_parts_left_out(n_rows, lags, 1, [lags])], n_rows)
-    parts = []
-    for n in {n_rows, n_rows - n_judged}:
-        parts.append(range(n))
+    order = specification.lags
+    n_own, n_pairs, most_series = 2, order + 1, math.inf
+    own_cuts = _cuts([*_parts_left_out(n_rows, order, 1, [order])], n_rows)
+    parts = [range(lags - order, n_rows)]
+    for n in _lengths(specification, n_rows, n_judged):
+        parts += [range(n), range(max(n - lags, 0))]
         if specification.alpha == "auto":
             parts += halves(range(n))
         if isinstance(specification, StaticPathSpecification):
@@ -120,7 +125,7 @@ def plan_of(specification: Specification, n_rows: int) -> Plan:
     cuts = _cuts(parts, n_rows)
     if isinstance(specification, StaticPathSpecification):
         n_own, n_pairs = max(lags + horizon, 2), min(lags, VAR_LAGS) + horizon
-        if specification.static_path == "ridge":
+        if specification.static_path in ("ridge", None):
             n_pairs = 0
         if specification.static_path == "var":
             n_pairs = min(lags, VAR_LAGS) + 1
@@ -128,7 +133,42 @@ def plan_of(specification: Specification, n_rows: int) -> Plan:
             most_series = VAR_INPUTS
         cuts, own_cuts = np.union1d(cuts, own_cuts), None
     kept = _kept_rows(n_rows, n_judged, lags, horizon)
-    return Plan(n_rows, n_judged, cuts, n_own, n_pairs, most_series, own_cuts, kept)
+    sample = []
+    if specification.n_layers:
+        sample = _sampled(specification, n_rows, max_windows)
+        kept = reduce(np.union1d, [kept, *map(np.asarray, sample)])
+    return Plan(
+        n_rows, n_judged, cuts, n_own, n_pairs, most_series, own_cuts, kept, sample
+    )
+
+
+def _lengths(specification: Specification, n_rows: int, n_judged: int) -> set[int]:
+    """Numbers of first rows that something is estimated on."""
+    lengths = {n_rows, n_rows - n_judged}
+    for n in [*lengths] if specification.holds_rows_out else ():
+        held_out = specification.n_held_out(n, specification.steps_learned)
+        lengths |= {max(n - held_out, 0), specification.rows_trained_on({0: n})[0]}
+    return lengths
+
+
+def _sampled(
+    specification: Specification, n_rows: int, max_windows: int
+) -> list[range]:
+    """Stretches of rows that hold at most so many windows, spread at random.
+
+    All rows where these hold no more. Stretches of two windows' rows are a compromise:
+    neighbouring windows share rows, which is cheap, but tell little new.
+    """
+    width = specification.window_rows + specification.steps_learned
+    if n_rows - width < max_windows:
+        return [range(n_rows)]
+    n_stretches = max(2, max_windows // (width + 1))
+    edges = np.linspace(0, n_rows, n_stretches + 1).astype(int)
+    spare = np.maximum(np.diff(edges) - 2 * width, 0)
+    rng = np.random.RandomState(specification.seed)
+    starts = edges[:-1] + (rng.uniform(size=n_stretches) * (spare + 1)).astype(int)
+    stops = np.minimum(starts + 2 * width, edges[1:])
+    return [*map(range, starts, stops)]
 
 
 def _cuts(parts: Sequence[range], n_rows: int) -> np.ndarray:
@@ -151,6 +191,8 @@ def _parts_of_static_path(
 ) -> list[range]:
     """Parts of the first rows that a static path is chosen and estimated by."""
     lags, horizon = specification.lags, specification.horizon
+    if specification.static_path is None:
+        return []
     parts = [*_parts_left_out(n_rows, lags, horizon, [lags])]
     if specification.static_path == "ridge":
         return parts
@@ -214,11 +256,10 @@ class _Estimation:
         n_rows = self.plan.n_rows
         model, scaler = self.learned(n_rows)
         weights = self.fill_weights(scaler)
-        averages = shared_matrices(model.network)
         before = Forgotten(
             n_rows - model.window_rows,
             model.window_rows,
-            averages=to_original_units(*averages, scaler, scaler),
+            averages=self.averages(model, scaler),
             sigma_u=self.sigma_u(model, scaler),
             sums=self.posterior_sums(model, scaler),
             from_blocks=True,
@@ -241,11 +282,25 @@ class _Estimation:
     def learned(self, n_rows: int) -> tuple[FittedModel, StandardScaler]:
         """The model of the first rows, and their units."""
         table = self.table(self.summary.sums)[:n_rows]
-        scaler = table.scaler()
-        rows = Rows([table.in_units(scaler)])
-        check_enough(self.specification, rows)
-        model = estimate(self.specification, rows)
+        n_known = self.specification.rows_trained_on({None: n_rows})[None]
+        scaler = varying_in(table[:n_known].scaler(), table.scaler())
+        rows = Rows([table.in_units(scaler)], sample=self.sample(scaler, n_rows))
+        specification = self.specification.with_lags(rows, self.seasons)
+        check_enough(specification, rows)
+        model = estimate(specification, rows)
         return replace(model, names=self.summary.names), scaler
+
+    def sample(
+        self, scaler: StandardScaler, n_rows: int
+    ) -> list[tuple[int, np.ndarray]] | None:
+        """Standardised stretches of the first rows that a network is trained on."""
+        if not self.plan.sample:
+            return None
+        parts = [part[: max(n_rows - part.start, 0)] for part in self.plan.sample]
+        places = [np.searchsorted(self.plan.kept, part) for part in parts if len(part)]
+        firsts = [part.start for part in parts if len(part)]
+        values = [standardise(self.summary.kept[place], scaler) for place in places]
+        return [*zip(firsts, values, strict=True)]
 
     def table(self, sums: Mapping[int, Sums]) -> SummedTable:
         """All rows, by their sums."""
@@ -257,21 +312,55 @@ class _Estimation:
         table = self.table(self.summary.own_sums or self.summary.sums)
         return fill_weights([table.in_units(scaler)], self.specification.lags)
 
+    def averages(
+        self, model: FittedModel, scaler: StandardScaler
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Matrices and intercepts of all windows, or averages over sampled ones."""
+        found = shared_matrices(model.network)
+        if found is None:
+            sample = [x for _, x in self.sample(scaler, self.plan.n_rows)]
+            found = model.average_matrices(Windows(sample, model.window_rows, 1))
+        return to_original_units(*found, scaler, scaler)
+
     def sigma_u(self, model: FittedModel, scaler: StandardScaler) -> np.ndarray | None:
-        """Covariance of one-step errors of a VAR, in original units."""
-        var = model.var_alone
-        if var is None:
+        """Covariance of one-step errors: of all of a VAR, else of sampled ones."""
+        scale = deviations(scaler)
+        if model.var_alone is not None:
+            found = self.sigma_u_of_var(model, scaler)
+        elif self.plan.sample:
+            errors = self.sampled_errors(model, scaler)
+            evidence = model.closed_form.evidence
+            n_coefficients = 0.0
+            if evidence is not None:
+                share = min(len(errors) / evidence.n_rows, 1.0)
+                n_coefficients = share * evidence.n_coefficients
+            found = covariance(errors, n_coefficients)
+        else:
             return None
-        table = self.table(self.summary.sums)[model.window_rows - var.lags :]
-        n_errors = len(table) - var.lags
-        matrices, intercept = (x.numpy() for x in (var.matrices, var.intercept))
+        [found] = read_only((found * np.outer(scale, scale),))
+        return found
+
+    def sampled_errors(self, model: FittedModel, scaler: StandardScaler) -> np.ndarray:
+        """Standardised one-step errors of sampled rows."""
+        before, errors = model.window_rows, []
+        for _, values in self.sample(scaler, self.plan.n_rows):
+            ends = np.arange(before - 1, len(values) - 1)
+            if len(ends):
+                errors.append(values[before:] - model.forecasts(values, ends, 1)[:, 0])
+        return np.concatenate(errors)
+
+    def sigma_u_of_var(self, model: FittedModel, scaler: StandardScaler) -> np.ndarray:
+        """Covariance of all one-step errors of a VAR, standardised."""
+        var = model.var_alone
+        matrices, intercept = (
+            x.cpu().double().numpy() for x in (var.matrices, var.intercept)
+        )
+        table = self.table(self.summary.sums)[model.window_rows - len(matrices) :]
+        n_errors = len(table) - len(matrices)
         products = error_products(table.in_units(scaler), matrices, intercept)
         evidence = model.closed_form.evidence
         share = min(n_errors / evidence.n_rows, 1.0)
-        freedom = degrees_of_freedom(n_errors, share * evidence.n_coefficients)
-        scale = deviations(scaler)
-        [found] = read_only((products / freedom * np.outer(scale, scale),))
-        return found
+        return products / degrees_of_freedom(n_errors, share * evidence.n_coefficients)
 
     def posterior_sums(
         self, model: FittedModel, scaler: StandardScaler
@@ -296,13 +385,17 @@ class _Estimation:
         errors = rows_after(rows, ends, horizon) - in_original_units(forecasts, units)
         errors /= scaler.scale_
         ahead = rows_ahead(origins, horizon)
-        seasons = seasons_of(self.specification.sp, self.step)
         return {
             timed: CalibrationErrors.of(
-                errors, plan.n_judged, ahead, seasons if timed else ()
+                errors, plan.n_judged, ahead, self.seasons if timed else ()
             )
             for timed in (True, False)
         }
+
+    @property
+    def seasons(self) -> tuple[int, ...]:
+        """Rows of the seasons that there may be."""
+        return seasons_of(self.specification.sp, self.step)
 
     @property
     def step(self) -> pd.DateOffset | int:

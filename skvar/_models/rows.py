@@ -19,6 +19,8 @@ class Rows:
     With targets, the first ``n_inputs`` columns are series and the others targets, one
     row below the last row of the window that they belong to. Where values were missing
     and are filled, ``observed`` has a table of the same shape for each segment.
+    Where segments are sums, windows are those of ``sample``: stretches of rows, each
+    with the number of its first one.
     ``as_before`` are the same rows as they look where the last ones are not known,
     which are held out; by default they look the same.
     """
@@ -27,6 +29,7 @@ class Rows:
     n_inputs: int | None = None
     observed: Sequence[np.ndarray] | None = None
     as_before: "Rows | None" = None
+    sample: Sequence[tuple[int, np.ndarray]] | None = None
 
     def sizes(self) -> tuple[int, int | None]:
         """Numbers of series and of targets."""
@@ -41,8 +44,11 @@ class Rows:
 
     def windows(self, lags: int, horizon: int) -> Windows:
         """Windows in float32, for training."""
+        segments = self.segments
+        if self.sample is not None:
+            segments = [values for _, values in self.sample]
         return Windows(
-            self.segments,
+            segments,
             lags,
             horizon,
             n_inputs=self.n_inputs,
@@ -61,6 +67,8 @@ class Rows:
         if self.as_before is not None:
             return self.as_before.split(lags, horizon, validation_fraction)
         sizes = lags, horizon, validation_fraction
+        if self.sample is not None:
+            return self._split_sums(*sizes)
         parts = [split_by_time(values, *sizes) for values in self.segments]
         training, held_out = _first_and_second(self.segments, parts)
         if not held_out:
@@ -75,6 +83,25 @@ class Rows:
             Rows(training, self.n_inputs, masks[0]),
             Rows(held_out, self.n_inputs, masks[1]),
         )
+
+    def _split_sums(
+        self, lags: int, horizon: int, validation_fraction: float
+    ) -> tuple["Rows", "Rows | None"]:
+        """The same of a table that is known by its sums, and of its sample."""
+        [table] = self.segments
+        parts = split_by_time(table, lags, horizon, validation_fraction)
+        if parts is None:
+            return self, None
+        n_train, start = len(parts[0]), len(table) - len(parts[1])
+        training, held_out = [], []
+        for first, values in self.sample:
+            training.append((first, values[: max(n_train - first, 0)]))
+            n_before = max(start - first, 0)
+            held_out.append((first + n_before, values[n_before:]))
+        held_out = Rows([parts[1]], sample=held_out)
+        if not len(held_out.windows(lags, horizon)):
+            return self, None
+        return Rows([parts[0]], sample=training), held_out
 
     def without_padding(self, lags: int, order: int) -> "Rows":
         """Rows without the copies of the first one that fill a short segment up.
