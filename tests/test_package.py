@@ -179,6 +179,7 @@ PUBLIC = [
         for forecaster in ("AarenForecaster", "LinearAttentionVAR", "SAMoVARForecaster")
         for method in (
             "fit",
+            "fit_blocks",
             "pretrain",
             "predict",
             "predict_residuals",

@@ -17,6 +17,7 @@ import numpy as np
 import scipy.stats
 
 from .ridge import Segments, pooled, solve_ridge
+from .sums import SummedTable, are_summed
 
 _N_BLOCKS = 5
 # In mean squares of what windows hold.
@@ -66,7 +67,7 @@ def ridge_direct(
 
     Parameters
     ----------
-    segments : sequence of ndarray of shape (n_rows, n_series)
+    segments : sequence of ndarray of shape (n_rows, n_series), or of SummedTable
         Tables without gaps.
     lags : int
         Rows of the windows that all of them learn from.
@@ -347,7 +348,10 @@ def _weights(coefficients: np.ndarray) -> np.ndarray:
 
 def _pooled(segments: Segments, lags: int, steps: np.ndarray) -> _Moments:
     """Moments over the windows of all series."""
-    moments = _moments_of([x[..., np.newaxis] for x in segments], lags, steps)
+    if are_summed(segments):
+        moments = _moments_of_sums(segments, slice(None), lags, steps, pooled=True)
+    else:
+        moments = _moments_of([x[..., np.newaxis] for x in segments], lags, steps)
     parts = moments.past[0], moments.cross[0], moments.squares[0]
     return _Moments(*parts, moments.rounding)
 
@@ -357,6 +361,9 @@ def _each(segments: Segments, lags: int, steps: np.ndarray) -> Iterator[_Moments
     n_at_once = max(1, _MOST_NUMBERS // (lags * (lags + len(steps))))
     for first in range(0, segments[0].shape[1], n_at_once):
         some = slice(first, first + n_at_once)
+        if are_summed(segments):
+            yield _moments_of_sums(segments, some, lags, steps, pooled=False)
+            continue
         yield _moments_of([x[:, np.newaxis, some] for x in segments], lags, steps)
 
 
@@ -365,7 +372,37 @@ def _moments_of(tables: Sequence[np.ndarray], lags: int, steps: np.ndarray) -> _
     width = lags + int(steps[-1]) + 1
     sums = pooled(tables, width, partial(window_products, lags=lags, steps=steps))
     n_windows = sum(max(0, len(table) - width + 1) * table.shape[1] for table in tables)
-    past, cross, squares = (total / n_windows for total in sums)
+    return _less_the_last_row(*(total / n_windows for total in sums))
+
+
+def _moments_of_sums(
+    tables: Sequence[SummedTable],
+    some: slice,
+    lags: int,
+    steps: np.ndarray,
+    *,
+    pooled: bool,
+) -> _Moments:
+    """Of some series of tables known by sums, pooled or each by itself."""
+    width, found, n_windows = lags + int(steps[-1]) + 1, [], 0
+    for table in tables:
+        if len(table) < width:
+            continue
+        products = table.total.own_products(width)[:, some]
+        edges = [rows[:, np.newaxis, some] for rows in table.total.edges(width)]
+        if pooled:
+            n_windows += (len(table) - width + 1) * (products.shape[1] - 1)
+            products = products.sum(axis=1, keepdims=True)
+            edges = [rows.swapaxes(1, 2) for rows in edges]
+        n_windows += len(table) - width + 1
+        found.append(_products_of_windows(products, *edges, lags, steps))
+    return _less_the_last_row(*(sum(x) / n_windows for x in zip(*found, strict=True)))
+
+
+def _less_the_last_row(
+    past: np.ndarray, cross: np.ndarray, squares: np.ndarray
+) -> _Moments:
+    """Moments of windows less their last row, from those of windows."""
     rounding = 1e-12 * max(np.abs(past).max(), np.abs(squares).max())
     # (x_i - x_l)(y - x_l) with x_l the last row of the past.
     by_last, square = past[:, -1:], past[:, -1:, -1:]
@@ -407,31 +444,45 @@ def window_products(
     width = lags + int(steps[-1]) + 1
     values = np.ascontiguousarray(values, dtype=float)
     n_windows, n_series = len(values) - width + 1, values.shape[2]
-    first, start, end = values[:n_windows], values[: width - 1], values[n_windows:]
+    first, products = values[:n_windows], np.empty((width, n_series))
+    for lag in range(width):
+        later = values[lag : lag + n_windows]
+        if n_series == 1:
+            products[lag] = np.dot(first.ravel(), later.ravel())
+        else:
+            products[lag] = np.einsum("tgc,tgc->c", first, later)
+    edges = values[: width - 1], values[n_windows:]
+    return _products_of_windows(products, *edges, lags, steps)
+
+
+def _products_of_windows(
+    of_first: np.ndarray,
+    start: np.ndarray,
+    end: np.ndarray,
+    lags: int,
+    steps: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """As of `window_products`, from those of the first rows of windows with later ones.
+
+    And from the first and the last rows of the table, one less than a window has.
+    """
+    width, n_series = of_first.shape
     past = np.empty((n_series, lags, lags))
     cross = np.empty((n_series, lags, len(steps)))
     wanted = lags + steps
     for lag in range(width):
-        n = min(lags, width - lag)
+        n = width if lag == 0 else min(lags, width - lag)
         products = np.empty((n, n_series))
-        later = values[lag : lag + n_windows]
-        if n_series == 1:
-            products[0] = np.dot(first.ravel(), later.ravel())
-        else:
-            products[0] = np.einsum("tgc,tgc->c", first, later)
+        products[0] = of_first[lag]
         products[1:] = _products(end, lag, n - 1) - _products(start, lag, n - 1)
         products = products.cumsum(axis=0).T
+        if lag == 0:
+            squares = products[:, wanted]
         rows = np.arange(min(n, lags - lag))
         past[:, rows, rows + lag] = past[:, rows + lag, rows] = products[:, rows]
-        column = np.arange(len(steps))[(wanted >= lag) & (wanted - lag < n)]
+        column = np.arange(len(steps))[(wanted >= lag) & (wanted - lag < min(n, lags))]
         cross[:, wanted[column] - lag, column] = products[:, wanted[column] - lag]
-    later = values[lags : lags + n_windows]
-    squares = np.empty((steps[-1] + 1, n_series))
-    squares[0] = np.einsum("tgc,tgc->c", later, later)
-    n = len(squares) - 1
-    squares[1:] = _products(values[lags + n_windows :], 0, n)
-    squares[1:] -= _products(values[lags:], 0, n)
-    return past, cross, squares.cumsum(axis=0)[steps].T
+    return past, cross, squares
 
 
 def _products(rows: np.ndarray, lag: int, n: int) -> np.ndarray:

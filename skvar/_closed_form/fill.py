@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from .direct import choose_direct_ridges, ridge_direct
+from .sums import are_summed
 
 _PASSES = 2
 
@@ -18,7 +19,7 @@ def fill_weights(segments: Sequence[np.ndarray], lags: int) -> np.ndarray:
     Parameters
     ----------
     segments : sequence of ndarray of shape (n_rows, n_series)
-        Standardised tables, NaN where a value is missing.
+        Standardised tables, NaN where a value is missing; or sums of such without gaps.
     lags : int
         Most rows that a forecast may look back.
 
@@ -29,10 +30,13 @@ def fill_weights(segments: Sequence[np.ndarray], lags: int) -> np.ndarray:
     """
     order = min(lags, max(map(len, segments)) - 1)
     weights = np.ones(1)
-    has_gaps = any(np.isnan(values).any() for values in segments)
+    summed = are_summed(segments)
+    has_gaps = not summed and any(np.isnan(values).any() for values in segments)
     n_passes = _PASSES if has_gaps else 1
     for _ in range(n_passes if order > 0 else 0):
-        filled = [fill(values, weights) for values in segments]
+        filled = segments
+        if not summed:
+            filled = [fill(values, weights) for values in segments]
         ridges, _ = choose_direct_ridges(filled, order, 1, with_own=False)
         [[weights]] = ridge_direct(filled, order, 1, ridges)
     return weights

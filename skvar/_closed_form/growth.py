@@ -4,13 +4,16 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from .ridge import Segments
+from .sums import SummedTable
+
 # Impulse responses of a linear trend are 7 ** 0.5 times as large in the second half.
 _LINEAR = 3.0
 _LEAST_STEPS, _BISECTIONS, _MOST_IMPULSES = 100, 20, 32
 
 
 def restrained(
-    matrices: np.ndarray, intercept: np.ndarray, segments: Sequence[np.ndarray]
+    matrices: np.ndarray, intercept: np.ndarray, segments: Segments
 ) -> tuple[np.ndarray, np.ndarray]:
     """The same VAR, or one whose roots are shrunk until it does not explode.
 
@@ -28,8 +31,12 @@ def restrained(
         The rows of the estimation.
     """
     n_steps = max(_LEAST_STEPS, 2 * len(matrices))
+    growth = _growth(matrices, n_steps)
+    # Those of rows that hardly grow.
+    if growth <= _LINEAR:
+        return matrices, intercept
     allowed = _LINEAR * growth_of(segments) ** n_steps
-    if _growth(matrices, n_steps) <= allowed:
+    if growth <= allowed:
         return matrices, intercept
     powers = np.arange(1, len(matrices) + 1)[:, np.newaxis, np.newaxis]
     low, high = 0.0, 1.0
@@ -43,25 +50,31 @@ def restrained(
     return matrices, _mean_error(matrices, segments, otherwise=intercept)
 
 
-def growth_of(segments: Sequence[np.ndarray]) -> float:
+def growth_of(segments: Segments) -> float:
     """Factor by which changes grow at every row; 1 where they hardly do.
 
     The root mean square of the changes in the second half over that in the first, of
     the longest segment and the series where it is largest.
     """
-    values = max(segments, key=len)
-    half = (len(values) - 1) // 2
-    if half < 4:
+    first, second = halves(max(segments, key=len))
+    n_changes = len(first) - 1
+    if n_changes < 4:
         return 1.0
-    first, second = (
-        _size_of_changes(part) for part in (values[: half + 1], values[half:])
-    )
+    first, second = _size_of_changes(first), _size_of_changes(second)
     ratio = (second / np.where(first > 0, first, np.inf)).max()
-    return float(ratio ** (1 / half)) if ratio > 2 else 1.0
+    return float(ratio ** (1 / n_changes)) if ratio > 2 else 1.0
 
 
-def _size_of_changes(values: np.ndarray) -> np.ndarray:
+def halves(values: Sequence) -> tuple[Sequence, Sequence]:
+    """The rows whose changes are compared: one row is in both."""
+    half = (len(values) - 1) // 2
+    return values[: half + 1], values[half:]
+
+
+def _size_of_changes(values: np.ndarray | SummedTable) -> np.ndarray:
     """Their root mean square, by column."""
+    if isinstance(values, SummedTable):
+        return np.sqrt(values.squared_changes() / (len(values) - 1))
     changes = np.diff(values, axis=0)
     return np.sqrt(np.square(changes, out=changes).mean(axis=0))
 
@@ -103,7 +116,7 @@ def _impulses(n_series: int) -> np.ndarray:
 
 
 def _mean_error(
-    matrices: np.ndarray, segments: Sequence[np.ndarray], otherwise: np.ndarray
+    matrices: np.ndarray, segments: Segments, otherwise: np.ndarray
 ) -> np.ndarray:
     """Mean of rows less what the matrices make of the rows before them.
 
@@ -113,13 +126,16 @@ def _mean_error(
     for values in segments:
         n_rows = len(values) - n_lags
         if n_rows > 0:
-            sums = np.vstack([np.zeros_like(values[:1]), values.cumsum(axis=0)])
-            windows = np.stack(
-                [
-                    sums[len(values) - lag] - sums[n_lags - lag]
-                    for lag in range(n_lags + 1)
-                ]
-            )
+            windows = _window_sums(values, n_lags + 1)[::-1]
             total = total + windows[0] - np.einsum("lij,lj->i", matrices, windows[1:])
             count += n_rows
     return total / count if count else otherwise
+
+
+def _window_sums(values: np.ndarray | SummedTable, width: int) -> np.ndarray:
+    """Sums (width, n_series) of each row of the windows, the oldest first."""
+    if isinstance(values, SummedTable):
+        return values.total.window_sums(width)
+    sums = np.vstack([np.zeros_like(values[:1]), values.cumsum(axis=0)])
+    n_windows = len(values) - width + 1
+    return sums[n_windows : len(values) + 1] - sums[:width]

@@ -11,12 +11,35 @@ from functools import partial
 import numpy as np
 import scipy.linalg
 
-Segments = Sequence[np.ndarray]
+from .sums import SummedTable, are_summed
+
+# Tables, or sums of tables.
+Segments = Sequence[np.ndarray | SummedTable]
 
 _CHUNK = 8_192
 
 # Numbers of a table that is not joined with others.
 _LONG = 2**18
+
+
+def segment_moments(
+    segments: Segments, width: int
+) -> tuple[np.ndarray, np.ndarray, int]:
+    """Sums of `window_moments` over segments (n_rows, n_variables)."""
+    if not are_summed(segments):
+        return pooled_moments([values[:, np.newaxis] for values in segments], width)
+    long = [table for table in segments if len(table) >= width]
+    found = [_moments_of_sums(table, width) for table in long]
+    return tuple(sum(parts) for parts in zip(*found, strict=True))
+
+
+def _moments_of_sums(
+    table: SummedTable, width: int
+) -> tuple[np.ndarray, np.ndarray, int]:
+    sums, n_windows = table.total, len(table) - width + 1
+    edges = [rows[:, np.newaxis] for rows in sums.edges(width)]
+    second = _second_moments(sums.pair_products(width), *edges)
+    return second, sums.window_sums(width).ravel(), n_windows
 
 
 def pooled_moments(
@@ -83,19 +106,31 @@ def window_moments(
     n_windows = n_rows - width + 1
     start = values[: width - 1].astype(float)
     end = values[n_windows:].astype(float)
+    second = _second_moments(_lagged_products(values, width), start, end)
+    first = np.empty((width, n_variables))
+    first[0] = values[:n_windows].sum(axis=(0, 1), dtype=float)
+    first[1:] = first[0] + (end - start).sum(axis=1).cumsum(axis=0)
+    return second, first.ravel(), n_windows * n_groups
+
+
+def _second_moments(
+    products: np.ndarray, start: np.ndarray, end: np.ndarray
+) -> np.ndarray:
+    """Of windows, from products of their first rows with later ones.
+
+    And from the first and the last rows of the table, one less than a window has.
+    """
+    width, n_variables, _ = products.shape
     second = np.empty((width, n_variables, width, n_variables))
-    for lag, block in enumerate(_lagged_products(values, width)):
+    for lag, block in enumerate(products):
         edge = width - 1 - lag
         steps = _outer(end[:edge], end[lag:]) - _outer(start[:edge], start[lag:])
         blocks = block + np.concatenate([np.zeros_like(block)[None], steps]).cumsum(0)
         index = np.arange(width - lag)
         second[index, :, index + lag] = blocks
         second[index + lag, :, index] = blocks.swapaxes(1, 2)
-    first = np.empty((width, n_variables))
-    first[0] = values[:n_windows].sum(axis=(0, 1), dtype=float)
-    first[1:] = first[0] + (end - start).sum(axis=1).cumsum(axis=0)
     size = width * n_variables
-    return second.reshape(size, size), first.ravel(), n_windows * n_groups
+    return second.reshape(size, size)
 
 
 def _lagged_products(values: np.ndarray, width: int) -> np.ndarray:

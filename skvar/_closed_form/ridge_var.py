@@ -7,6 +7,7 @@ penalty ``alpha`` counts per window and grows with the square of the lag, as in 
 prior of Litterman (1986), "Forecasting with Bayesian vector autoregressions".
 """
 
+from collections.abc import Sequence
 from functools import partial
 
 import numpy as np
@@ -14,7 +15,8 @@ import scipy.linalg
 import scipy.stats
 
 from .evidence import Evidence
-from .ridge import Segments, pooled_moments, solve_ridge, without_solution
+from .ridge import Segments, segment_moments, solve_ridge, without_solution
+from .sums import SummedTable, Sums
 from .terms import Design
 
 # Each leaves about as large a share of the error that fills make as there are missing
@@ -152,6 +154,75 @@ def _split(
     return zero - matrices.sum(axis=-3) @ zero, offsets
 
 
+def error_products(
+    table: SummedTable, matrices: np.ndarray, intercept: np.ndarray
+) -> np.ndarray:
+    """Sums (n_series, n_series) of products of one-step errors, from sums of rows."""
+    second, first, count = segment_moments([table], len(matrices) + 1)
+    n_series = len(intercept)
+    past = -matrices[::-1].transpose(1, 0, 2).reshape(n_series, -1)
+    weights = np.hstack([past, np.eye(n_series)])
+    through = np.outer(weights @ first, intercept)
+    squares = weights @ second @ weights.T + count * np.outer(intercept, intercept)
+    return squares - through - through.T
+
+
+def path_error(
+    tables: Sequence[SummedTable],
+    matrices: np.ndarray,
+    intercept: np.ndarray,
+    n_steps: int,
+) -> float:
+    """Mean squared error of forecasts that are fed back, from sums of rows."""
+    order, n_series = len(matrices), len(intercept)
+    width = order + n_steps
+    tables = [table for table in tables if len(table) >= width]
+    n_windows = sum(len(table) - width + 1 for table in tables)
+    products = [_WindowProducts(table.total, width) for table in tables]
+    first = sum(one.first for one in products) / n_windows
+    past = sum(one.between(range(order), range(order)) for one in products) / n_windows
+    slopes = [*np.eye(order * n_series).reshape(order, n_series, -1)]
+    offsets = [np.zeros(n_series)] * order
+    errors = []
+    for row in range(order, width):
+        slope = sum(a @ b for a, b in zip(matrices, slopes[::-1], strict=True))
+        offset = intercept + sum(
+            a @ b for a, b in zip(matrices, offsets[::-1], strict=True)
+        )
+        cross = sum(one.between(range(order), [row]) for one in products) / n_windows
+        squares = sum(one.squares(row) for one in products) / n_windows
+        mean = slope @ first[:order].ravel()
+        explained = np.einsum("ij,ij->i", slope @ past - 2 * cross.T, slope)
+        about = offset * (offset + 2 * (mean - first[row]))
+        errors.append(squares + explained + about)
+        slopes, offsets = [*slopes[1:], slope], [*offsets[1:], offset]
+    return float(np.mean(errors))
+
+
+class _WindowProducts:
+    """Sums over windows of the products of some of their rows."""
+
+    def __init__(self, sums: Sums, width: int):
+        self.start, self.end = sums.edges(width)
+        self.products = sums.pair_products(width)
+        self.first = sums.window_sums(width)
+
+    def between(self, early: Sequence[int], late: Sequence[int]) -> np.ndarray:
+        """Of each early row with each late one, as one matrix."""
+        return np.block([[self._block(i, j) for j in late] for i in early])
+
+    def squares(self, row: int) -> np.ndarray:
+        """Of a row with itself, series by series."""
+        steps = np.square(self.end[:row]) - np.square(self.start[:row])
+        return np.diag(self.products[0]) + steps.sum(axis=0)
+
+    def _block(self, i: int, j: int) -> np.ndarray:
+        if i > j:
+            return self._block(j, i).T
+        end = self.end[:i].T @ self.end[j - i : j]
+        return self.products[j - i] + end - self.start[:i].T @ self.start[j - i : j]
+
+
 def _excess(
     estimate: tuple[np.ndarray, np.ndarray], values: np.ndarray, observed: np.ndarray
 ) -> np.ndarray:
@@ -194,8 +265,7 @@ class _Problem:
         if design is not None:
             self._take_out(*design.windows(segments, order))
             return
-        tables = [values[:, np.newaxis] for values in segments]
-        second, first, count = pooled_moments(tables, order + 1)
+        second, first, count = segment_moments(segments, order + 1)
         last = n_inputs if n_inputs < n_columns else 0
         outputs = n_columns * order + np.arange(last, n_columns)
         used = np.concatenate([inputs, outputs])

@@ -66,6 +66,25 @@ def units_of(values: np.ndarray, likely: Likely | None = None) -> StandardScaler
     constant = deviation <= _ROUNDING * size
     # A mean of equal numbers may differ from them by rounding.
     scaler.mean_[constant] = np.nanmedian(values[:, constant], axis=0)
+    return _with_deviations(scaler, deviation, constant)
+
+
+def scaler_of(
+    n_rows: int, mean: np.ndarray, variance: np.ndarray, row: np.ndarray
+) -> StandardScaler:
+    """As of `units_of`, from the moments of a table without gaps and a row of it."""
+    scaler = StandardScaler()
+    scaler.n_features_in_, scaler.n_samples_seen_ = len(mean), n_rows
+    scaler.mean_, scaler.var_ = mean.copy(), variance
+    deviation = np.sqrt(variance)
+    constant = deviation <= _ROUNDING * _size_of(scaler)
+    scaler.mean_[constant] = row[constant]
+    return _with_deviations(scaler, deviation, constant)
+
+
+def _with_deviations(
+    scaler: StandardScaler, deviation: np.ndarray, constant: np.ndarray
+) -> StandardScaler:
     scaler.var_ = np.where(constant, 0.0, deviation**2)
     scaler.scale_ = np.where(constant, 1.0, deviation)
     return scaler

@@ -65,6 +65,7 @@ _DATACLASSES = {
     "skvar._closed_form.evidence": "Evidence",
     "skvar._closed_form.form": "Form",
     "skvar._closed_form.spread": "Spread",
+    "skvar._closed_form.sums": "SummedTable Sums",
     "skvar._closed_form.terms": "Deterministic Ordered",
     "skvar._forecasting.calibration": "Calibration CalibrationModel KnownErrors",
     "skvar._forecasting.fitted_series": "SeriesStep",

@@ -141,8 +141,7 @@ class Calibration:
         """Last rows of each table to calibrate on, 0 where too few would be left."""
         blocks, horizon = {}, specification.horizon
         for key, n in self.n_train.items():
-            held_out = validation_rows(n, n_steps, specification.validation_fraction)
-            block = min(max(held_out, 2 * n_steps), n - 2)
+            block = _block(specification, n, n_steps)
             block = self._longest_blocks(key, block).min()
             while block > 0 and not (
                 self.pretrained is not None
@@ -197,15 +196,13 @@ class Calibration:
     ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Errors of forecasts of rows from a start to an end, of each instance."""
         shown = self.history.schema.shown
-        most = max(_MOST_ORIGINS // len(fitted.scalers), 1)
         for key in self._judged:
             start, end = max(starts[key], 1), ends[key]
             if end <= start:
                 continue
             series = self.history.series[key].first(end)
             member = fitted.on(series, key)
-            origins = np.linspace(start - 1, end - 2, min(end - start, most))
-            origins = origins.round().astype(int)
+            origins = origins_of_calibration(start, end, len(fitted.scalers))
             truth = rows_after(member.residual.rows, origins, n_steps)
             error = truth - member.forecasts_after(origins, n_steps)
             # Of constants, others have nothing to learn.
@@ -232,12 +229,15 @@ class KnownErrors:
         The time that numbers of rows are counted from, an index of one.
     step : DateOffset or int
         From one row to the next.
+    from_blocks : bool
+        Whether the history was read by blocks, and not kept.
     """
 
     found: Mapping[bool, CalibrationErrors]
     n_steps: int
     first: pd.Index
     step: pd.DateOffset | int
+    from_blocks: bool = False
 
     history: ClassVar[None] = None
 
@@ -247,8 +247,20 @@ class KnownErrors:
 
     def errors(self, n_steps: int, *, timed: bool = True) -> CalibrationErrors:
         """As of a calibration, of so many steps at most."""
+        if not self.found and self.from_blocks:
+            raise ValueError(
+                f"The blocks have too few rows for intervals of {self.n_steps} "
+                "step(s): fit_blocks calibrates them on forecasts of the last rows "
+                "alone. Pass the table to fit."
+            )
         if not self.found:
             raise ValueError(too_short(n_steps))
+        if n_steps > self.n_steps and self.from_blocks:
+            raise ValueError(
+                f"Intervals of {n_steps} steps need errors of so many, but fit_blocks "
+                f"kept those of {self.n_steps}, its horizon. Fit with a longer horizon "
+                "(or fh), or ask for fewer steps."
+            )
         if n_steps > self.n_steps:
             raise ValueError(
                 f"Intervals of {n_steps} steps need the rows of the fit, but the "
@@ -305,6 +317,33 @@ class CalibrationModel:
         series = series.in_units(self.scalers[key])
         filler, n_rows = Filler(self.model.fill_weights), len(series.index)
         return FittedSeries(self.model, series, filler, n_rows - 1, n_rows)
+
+
+def rows_to_calibrate_on(
+    specification: Specification, n_rows: int, n_steps: int
+) -> int:
+    """Last rows of a table without gaps that a calibration model forecasts.
+
+    0 where too few would be left.
+    """
+    block = _block(specification, n_rows, n_steps)
+    suffices = specification.suffices
+    while block > 0 and not suffices(n_rows - block, specification.horizon):
+        block -= 1
+    return block if block >= n_steps else 0
+
+
+def _block(specification: Specification, n_rows: int, n_steps: int) -> int:
+    """Last rows that are wanted to calibrate on."""
+    held_out = validation_rows(n_rows, n_steps, specification.validation_fraction)
+    return min(max(held_out, 2 * n_steps), n_rows - 2)
+
+
+def origins_of_calibration(start: int, end: int, n_instances: int) -> np.ndarray:
+    """Rows after which forecasts are judged by rows from a start to an end."""
+    most = max(_MOST_ORIGINS // n_instances, 1)
+    origins = np.linspace(start - 1, end - 2, min(end - start, most))
+    return origins.round().astype(int)
 
 
 def rows_after(rows: np.ndarray, origins: np.ndarray, n_steps: int) -> np.ndarray:

@@ -18,6 +18,7 @@ from .._training.randomness import draw_seed
 from .._var.results import VARCoefficients
 from . import matrices
 from .advice import advice
+from .from_blocks import state_from_blocks
 from .history import History, Schema, name_of
 from .intervals import Intervals, StreamErrors, rolling_intervals
 from .learning import check_determined
@@ -74,6 +75,75 @@ class Forecaster(NetworkEstimator, SktimeForecaster):
         """
         with replacement(self) as working:
             BaseForecaster.fit(working, y, X=X, fh=fh)
+        return self
+
+    def fit_blocks(
+        self, blocks, fh=None, *, n_rows=None, engine=None, max_windows=20_000
+    ):
+        """Fit to one table that is read block by block, on one machine or several.
+
+        Closed forms are those of ``fit`` on the whole table, to rounding: they need
+        sums over the rows alone, and these add up over blocks. Windows that reach from
+        one block into the next count, so that blocks may be of any size. A network is
+        trained on a sample of the windows. The forecaster keeps the last rows.
+
+        Parameters
+        ----------
+        blocks : path, array, table, list or iterator
+            Consecutive rows of one table without missing values: the path of a .npy
+            file or of a Parquet file or folder; a numpy memmap or array, a zarr array,
+            a Dask array or DataFrame, a pyarrow dataset, a DataFrame; a list of tables
+            or of functions that each return one; an iterator of tables, which is read
+            but once, or a function that returns a new one. Tables with a time index
+            must follow each other; others are numbered.
+        fh : int, list, array or relative ForecastingHorizon, optional
+            If ``horizon`` is None, its last step ahead is the horizon.
+        n_rows : int, optional
+            Rows of all blocks, needed of an iterator.
+        engine : {"joblib", "dask", "ray"}, optional
+            What reads and sums the blocks: the workers of ``joblib.parallel_config``,
+            of the present client of Dask, or of Ray. By default Dask for what is of
+            Dask, else this process, one block after the other.
+        max_windows : int, default=20_000
+            Windows of an epoch, about: a table with more is sampled, once, in stretches
+            that ``random_state`` places. ``n_layers=0`` needs no sample.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            If ``lags`` is no number, or there are covariates, ``warm_start`` or a
+            recurrent network; if a value is missing or not finite, blocks have other
+            columns or do not follow each other, or are too few rows. The forecaster
+            then stays as it was before the call.
+        TypeError
+            If ``blocks`` is nothing that can be read block by block.
+        ImportError
+            If the library of the blocks or of the engine is not installed.
+
+        Notes
+        -----
+        Intervals are known up to the horizon; of a network, this trains a second one.
+        Where windows are sampled, ``coef_`` and ``sigma_u_`` of a network are averages
+        over these. ``predict`` in
+        sample, ``update`` with ``update_params=True`` and analyses without a table need
+        the rows of the fit, and say so.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from skvar import LinearAttentionVAR
+        >>> walk = np.random.default_rng(0).normal(size=(1000, 2)).cumsum(axis=0)
+        >>> forecaster = LinearAttentionVAR(lags=2, n_layers=0)
+        >>> parts = np.array_split(walk, 7)
+        >>> forecaster.fit_blocks(parts, fh=[1, 2]).predict().shape
+        (2, 2)
+        """
+        with replacement(self) as working:
+            working._fit_blocks(blocks, fh, n_rows, engine, max_windows)
         return self
 
     def pretrain(self, y, X=None, fh=None):
@@ -189,6 +259,38 @@ class Forecaster(NetworkEstimator, SktimeForecaster):
             # At the call of fit.
             warnings.warn(message, stacklevel=4)
         return self
+
+    def _fit_blocks(self, blocks, fh, n_rows, engine, max_windows):
+        specification = self._checked()
+        check_count(max_windows, "max_windows")
+        if (self.warm_start and self._fitted is not None) or hasattr(
+            self, "pretrained_"
+        ):
+            raise ValueError(
+                "fit_blocks begins anew, but the forecaster was pretrained, or has "
+                "warm_start=True; set warm_start=False, or pass a new one."
+            )
+        if self.past_covariates or self.calendar:
+            raise ValueError(
+                "fit_blocks knows no covariates; set past_covariates=None and "
+                "calendar=None, or pass the table to fit."
+            )
+        steps = None if fh is None else ForecastingHorizon(fh)
+        if steps is not None and not steps.is_relative:
+            raise ValueError(
+                "fh has absolute times, but the last one of the blocks is not known "
+                "yet; pass numbers of steps."
+            )
+        horizon = self.horizon
+        if horizon is None:
+            horizon = 1 if steps is None else max(1, int(steps.to_pandas().max()))
+        seed = draw_seed(self.random_state)
+        specification = replace(specification, horizon=horizon, seed=seed)
+        state = state_from_blocks(specification, blocks, n_rows, engine, max_windows)
+        self.reset()
+        self._as_after_fit(state.single.series.table, steps)
+        self._step_the_cutoff(state.history.schema.step)
+        self._fitted = state
 
     def _pretrain(self, y, X=None, fh=None):
         # A clone has what was pretrained before, and goes on from there.

@@ -9,6 +9,7 @@ import pandas as pd
 from sklearn.preprocessing import StandardScaler
 
 from .._closed_form.covariates import CovariateFeatures
+from .._closed_form.sums import SummedTable
 from .._data.lazy import Recomputable, lazy
 from .._data.tables import (
     as_frame,
@@ -187,6 +188,11 @@ class Forgotten:
         Matrices and intercepts, over all windows.
     sigma_u : ndarray, optional
         Covariance of all one-step errors.
+    sums : SummedTable, optional
+        Of all rows, those of the table as well, in units of the model: of a VAR, whose
+        posterior they make.
+    from_blocks : bool
+        Whether all were read by blocks, and not kept.
     """
 
     n_rows: int
@@ -194,6 +200,8 @@ class Forgotten:
     state: tuple | None = None
     averages: tuple[np.ndarray, np.ndarray] | None = None
     sigma_u: np.ndarray | None = None
+    sums: SummedTable | None = None
+    from_blocks: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -239,6 +247,12 @@ class SeriesHistory(Recomputable):
 
     def check_whole(self, what: str) -> None:
         """Raise where rows are left out that something needs."""
+        if self.before is not None and self.before.from_blocks:
+            raise ValueError(
+                f"{what} needs the rows of the fit, which fit_blocks does not keep. "
+                "Where a method takes a table (Y or y), pass recent rows; else pass "
+                "the whole table to fit."
+            )
         if self.before is not None:
             raise ValueError(
                 f"{what} needs the rows of the fit, but the forecaster was saved with "

@@ -10,6 +10,7 @@ from sklearn.utils import check_random_state
 from .._closed_form.conformal import CalibrationErrors, Tracked, completed
 from .._closed_form.simulation import error_paths
 from .._closed_form.spread import Spread
+from .._models.fitted import FittedModel
 from .calibration import KnownErrors, never_checked, rows_after, rows_ahead, too_short
 from .history import History
 from .state import ForecasterState
@@ -115,7 +116,7 @@ def errors_of(
     """
     var = state.model.var_alone
     n_independent = state.calibration.n_independent(n_steps)
-    if var is None or n_independent >= _MANY:
+    if not shocks_count(state.model, n_independent):
         return state.calibration.errors(n_steps, timed=timed)
     known = state.densities.get((n_steps, timed))
     if known is None:
@@ -127,6 +128,14 @@ def errors_of(
             known = made.mixed_with(known, 1 - n_independent / _MANY)
         state.densities[n_steps, timed] = known
     return known
+
+
+def shocks_count(model: FittedModel, n_independent: float) -> bool:
+    """Whether errors that follow from one-step errors join those of calibration.
+
+    Or stand in for these, which are so many.
+    """
+    return model.var_alone is not None and n_independent < _MANY
 
 
 def _shocks(state: ForecasterState, n_steps: int) -> np.ndarray:

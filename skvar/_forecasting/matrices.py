@@ -17,6 +17,7 @@ from .._data.tables import as_frame, precede_index
 from .._data.units import deviations, units_of
 from .._data.windows import Windows
 from .._models.fitted import FittedModel
+from .._models.rows import Rows
 from .._models.specification import Specification
 from .._networks.linear_attention_var import LinearAttentionVAR
 from .._networks.samovar import SAMoVAR
@@ -70,8 +71,9 @@ def var_coefficients(
     if isinstance(history.index, pd.DatetimeIndex):
         history.index = pd.DatetimeIndex(history.index, freq=member.schema.step)
     errors = member.history_errors if Y is None else member.errors(windows)
-    is_whole = member.series.before is None
-    has_posterior = is_whole and member.model.var_alone is not None
+    before = member.series.before
+    has_rows = before is None or before.sums is not None
+    has_posterior = has_rows and member.model.var_alone is not None
     foreign = Y is not None
     enough = len(errors) > errors.shape[1]
     after = history.index[member.model.window_rows :]
@@ -347,9 +349,12 @@ class Posterior:
     def __call__(self, n_draws: int, rng: np.random.Generator):
         state, member = self.state, self.state.single
         known, model = state.calibration, state.model
-        rows = rows_of(
-            known.history, known.n_train, model.effect, state.filler, model.ordered
-        )
+        if member.series.before is None:
+            rows = rows_of(
+                known.history, known.n_train, model.effect, state.filler, model.ordered
+            )
+        else:
+            rows = Rows([member.series.before.sums])
         matrices, intercepts, covariances, *weights = model.draws(
             rows.segments, rows.observed, rows.design, n_draws, rng
         )

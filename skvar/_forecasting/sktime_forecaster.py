@@ -185,6 +185,14 @@ class SktimeForecaster(SktimeEstimator, BaseForecaster):
         self._fh = None
         return BaseForecaster.predict_residuals(self, y=y, X=X)
 
+    def _as_after_fit(self, table: pd.DataFrame, fh: ForecastingHorizon | None) -> None:
+        """What sktime's fit does around ``_fit``, for the last rows of a long table."""
+        _, table = self._check_X_y(y=table)
+        self._update_y_X(table, None)
+        self._check_fh(fh)
+        self._is_vectorized = False
+        self._state = "fitted"
+
     def _as_forecaster_of_a_table(self) -> None:
         """Forget that ``y`` was a panel, whose container sktime would return."""
         self._y_metadata = self._y_metadata | {

@@ -25,9 +25,11 @@ from .._closed_form.forgetting import (
 from .._closed_form.growth import restrained
 from .._closed_form.ridge_var import (
     choose_var_alpha,
+    path_error,
     ridge_var,
     ridge_var_with_terms,
 )
+from .._closed_form.sums import are_summed
 from .._data.lazy import lazy
 from .._data.windows import Windows
 from .._networks.linear_attention_var import LinearAttentionVAR
@@ -215,13 +217,13 @@ class UnderVAR(Estimation):
                 rows and rows.less(solved.weights) for rows in (training, validation)
             )
         if self.fresh and var is network and network.tracker is not None:
-            tracking = self.choose_tracking(network, training, alpha)
-            self.start_tracking(network, training, tracking)
+            tracking = self.choose_tracking(network, training.at_hand(), alpha)
+            self.start_tracking(network, training.at_hand(), tracking)
         record = self.train(network, training, validation, required_gain=_REQUIRED_GAIN)
         if validation is not None:
             solved = self.solve_var(var, self.rows, alpha)
             if not record.best_epoch:
-                self.start_tracking(network, self.rows, tracking)
+                self.start_tracking(network, self.rows.at_hand(), tracking)
         return solved, record
 
     def choose_tracking(
@@ -384,6 +386,11 @@ class BesideStaticPath(Estimation):
                 return math.inf
             self.solve_var(var, Rows(training), alpha)
             recent = [values[specification.lags - var.lags :] for values in held_out]
+            if are_summed(recent):
+                matrices, intercept = var.matrices.numpy(), var.intercept.numpy()
+                horizon = specification.horizon
+                errors.append(path_error(recent, matrices, intercept, horizon))
+                continue
             windows = Windows(recent, var.lags, specification.horizon)
             errors.append(squared_errors(var, windows).mean().item())
         return np.mean(errors) if errors else math.inf

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from .._closed_form.ridge import Segments
+from .._closed_form.sums import are_summed
 from .._closed_form.terms import Design
 from .._data.windows import Windows, split_by_time
 
@@ -14,19 +16,23 @@ from .._data.windows import Windows, split_by_time
 class Rows:
     """Standardised segments: tables without gaps, of series and perhaps of targets.
 
+    A closed form may be estimated on sums of tables (`SummedTable`) in their place.
     With targets, the first ``n_inputs`` columns are series and the others targets, one
     row below the last row of the window that they belong to. Where values were missing
     and are filled, ``observed`` has a table of the same shape for each segment.
+    Where segments are sums, windows are those of ``sample``: stretches of rows, each
+    with the number of its first one.
     ``as_before`` are the same rows as they look where the last ones are not known,
     which are held out; by default they look the same. ``design`` has what acts on the
     rows beside those before them.
     """
 
-    segments: Sequence[np.ndarray]
+    segments: Segments
     n_inputs: int | None = None
     observed: Sequence[np.ndarray] | None = None
     as_before: "Rows | None" = None
     design: Design | None = None
+    sample: Sequence[tuple[int, np.ndarray]] | None = None
 
     def sizes(self) -> tuple[int, int | None]:
         """Numbers of series and of targets."""
@@ -41,8 +47,11 @@ class Rows:
 
     def windows(self, lags: int, horizon: int) -> Windows:
         """Windows in float32, for training."""
+        segments = self.segments
+        if self.sample is not None:
+            segments = [values for _, values in self.sample]
         return Windows(
-            self.segments,
+            segments,
             lags,
             horizon,
             n_inputs=self.n_inputs,
@@ -74,6 +83,8 @@ class Rows:
         if self.as_before is not None:
             return self.as_before.split(lags, horizon, validation_fraction)
         sizes = lags, horizon, validation_fraction
+        if self.sample is not None:
+            return self._split_sums(*sizes)
         parts = [split_by_time(values, *sizes) for values in self.segments]
         training, held_out = _first_and_second(self.segments, parts)
         if not held_out:
@@ -93,6 +104,10 @@ class Rows:
             Rows(held_out, self.n_inputs, masks[1], design=designs[1]),
         )
 
+    def at_hand(self) -> "Rows":
+        """The rows themselves, those of the sample where a table is known by sums."""
+        return self if self.sample is None else Rows([rows for _, rows in self.sample])
+
     def halves(self) -> tuple["Rows", "Rows"]:
         """First and second halves of all segments."""
         parts = []
@@ -108,6 +123,25 @@ class Rows:
             parts.append(Rows(segments, self.n_inputs, observed))
         return tuple(parts)
 
+    def _split_sums(
+        self, lags: int, horizon: int, validation_fraction: float
+    ) -> tuple["Rows", "Rows | None"]:
+        """The same of a table that is known by its sums, and of its sample."""
+        [table] = self.segments
+        parts = split_by_time(table, lags, horizon, validation_fraction)
+        if parts is None:
+            return self, None
+        n_train, start = len(parts[0]), len(table) - len(parts[1])
+        training, held_out = [], []
+        for first, values in self.sample:
+            training.append((first, values[: max(n_train - first, 0)]))
+            n_before = max(start - first, 0)
+            held_out.append((first + n_before, values[n_before:]))
+        held_out = Rows([parts[1]], sample=held_out)
+        if not len(held_out.windows(lags, horizon)):
+            return self, None
+        return Rows([parts[0]], sample=training), held_out
+
     def without_padding(self, lags: int, order: int) -> "Rows":
         """Rows without the copies of the first one that fill a short segment up.
 
@@ -116,7 +150,7 @@ class Rows:
         segments, starts = [], []
         for values in self.segments:
             copies = 0
-            if len(values) == lags + 1:
+            if len(values) == lags + 1 and not are_summed(self.segments):
                 copies = (values[1:] == values[0]).all(axis=1).cumprod().sum()
             starts.append(min(copies, len(values) - order - 1))
             segments.append(values[starts[-1] :])
