@@ -22,6 +22,7 @@ from skvar import (
     LinearAttentionVAR,
     SAMoVARForecaster,
 )
+from skvar._closed_form.ridge_var import error_products, path_error
 from skvar._closed_form.sums import SummedTable, Sums
 
 pytestmark = pytest.mark.distributed
@@ -116,6 +117,29 @@ def test_summed_tables_are_cut_where_their_stretches_end():
     np.testing.assert_allclose(cut[10:25].squared_changes(), changes, rtol=1e-11)
     with pytest.raises(ValueError, match="not summed by themselves"):
         cut[:11]
+
+
+@pytest.mark.parametrize("n_steps", [1, 4])
+def test_errors_of_a_var_are_those_of_its_forecasts(n_steps):
+    rng = np.random.default_rng(0)
+    rows, order = table(90).to_numpy() / [1, 10, 100], 2
+    matrices, intercept = rng.normal(size=(order, 3, 3)) / 5, rng.normal(size=3)
+    tables = [rows[:40], rows[40:44], rows[44:]]
+    summed = [SummedTable([Sums.of(x, 1, order + n_steps)], 3) for x in tables]
+    squares, products = [], np.zeros((3, 3))
+    for part in tables:
+        for end in range(order, len(part) - n_steps + 1):
+            path = [*part[end - order : end]]
+            for _ in range(n_steps):
+                path.append(intercept + matrices[0] @ path[-1] + matrices[1] @ path[-2])
+            errors = part[end : end + n_steps] - path[order:]
+            squares.append(np.square(errors).mean())
+            products += np.outer(errors[0], errors[0])
+    found = path_error(summed, matrices, intercept, n_steps)
+    assert found == pytest.approx(np.mean(squares), rel=1e-10)
+    if n_steps == 1:
+        found = sum(error_products(x, matrices, intercept) for x in summed)
+        np.testing.assert_allclose(found, products, rtol=1e-10)
 
 
 # fits
