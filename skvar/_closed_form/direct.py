@@ -14,6 +14,7 @@ from functools import partial
 from itertools import pairwise
 
 import numpy as np
+import scipy.fft
 import scipy.stats
 
 from .ridge import Segments, pooled, solve_ridge
@@ -29,8 +30,9 @@ _PULLS = 10.0 ** np.arange(-3, 2.0)
 _PARTS, _CLOSE = (2, 4, 8), 0.05
 _ONE_SIDED = scipy.stats.norm.sf(1)
 
-# Steps of the horizon by which a pull is chosen, and numbers in moments held at once.
-_N_STEPS, _MOST_NUMBERS = 16, 5_000_000
+# Steps of the horizon and series by which a pull is chosen, about twice as many where
+# there are more; and numbers in moments held at once.
+_N_STEPS, _MOST_JUDGED, _MOST_NUMBERS = 16, 64, 5_000_000
 
 
 @dataclass(frozen=True)
@@ -114,7 +116,8 @@ def choose_direct_ridges(
     rows (Bates and Granger 1969, "The combination of forecasts"). Returned with a bound
     of its error; with the error zero and the strongest penalty, whose forecast is about
     the last value, where there are no such blocks. Given ``alphas`` are those of
-    ``lags`` rows alone. The pulls are chosen by some steps of the horizon.
+    ``lags`` rows alone. The pulls are chosen by some steps of the horizon, and by some
+    of many series.
     """
     steps, blocks = np.arange(horizon), [*leave_blocks_out(segments, lags, horizon)]
     looks_back = [lags]
@@ -190,7 +193,8 @@ def _with_pulls(
     errors = np.zeros((len(blocks), len(ridges), len(pulls)))
     for i, (block, together) in enumerate(zip(blocks, pooled, strict=True)):
         shared = [together.recent(one.lags).coefficients(one.alpha) for one in ridges]
-        parts = (_each(part, lags, steps) for part in block)
+        every = max(1, block[0][0].shape[1] // _MOST_JUDGED)
+        parts = (_each(part, lags, steps, every) for part in block)
         for fitted, judged in zip(*parts, strict=True):
             errors[i] += [
                 _errors_of_pulls(
@@ -356,11 +360,13 @@ def _pooled(segments: Segments, lags: int, steps: np.ndarray) -> _Moments:
     return _Moments(*parts, moments.rounding)
 
 
-def _each(segments: Segments, lags: int, steps: np.ndarray) -> Iterator[_Moments]:
-    """Moments of each series, of as many at once as memory allows."""
+def _each(
+    segments: Segments, lags: int, steps: np.ndarray, every: int = 1
+) -> Iterator[_Moments]:
+    """Moments of each series, or every so manieth, as many at once as memory allows."""
     n_at_once = max(1, _MOST_NUMBERS // (lags * (lags + len(steps))))
-    for first in range(0, segments[0].shape[1], n_at_once):
-        some = slice(first, first + n_at_once)
+    for first in range(0, segments[0].shape[1], n_at_once * every):
+        some = slice(first, first + n_at_once * every, every)
         if are_summed(segments):
             yield _moments_of_sums(segments, some, lags, steps, pooled=False)
             continue
@@ -443,16 +449,28 @@ def window_products(
     """
     width = lags + int(steps[-1]) + 1
     values = np.ascontiguousarray(values, dtype=float)
-    n_windows, n_series = len(values) - width + 1, values.shape[2]
-    first, products = values[:n_windows], np.empty((width, n_series))
-    for lag in range(width):
-        later = values[lag : lag + n_windows]
-        if n_series == 1:
-            products[lag] = np.dot(first.ravel(), later.ravel())
-        else:
-            products[lag] = np.einsum("tgc,tgc->c", first, later)
+    n_windows = len(values) - width + 1
+    products = _products_of_first(values, width)
     edges = values[: width - 1], values[n_windows:]
     return _products_of_windows(products, *edges, lags, steps)
+
+
+def _products_of_first(values: np.ndarray, width: int) -> np.ndarray:
+    """Sums (width, n_series) of the first rows of windows times those so many later.
+
+    Over rows and groups; as correlations by Fourier transforms.
+    """
+    n_rows, n_groups, n_series = values.shape
+    size = scipy.fft.next_fast_len(n_rows, real=True)
+    n_at_once = max(1, _MOST_NUMBERS // (4 * size))
+    found, flat = np.zeros((n_series, width)), values.reshape(n_rows, -1)
+    for begin in range(0, n_groups * n_series, n_at_once):
+        columns = np.ascontiguousarray(flat[:, begin : begin + n_at_once].T)
+        first = scipy.fft.rfft(columns[:, : n_rows - width + 1], size)
+        spectrum = first.conj() * scipy.fft.rfft(columns, size)
+        series = np.arange(begin, begin + len(columns)) % n_series
+        np.add.at(found, series, scipy.fft.irfft(spectrum, size)[:, :width])
+    return found.T
 
 
 def _products_of_windows(
