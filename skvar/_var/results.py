@@ -1589,8 +1589,15 @@ class VARCoefficients:
                     "X is passed, but these matrices have no covariates: leave X out."
                 )
             return lambda estimate: 0.0
-        rows = self.terms.ahead(times, X)
-        return lambda estimate: with_terms.inflow(estimate[3], rows)
+        terms = self.terms
+        terms.ahead(times, X)
+
+        def inflow(estimate: tuple) -> np.ndarray:
+            # Draws may have more lags than the estimate.
+            n_lags = estimate[3].shape[-3]
+            return with_terms.inflow(estimate[3], terms.ahead(times, X, n_lags))
+
+        return inflow
 
     @property
     def _n_simulated(self) -> int:
