@@ -1358,8 +1358,7 @@ class VARCoefficients:
 
         And what there is to report, to which the coverage is added.
         """
-        if unknown := sorted(options.keys() - _OPTIONS):
-            raise TypeError(f"Bands know no option {unknown}, but {sorted(_OPTIONS)}.")
+        _check_options("Bands", options, _OPTIONS)
         report = report or {}
         if coverage is None:
             return {name: value}, report
@@ -1431,6 +1430,7 @@ class VARCoefficients:
             method = "bootstrap" if self.posterior is None else "posterior"
             method = method if self._regression is None else "least squares"
         if method == "least squares":
+            _check_options("Tests", options, _OPTIONS | {"random_state"})
             return self._checked_regression(), method
         if method == "bootstrap" and self._is_least_squares:
             # It would refit by least squares, whatever these matrices come from.
@@ -1659,3 +1659,8 @@ class VARCoefficients:
     def _ahead(self, steps: int) -> pd.Index:
         index = self.history.index
         return continue_index(index, regular_step(index, "history"), steps)
+
+
+def _check_options(whose: str, options: dict, known: set[str]) -> None:
+    if unknown := sorted(options.keys() - known):
+        raise TypeError(f"{whose} know no option {unknown}, but {sorted(known)}.")
