@@ -61,7 +61,8 @@ class VARCoefficients:
     history : DataFrame of shape (n_rows, n_series), optional
         The observed series, for forecasts, decompositions and bootstraps.
     residuals : DataFrame or array of shape (n_errors, n_series), optional
-        One-step errors of the model on the history; those of the matrices by default.
+        One-step errors of the model on the history, of its last rows where they are an
+        array; those of the matrices by default.
     df_model : float, optional
         Coefficients that were estimated for each series on the rows of the residuals,
         which made these too small; 0 where they were estimated on others or are known.
@@ -130,7 +131,7 @@ class VARCoefficients:
         self.sigma_u = checks.checked_covariance(sigma_u, n_series)
         self.names, self.history = checks.named(names, history, n_series)
         self.label = label
-        self._residuals = checks.residual_table(residuals, self.names)
+        self._residuals = checks.residual_table(residuals, self.names, self.history)
         self.terms = with_terms.checked_terms(terms, n_series)
         n_free = self.order * n_series + 1
         n_free += 0 if terms is None else np.count_nonzero(terms.acting)
