@@ -1591,7 +1591,6 @@ class VARCoefficients:
                 )
             return lambda estimate: 0.0
         terms = self.terms
-        terms.ahead(times, X)
 
         def inflow(estimate: tuple) -> np.ndarray:
             # Draws may have more lags than the estimate.
