@@ -205,6 +205,8 @@ def test_tests_of_other_matrices_are_refused(var, us_change):
             var.granger_causality(**wrong)
     with pytest.raises(ValueError, match="no pair"):
         var.granger_causality(caused="Income", causing=["Income", "Savings"])
+    with pytest.raises(TypeError, match="Tests know no option"):
+        var.granger_causality(draws=3)
     with pytest.raises(ValueError, match="all series"):
         var.instantaneous_causality(causing=NAMES)
     with pytest.raises(ValueError, match='called "all"'):
@@ -245,6 +247,18 @@ def test_arch_test_is_the_auxiliary_regression(var, ols):
         assert row["df"] == n_lags * 15**2
         tail = scipy.stats.chi2.sf(expected, row["df"])
         assert row["p_value"] == pytest.approx(tail, rel=1e-8)
+
+
+def test_tests_of_residuals_do_not_depend_on_units(var, us_change):
+    units = 10.0 ** np.array([9, -9, 0, 3, -3])
+    others = VARCoefficients(
+        var.matrices,
+        var.intercept,
+        var.sigma_u,
+        history=us_change,
+        residuals=var.residuals * units,
+    )
+    pd.testing.assert_frame_equal(others.test_residuals(), var.test_residuals())
 
 
 def test_arch_test_of_one_series_is_that_of_engle():

@@ -411,11 +411,121 @@ def test_bootstraps_take_all_identifications(table):
         ("irf", {"impact": SignRestrictions(SIGNS * 2)}, "other numbers than 1"),
         ("irf", {"impact": SignRestrictions(SIGNS.rename({"Income": "x"}))}, "rows"),
         ("irf", {"impact": Proxy(pd.Series([1.0, 2.0]))}, "proxy shares 0 times"),
+        ("irf", {"impact": "cholesky", "order": 3}, "order is 3; pass all of"),
+        ("irf", {"impact": [[1, 0], [0]]}, "impact must be None, one of"),
+        ("irf", {"impact": pd.DataFrame(np.eye(3), NAMES, list("aab"))}, "each shock"),
+        ("irf", {"impact": ShortRun(A=np.full((3, 3), "x"))}, "A holds what is no"),
+        ("irf", {"impact": SignRestrictions(SIGNS, periods=-1)}, "periods == -1"),
+        ("irf", {"impact": SignRestrictions(SIGNS, n_rotations=0)}, "n_rotations == 0"),
+        ("irf", {"impact": SignRestrictions(SIGNS.replace(1, "+"))}, "other numbers"),
     ],
 )
 def test_errors_name_the_remedy(var, method, options, message):
     with pytest.raises(ValueError, match=message):
         getattr(var, method)(**options)
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        (lambda proxy: proxy.to_numpy(), TypeError, "pass a Series with times"),
+        (lambda proxy: pd.concat([proxy, proxy]), ValueError, "several values at"),
+        (lambda proxy: proxy.replace(proxy.iloc[3], np.inf), ValueError, "holds inf"),
+        (lambda proxy: proxy.map(str) + "%", ValueError, "no number"),
+        (lambda proxy: 0 * proxy + 2, ValueError, "proxy is 2 at all"),
+    ],
+)
+def test_proxies_that_tell_nothing_say_so(var, change, error, message):
+    with pytest.raises(error, match=message):
+        var.irf(1, impact=Proxy(change(var.residuals["Income"])))
+
+
+def test_classes_are_no_identifications(var):
+    with pytest.raises(TypeError, match=r"ShortRun\(\.\.\.\)"):
+        var.irf(1, impact=ShortRun)
+
+
+@pytest.mark.parametrize(
+    "impact",
+    [
+        "cholesky",
+        "long_run",
+        ShortRun(A=[[1, np.nan], [0, 1]], B=np.diag([np.nan] * 2)),
+    ],
+    ids=str,
+)
+def test_singular_covariances_have_no_orthogonal_shocks(impact):
+    matrices = [[[0.5, 0.2], [0.1, 0.4]]]
+    var = VARCoefficients(matrices, [0, 0], np.ones((2, 2)))
+    with pytest.raises(ValueError, match="not positive definite"):
+        var.irf(1, impact=impact)
+
+
+def test_names_are_not_their_text():
+    """Numbers and text of the same look are different series."""
+    matrices, sigma_u = [[[0.5, 0.2], [0.1, 0.4]]], [[4, 1], [1, 2]]
+    var = VARCoefficients(matrices, [0, 0], sigma_u, names=[1, "1"])
+    found = var.irf(0, impact="cholesky", order=["1", 1])["value"]
+    # Of the second series first: a lower triangle in the other order.
+    expected = [np.sqrt(4 - 1 / 2), 1 / np.sqrt(2), 0, np.sqrt(2)]
+    np.testing.assert_allclose(found, expected, atol=1e-12)
+    for order in (["1", "1"], [1, 1]):
+        with pytest.raises(ValueError, match="each once"):
+            var.irf(0, impact="cholesky", order=order)
+    with pytest.raises(ValueError, match="impact has rows"):
+        var.irf(0, impact=pd.DataFrame(np.eye(2), ["1", "2"]))
+
+
+UNITS = np.array([1e9, 1.0, 1e-9])
+
+
+@pytest.mark.parametrize(
+    "kind", ["array", "short run", "signs", "proxy", "cholesky", "long_run"]
+)
+def test_shares_do_not_depend_on_units(var, kind):
+    """Nor do their bands."""
+    relative = UNITS[:, np.newaxis] / UNITS
+    others = VARCoefficients(
+        var.matrices * relative,
+        var.intercept * UNITS,
+        var.sigma_u * np.outer(UNITS, UNITS),
+        history=var.history * UNITS,
+    )
+    noise = np.random.default_rng(0).normal(size=len(var.residuals))
+    proxy = Proxy(var.residuals["Income"] + noise)
+    lower = np.where(np.tri(3, dtype=bool), np.nan, 0.0)
+    shares = []
+    for one in (var, others):
+        impact = {
+            "array": np.linalg.cholesky(one.sigma_u),
+            "short run": ShortRun(B=lower),
+            "signs": SignRestrictions(SIGNS),
+            "proxy": proxy,
+        }.get(kind, kind)
+        options = {"bands": 0.9, "n_draws": 20, "random_state": 0}
+        found = one.fevd(3, impact=impact, **options)
+        shares.append(found[["share", "lower", "upper"]])
+    # Of the search under short-run restrictions; others are exact.
+    np.testing.assert_allclose(*shares, atol=1e-6 if kind == "short run" else 1e-9)
+
+
+def test_residuals_of_an_array_are_of_the_last_rows(var):
+    others = VARCoefficients(
+        var.matrices,
+        var.intercept,
+        var.sigma_u,
+        history=var.history,
+        residuals=var.residuals.to_numpy(),
+    )
+    pd.testing.assert_frame_equal(others.residuals, var.residuals)
+
+
+def test_what_is_known_is_not_biased():
+    """All of the variance of one series is its own shock's, in every replicate."""
+    rows = np.random.default_rng(0).normal(size=(50, 1))
+    var = LinearAttentionVAR(1, n_layers=0, alpha=0).fit(rows).var_coefficients()
+    shares = var.fevd(3, bands=0.9, n_draws=5, random_state=0)
+    np.testing.assert_allclose(shares[["share", "lower", "upper"]], 1, atol=1e-12)
 
 
 def test_shocks_that_nothing_identifies_are_refused(var):

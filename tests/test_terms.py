@@ -249,6 +249,40 @@ def test_bootstraps_estimate_terms_anew():
         assert (table["lower"] <= table["upper"]).all()
 
 
+def test_replicates_may_have_other_lags_of_covariates():
+    """As each chooses its own."""
+    matrices = KINDS["selected"].clone().fit(Y, X=X).var_coefficients()
+    history, own = matrices.history.to_numpy(), matrices.refit
+    lags = []
+
+    def refit(table, seed):
+        *parts, coefficients = own(history, seed)
+        more = seed % 3
+        lags.append(len(coefficients) + more)
+        return *parts, np.pad(coefficients, [(0, more), (0, 0), (0, 0)])
+
+    matrices.refit = refit
+    options = {"n_draws": 9, "random_state": 0, "method": "bootstrap"}
+    table = matrices.multipliers(6, bands=0.9, **options)
+    assert len({*lags}) > 1
+    for side in ("lower", "upper"):
+        np.testing.assert_allclose(table[side], table["value"], atol=1e-8)
+    later = X.loc[FUTURE]
+    found = matrices.forecast_interval(N_AHEAD, X=later, **options)
+    known = matrices.forecast_interval(N_AHEAD, X=later, method="known")
+    np.testing.assert_allclose(found, known, atol=1e-6)
+
+
+def test_a_var_without_any_term_is_its_rows():
+    """With a history, residuals and bands, though no column acts."""
+    matrices = static(trend="n").fit(Y).var_coefficients()
+    parts = matrices.historical_decomposition().groupby(["time", "response"])["value"]
+    total = parts.sum().unstack()[Y.columns]
+    np.testing.assert_allclose(total, Y[2:], atol=1e-8)
+    bands = matrices.irf(1, bands=0.9, method="bootstrap", n_draws=5, random_state=0)
+    assert (bands["lower"] <= bands["upper"]).all()
+
+
 ATTENTION = LinearAttentionVAR(
     2,
     trend="ct",
@@ -392,6 +426,8 @@ def test_missing_covariates_say_so():
         matrices.forecast_interval(2, X=X[["reform"]])
     with pytest.raises(ValueError, match="X lacks values at 1 .* 2020Q2"):
         matrices.forecast(2, X=X[: N_ROWS + 1])
+    with pytest.raises(ValueError, match=r"X has shape \(2, 1\); pass \(2, 2\)"):
+        matrices.forecast(2, X=np.ones((2, 1)))
     bare = static().fit(Y).var_coefficients()
     with pytest.raises(ValueError, match="no covariates, and so no multipliers"):
         bare.multipliers()

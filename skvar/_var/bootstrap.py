@@ -60,7 +60,15 @@ def bootstrap(
         joblib.delayed(replicate)(seed) for seed in seeds
     )
     bar = tqdm(replicates, total=n_draws, desc="bootstrap", disable=not verbose)
-    return tuple(map(np.stack, zip(*bar, strict=True)))
+    return tuple(map(_stacked, zip(*bar, strict=True)))
+
+
+def _stacked(parts: Sequence[np.ndarray]) -> np.ndarray:
+    """Parts of replicates along a first axis, with zeros for lags that some lack."""
+    stacked = np.zeros((len(parts), max(map(len, parts)), *parts[0].shape[1:]))
+    for replicate, part in zip(stacked, parts, strict=True):
+        replicate[: len(part)] = part
+    return stacked
 
 
 def generator(random_state) -> np.random.Generator:
@@ -199,17 +207,19 @@ def without_bias(
     is warned where bands need not cover: ``alpha`` is the penalty of the estimate, and
     ``remedy`` what helps against it.
     """
-    bias = replicates.mean(axis=0) - value
-    _warn_of_bias(bias, replicates.std(axis=0), len(replicates), alpha, remedy)
+    bias, error = replicates.mean(axis=0) - value, replicates.std(axis=0)
+    # What does not vary beyond rounding is not estimated.
+    estimated = error > 1e-8 * np.maximum(error.max(), np.abs(value))
+    share = np.abs(bias[estimated] / error[estimated]).mean() if estimated.any() else 0
+    _warn_of_bias(share, len(replicates), alpha, remedy)
     return replicates - 2 * bias
 
 
-def _warn_of_bias(
-    bias: np.ndarray, error: np.ndarray, n_draws: int, alpha: float, remedy: str
-) -> None:
-    """Warn where bands need not cover; replicates tell biases up to their own noise."""
-    estimated = error > 1e-8 * error.max()
-    share = np.abs(bias[estimated] / error[estimated]).mean() if estimated.any() else 0
+def _warn_of_bias(share: float, n_draws: int, alpha: float, remedy: str) -> None:
+    """Warn where bands need not cover; replicates tell biases up to their own noise.
+
+    ``share`` is the size of biases in standard errors.
+    """
     if alpha > _NOTABLE_PENALTY:
         reason = f"the penalty alpha={alpha:.2g} biases the matrices. {remedy}"
     elif share > _LARGE_BIAS + 1 / np.sqrt(n_draws):

@@ -64,15 +64,23 @@ def named(names, history, n_series: int) -> tuple[list, pd.DataFrame | None]:
     return names, history.set_axis(names, axis=1)
 
 
-def residual_table(residuals, names: list) -> pd.DataFrame | None:
-    """Residuals under the names of the series, if there are any."""
+def residual_table(
+    residuals, names: list, history: pd.DataFrame | None
+) -> pd.DataFrame | None:
+    """Residuals under the names of the series, if there are any.
+
+    Those of an array are of the last rows of the history.
+    """
     if residuals is None:
         return None
+    has_times = isinstance(residuals, pd.DataFrame | pd.Series)
     residuals = as_frame(residuals, "residuals")
     if residuals.shape[1] != len(names):
         raise ValueError(
             f"residuals has {residuals.shape[1]} columns for {len(names)} series."
         )
+    if not has_times and history is not None and len(residuals) <= len(history):
+        residuals.index = history.index[len(history) - len(residuals) :]
     return residuals.set_axis(names, axis=1)
 
 

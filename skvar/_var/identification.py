@@ -5,17 +5,19 @@ the errors alone leaves B open; each identification here adds what it takes. Mat
 may be those of many draws, along leading axes.
 """
 
+import numbers
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import NamedTuple, Protocol
 
 import numpy as np
 import pandas as pd
+from sklearn.utils import check_scalar
 
 from .process import Estimate, cholesky, long_run_effects, moving_average
-from .short_run import ShortRunModel, on_matrices, rows_named
+from .short_run import ShortRunModel, on_matrices, places_of, rows_named
 
 # Rotations tried for one estimate, and accepted ones of many that are kept.
 _ROTATIONS, _MOST_KEPT = 10_000, 5_000
@@ -168,6 +170,8 @@ class LongRun:
                 "impact='long_run' needs long-run effects, but the VAR is not stable: "
                 "fit to changes of the series."
             )
+        # Rounding may hide below that theirs is singular.
+        cholesky(estimate[2])
         total = np.where(stable, total, np.eye(total.shape[-1]))
         lasting = total @ estimate[2] @ total.swapaxes(-1, -2)
         factor = _ordered_factor(lasting, self.order, sample.names)
@@ -206,14 +210,18 @@ class Given:
         matrix = self.matrix
         n_series = len(sample.names)
         if isinstance(matrix, pd.DataFrame):
+            _check_names_of_shocks(matrix, "impact")
             matrix = rows_named(matrix, sample.names, "impact")
-        matrix = np.array(matrix, dtype=float)
+        try:
+            matrix = np.array(matrix, dtype=float)
+        except (TypeError, ValueError) as error:
+            raise ValueError(_no_identification(self.matrix)) from error
         if matrix.shape != (n_series, n_series) or not np.isfinite(matrix).all():
             raise ValueError(
                 f"impact has shape {matrix.shape}; pass a finite array of shape "
                 f"{(n_series, n_series)}."
             )
-        if np.linalg.matrix_rank(matrix) < n_series:
+        if _is_singular(matrix):
             raise ValueError(
                 "impact is singular: some shocks are combinations of others."
             )
@@ -361,6 +369,8 @@ class SignRestrictions:
     def _accepted(self, estimate: Estimate, names: list, rng, n_rotations: int):
         """Impacts (n, n_series, n_shocks), their draws, and the share that they are."""
         signs = _checked_signs(self.signs, names)
+        check_scalar(self.periods, "periods", numbers.Integral, min_val=0)
+        check_scalar(self.n_rotations, "n_rotations", numbers.Integral, min_val=1)
         factor = cholesky(estimate[2])
         effects = moving_average(estimate[0], self.periods) @ factor[:, np.newaxis]
         n_numbers = self.periods * signs.size + factor.size // len(factor)
@@ -401,8 +411,11 @@ class Proxy:
 
     Raises
     ------
+    TypeError
+        When used, if it is no Series.
     ValueError
-        When used, if fewer times have errors and proxy than there are coefficients.
+        When used, if fewer times have errors and proxy than there are coefficients, or
+        it does not vary.
 
     Warns
     -----
@@ -436,12 +449,13 @@ class Proxy:
                 UserWarning,
                 stacklevel=4,
             )
-        impact = _scaled_to_one(estimate[2], regression.coefficients)
+        impact = _scaled_to_one(estimate[2], regression.coefficients / regression.scale)
         return Identified(estimate, impact, {"first_stage_f": regression.f_statistic})
 
     def draws(self, estimate: Estimate, sample: Sample, rng) -> Identified:
         """With coefficients from their posterior."""
-        drawn = self._regression(sample).draws(len(estimate[2]), rng)
+        regression = self._regression(sample)
+        drawn = regression.draws(len(estimate[2]), rng) / regression.scale
         return Identified(estimate, _scaled_to_one(estimate[2], drawn))
 
     def _regression(self, sample: Sample) -> "_ProxyRegression":
@@ -450,7 +464,7 @@ class Proxy:
                 "A proxy needs the one-step errors: pass history=... to "
                 "VARCoefficients."
             )
-        proxy = pd.Series(self.proxy, dtype=float)
+        proxy = self._checked()
         both = proxy.dropna().index.intersection(sample.errors.index)
         n_series = sample.errors.shape[1]
         if len(both) < n_series + 2:
@@ -461,7 +475,37 @@ class Proxy:
             )
         errors = sample.errors.loc[both].to_numpy(float)
         proxy = proxy.loc[both].to_numpy()
-        return _ProxyRegression(errors - errors.mean(axis=0), proxy - proxy.mean())
+        if np.ptp(proxy) == 0:
+            raise ValueError(
+                f"proxy is {proxy[0]:g} at all {len(both)} times that it shares with "
+                "the one-step errors; pass one that varies."
+            )
+        scale = errors.std(axis=0)
+        scale = np.where(scale > 0, scale, 1.0)
+        return _ProxyRegression(
+            (errors - errors.mean(axis=0)) / scale, proxy - proxy.mean(), scale
+        )
+
+    def _checked(self) -> pd.Series:
+        """The proxy as numbers at different times."""
+        if not isinstance(self.proxy, pd.Series):
+            raise TypeError(
+                f"proxy is a {type(self.proxy).__name__}; pass a Series with times."
+            )
+        try:
+            proxy = self.proxy.astype(float)
+        except (TypeError, ValueError) as error:
+            raise ValueError(
+                "proxy holds what is no number; pass NaN where it is not known."
+            ) from error
+        if np.isinf(proxy).any():
+            raise ValueError("proxy holds inf; pass NaN where it is not known.")
+        if proxy.index.has_duplicates:
+            twice = proxy.index[proxy.index.duplicated()][0]
+            raise ValueError(
+                f"proxy has several values at {twice}; pass one for each time."
+            )
+        return proxy
 
 
 IDENTIFICATIONS = {
@@ -487,17 +531,26 @@ def identification(impact, order: Sequence | None) -> Identification:
         )
     if impact is None:
         return Errors()
+    if isinstance(impact, type):
+        raise TypeError(
+            f"impact is the class {impact.__name__}; pass one of it, "
+            f"{impact.__name__}(...)."
+        )
     if isinstance(impact, str):
         if impact not in IDENTIFICATIONS:
-            raise ValueError(
-                f"impact must be None, one of {list(IDENTIFICATIONS)}, an array or of "
-                f"skvar.identification, not {impact!r}."
-            )
+            raise ValueError(_no_identification(impact))
         kind = IDENTIFICATIONS[impact]
         return kind(order) if impact in _ORDERED else kind()
     if hasattr(impact, "point"):
         return impact
     return Given(impact)
+
+
+def _no_identification(impact) -> str:
+    return (
+        f"impact must be None, one of {list(IDENTIFICATIONS)}, an array or of "
+        f"skvar.identification, not {impact!r}."
+    )
 
 
 def uncorrelated(found: Identification) -> Identification:
@@ -534,10 +587,12 @@ def _ordered_factor(
     """Factor that is lower triangular once its series are in an order."""
     if order is None:
         return cholesky(covariance)
-    order = [order] if isinstance(order, str) else list(order)
-    if sorted(map(str, order)) != sorted(map(str, names)):
+    order = [order] if isinstance(order, str) else order
+    places = None
+    if isinstance(order, Iterable):
+        places = places_of(list(order), names)
+    if places is None or len(set(places)) < len(names):
         raise ValueError(f"order is {order}; pass all of {names}, each once.")
-    places = [names.index(name) for name in order]
     factor = np.empty_like(covariance)
     rows, columns = np.ix_(places, places)
     factor[..., rows, columns] = cholesky(covariance[..., rows, columns])
@@ -551,13 +606,17 @@ def _checked_signs(signs: pd.DataFrame, names: list) -> np.ndarray:
             "signs must be a DataFrame with series as rows and shocks as columns."
         )
     unknown = [name for name in signs.index if name not in names]
-    if unknown or signs.index.has_duplicates or signs.columns.has_duplicates:
+    if unknown or signs.index.has_duplicates:
         raise ValueError(f"signs has rows {list(signs.index)}; pass some of {names}.")
+    _check_names_of_shocks(signs, "signs")
     if not 0 < signs.shape[1] <= len(names):
         raise ValueError(
             f"signs has {signs.shape[1]} shocks; pass 1 to {len(names)} columns."
         )
-    values = signs.reindex(names).to_numpy(float)
+    try:
+        values = signs.reindex(names).to_numpy(float)
+    except (TypeError, ValueError):
+        values = np.zeros(1)
     if not np.isin(values[~np.isnan(values)], [-1.0, 1.0]).all():
         raise ValueError(
             "signs holds other numbers than 1 and -1: leave NaN where a response is "
@@ -566,6 +625,22 @@ def _checked_signs(signs: pd.DataFrame, names: list) -> np.ndarray:
     if np.isnan(values).all(axis=0).any():
         raise ValueError("signs: every shock needs a sign, or nothing tells it.")
     return np.nan_to_num(values)
+
+
+def _check_names_of_shocks(table: pd.DataFrame, argument: str) -> None:
+    if table.columns.has_duplicates:
+        raise ValueError(
+            f"{argument} has columns {list(table.columns)}; name each shock "
+            "differently."
+        )
+
+
+def _is_singular(matrix: np.ndarray) -> bool:
+    """Whether shocks are combinations of others, whatever the units of the series."""
+    for axis in (1, 0):
+        size = np.linalg.norm(matrix, axis=axis, keepdims=True)
+        matrix = matrix / np.where(size > 0, size, 1.0)
+    return np.linalg.matrix_rank(matrix) < len(matrix)
 
 
 def _rotations(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
@@ -602,10 +677,14 @@ def _scaled_to_one(sigma_u: np.ndarray, coefficients: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True, eq=False)
 class _ProxyRegression:
-    """Of a centred proxy (n_times,) on centred errors (n_times, n_series)."""
+    """Of a centred proxy (n_times,) on standardised errors (n_times, n_series).
+
+    ``scale`` (n_series,) is the unit of these.
+    """
 
     errors: np.ndarray
     proxy: np.ndarray
+    scale: np.ndarray
 
     @cached_property
     def coefficients(self) -> np.ndarray:
@@ -628,7 +707,7 @@ class _ProxyRegression:
 
     def draws(self, n_draws: int, rng: np.random.Generator) -> np.ndarray:
         """Coefficients (n_draws, n_series) from their posterior under a flat prior."""
-        factor = np.linalg.cholesky(np.linalg.inv(self.errors.T @ self.errors))
+        factor = np.linalg.inv(cholesky(self.errors.T @ self.errors))
         variance = self.variance * self.n_free / rng.chisquare(self.n_free, n_draws)
-        noise = rng.normal(size=(n_draws, len(factor))) @ factor.T
+        noise = rng.normal(size=(n_draws, len(factor))) @ factor
         return self.coefficients + np.sqrt(variance)[:, np.newaxis] * noise

@@ -61,7 +61,8 @@ class VARCoefficients:
     history : DataFrame of shape (n_rows, n_series), optional
         The observed series, for forecasts, decompositions and bootstraps.
     residuals : DataFrame or array of shape (n_errors, n_series), optional
-        One-step errors of the model on the history; those of the matrices by default.
+        One-step errors of the model on the history, of its last rows where they are an
+        array; those of the matrices by default.
     df_model : float, optional
         Coefficients that were estimated for each series on the rows of the residuals,
         which made these too small; 0 where they were estimated on others or are known.
@@ -130,7 +131,7 @@ class VARCoefficients:
         self.sigma_u = checks.checked_covariance(sigma_u, n_series)
         self.names, self.history = checks.named(names, history, n_series)
         self.label = label
-        self._residuals = checks.residual_table(residuals, self.names)
+        self._residuals = checks.residual_table(residuals, self.names, self.history)
         self.terms = with_terms.checked_terms(terms, n_series)
         n_free = self.order * n_series + 1
         n_free += 0 if terms is None else np.count_nonzero(terms.acting)
@@ -1358,8 +1359,7 @@ class VARCoefficients:
 
         And what there is to report, to which the coverage is added.
         """
-        if unknown := sorted(options.keys() - _OPTIONS):
-            raise TypeError(f"Bands know no option {unknown}, but {sorted(_OPTIONS)}.")
+        _check_options("Bands", options, _OPTIONS)
         report = report or {}
         if coverage is None:
             return {name: value}, report
@@ -1431,6 +1431,7 @@ class VARCoefficients:
             method = "bootstrap" if self.posterior is None else "posterior"
             method = method if self._regression is None else "least squares"
         if method == "least squares":
+            _check_options("Tests", options, _OPTIONS | {"random_state"})
             return self._checked_regression(), method
         if method == "bootstrap" and self._is_least_squares:
             # It would refit by least squares, whatever these matrices come from.
@@ -1589,8 +1590,14 @@ class VARCoefficients:
                     "X is passed, but these matrices have no covariates: leave X out."
                 )
             return lambda estimate: 0.0
-        rows = self.terms.ahead(times, X)
-        return lambda estimate: with_terms.inflow(estimate[3], rows)
+        terms = self.terms
+
+        def inflow(estimate: tuple) -> np.ndarray:
+            # Draws may have more lags than the estimate.
+            n_lags = estimate[3].shape[-3]
+            return with_terms.inflow(estimate[3], terms.ahead(times, X, n_lags))
+
+        return inflow
 
     @property
     def _n_simulated(self) -> int:
@@ -1652,3 +1659,8 @@ class VARCoefficients:
     def _ahead(self, steps: int) -> pd.Index:
         index = self.history.index
         return continue_index(index, regular_step(index, "history"), steps)
+
+
+def _check_options(whose: str, options: dict, known: set[str]) -> None:
+    if unknown := sorted(options.keys() - known):
+        raise TypeError(f"{whose} know no option {unknown}, but {sorted(known)}.")

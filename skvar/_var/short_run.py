@@ -132,9 +132,9 @@ class ShortRunModel:
     def solve(self, sigma_u: np.ndarray) -> np.ndarray:
         """The most likely of the maxima from several starts, for one covariance."""
         rng = np.random.default_rng(0)
+        # Without a regular covariance the likelihood has no maximum.
+        cholesky(sigma_u)
         deviations = np.sqrt(np.diag(sigma_u))
-        if not (deviations > 0).all():
-            cholesky(sigma_u)
         in_a, in_b = self._free
         known = np.diag(self.b)
         unit = np.where(np.isnan(known), deviations, np.where(known == 0, 1.0, known))
@@ -172,14 +172,19 @@ def _restrictions(values, name: str, names: list) -> np.ndarray:
         return np.eye(n_series)
     if isinstance(values, pd.DataFrame):
         values = rows_named(values, names, name)
-        values = rows_named(values.T, names, name).T
+        values = rows_named(values.T, names, name, "columns").T
     values = np.array(values, dtype=object)
     if values.shape != (n_series, n_series):
         raise ValueError(
             f"{name} has shape {values.shape}; pass {(n_series, n_series)}."
         )
     values[values == "E"] = np.nan
-    return values.astype(float)
+    try:
+        return values.astype(float)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f'{name} holds what is no number; pass NaN or "E" where an entry is free.'
+        ) from error
 
 
 def _solve(matrix: np.ndarray, right: np.ndarray) -> np.ndarray:
@@ -195,8 +200,18 @@ def on_matrices(values: np.ndarray) -> np.ndarray:
     return values[..., np.newaxis, np.newaxis]
 
 
-def rows_named(table: pd.DataFrame, names: list, argument: str) -> pd.DataFrame:
+def rows_named(
+    table: pd.DataFrame, names: list, argument: str, axis: str = "rows"
+) -> pd.DataFrame:
     """The table with its rows in the order of the series."""
-    if sorted(map(str, table.index)) != sorted(map(str, names)):
-        raise ValueError(f"{argument} has rows {list(table.index)}; pass {names}.")
-    return table.loc[names]
+    places = places_of(names, list(table.index))
+    if places is None:
+        raise ValueError(f"{argument} has {axis} {list(table.index)}; pass {names}.")
+    return table.iloc[places]
+
+
+def places_of(names: list, others: list) -> list[int] | None:
+    """Where others have each of the names, if these are the same in any order."""
+    if len(others) != len(names) or any(name not in others for name in names):
+        return None
+    return [others.index(name) for name in names]

@@ -111,11 +111,15 @@ class Terms:
                 f"on the {n_rows} rows of the history after its first {order}; pass "
                 "them all."
             )
-        table = as_frame(self.table[-n_needed:], "The table of terms")
-        return _lagged(table.to_numpy(), self.n_lags)
+        table = self.table[-n_needed:]
+        if table.shape[1]:
+            table = as_frame(table, "The table of terms")
+        return _lagged(table.to_numpy(dtype=float), self.n_lags)
 
-    def ahead(self, times: pd.Index, X) -> np.ndarray:
+    def ahead(self, times: pd.Index, X, n_lags: int | None = None) -> np.ndarray:
         """Rows (len(times), n_lags, n_columns) that act on the times after the history.
+
+        Of as many lags as the coefficients have by default.
 
         Raises
         ------
@@ -126,18 +130,21 @@ class Terms:
         if names:
             parts.append(_future(X, names, times))
         elif X is not None:
-            raise ValueError("X is passed, but these matrices have no covariates.")
+            raise ValueError(
+                "X is passed, but these matrices have no covariates: leave X out."
+            )
         if self.deterministic is not None:
             parts.append(self.deterministic(times))
         later = pd.concat(parts, axis=1).to_numpy(dtype=float)
-        n_before = self.n_lags - 1
+        n_lags = self.n_lags if n_lags is None else n_lags
+        n_before = n_lags - 1
         if len(self.table) < n_before:
             raise ValueError(
                 f"The table of terms has {len(self.table)} row(s), but the last "
                 f"{n_before} act on the next row; pass them."
             )
         before = self.table.to_numpy(dtype=float)[len(self.table) - n_before :]
-        return _lagged(np.concatenate([before, later]), self.n_lags)
+        return _lagged(np.concatenate([before, later]), n_lags)
 
 
 def _lagged(values: np.ndarray, n_lags: int) -> np.ndarray:
@@ -155,6 +162,11 @@ def _future(X, names: list, times: pd.Index) -> pd.DataFrame:
             f"their rows {span} as X."
         )
     if isinstance(X, np.ndarray):
+        if X.ndim != 2 or X.shape[1] != len(names):
+            raise ValueError(
+                f"X has shape {X.shape}; pass ({len(times)}, {len(names)}), the "
+                f"covariates {names}."
+            )
         X = pd.DataFrame(X[: len(times)], times[: len(X)], names)
     frame = as_frame(X, "X", missing=True)
     missing = [name for name in names if name not in frame.columns]
