@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     )
     from .regression import LinearAttentionVARRegressor, SAMoVARRegressor
     from .scoring import rolling_score
+    from .training import data_parallel
 
 __version__ = "0.1.0"
 __all__ = [
@@ -32,6 +33,7 @@ __all__ = [
     "SAMoVARRegressor",
     "VARCoefficients",
     "benchmark",
+    "data_parallel",
     "datasets",
     "identification",
     "load",
@@ -52,6 +54,7 @@ _HOME = {
     "SAMoVARForecaster": "forecasting",
     "SAMoVARRegressor": "regression",
     "VARCoefficients": "analysis",
+    "data_parallel": "training",
     "load": "files",
     "rolling_score": "scoring",
     "save": "files",

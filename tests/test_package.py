@@ -27,6 +27,7 @@ PACKAGE = ROOT / "skvar"
 MAY_IMPORT = {
     "_attention": set(),
     "_files": set(),
+    "_parallel": set(),
     "_data": set(),
     "_protocols": {"_files"},
     "plots": set(),
@@ -38,6 +39,7 @@ MAY_IMPORT = {
         "_closed_form",
         "_data",
         "_networks",
+        "_parallel",
         "_training",
         "plots",
     },
@@ -60,8 +62,9 @@ MAY_IMPORT = {
     "identification": {"_var"},
     "nn": {"_attention", "_networks"},
     "scoring": {"_data", "_forecasting"},
+    "training": {"_training"},
     "datasets": {"_data"},
-    "benchmark": {"_data", "_var", "datasets", "forecasting", "plots"},
+    "benchmark": {"_data", "_parallel", "_var", "datasets", "forecasting", "plots"},
     "__init__": {
         "analysis",
         "benchmark",
@@ -74,6 +77,7 @@ MAY_IMPORT = {
         "plots",
         "regression",
         "scoring",
+        "training",
     },
 }
 
@@ -169,6 +173,7 @@ PUBLIC = [
     "skvar.LinearAttentionVAR",
     "skvar.LinearTransformerForecaster",
     "skvar.SAMoVARForecaster",
+    "skvar.data_parallel",
     "skvar.rolling_score",
     *(
         f"skvar.{forecaster}.{method}"
