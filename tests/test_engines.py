@@ -47,7 +47,7 @@ def dask_client():
     distributed = pytest.importorskip("distributed")
     with (
         distributed.LocalCluster(
-            n_workers=2, threads_per_worker=1, dashboard_address=None
+            n_workers=2, threads_per_worker=1, dashboard_address=":0"
         ) as cluster,
         distributed.Client(cluster) as client,
     ):
@@ -193,8 +193,9 @@ def killing_once(mark):
 
 
 def test_dask_does_again_what_a_killed_worker_did(dask_client, tmp_path):
+    """Where more than one worker holds the table."""
     expected = search().cv_results_["mean_test_score"]
-    with joblib.parallel_config("dask"):
+    with joblib.parallel_config("dask", scatter=[TABLE]):
         found = search(killing_once(tmp_path / "killed")).cv_results_
     assert (tmp_path / "killed").exists()
     np.testing.assert_array_equal(found["mean_test_score"], expected)
