@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     )
     from .regression import LinearAttentionVARRegressor, SAMoVARRegressor
     from .scoring import rolling_score
+    from .training import data_parallel
 
 __version__ = "0.1.0"
 __all__ = [
@@ -33,6 +34,7 @@ __all__ = [
     "VARCoefficients",
     "benchmark",
     "cointegration",
+    "data_parallel",
     "datasets",
     "identification",
     "load",
@@ -55,6 +57,7 @@ _HOME = {
     "SAMoVARRegressor": "regression",
     "VARCoefficients": "analysis",
     "cointegration": "analysis",
+    "data_parallel": "training",
     "load": "files",
     "rolling_score": "scoring",
     "save": "files",

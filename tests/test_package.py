@@ -29,6 +29,7 @@ PACKAGE = ROOT / "skvar"
 MAY_IMPORT = {
     "_attention": set(),
     "_files": set(),
+    "_parallel": set(),
     "_data": set(),
     "_protocols": {"_files"},
     "plots": set(),
@@ -40,6 +41,7 @@ MAY_IMPORT = {
         "_closed_form",
         "_data",
         "_networks",
+        "_parallel",
         "_training",
         "plots",
     },
@@ -62,8 +64,9 @@ MAY_IMPORT = {
     "identification": {"_var"},
     "nn": {"_attention", "_networks"},
     "scoring": {"_data", "_forecasting"},
+    "training": {"_training"},
     "datasets": {"_data"},
-    "benchmark": {"_data", "_var", "datasets", "forecasting", "plots"},
+    "benchmark": {"_data", "_parallel", "_var", "datasets", "forecasting", "plots"},
     "__init__": {
         "analysis",
         "benchmark",
@@ -76,6 +79,7 @@ MAY_IMPORT = {
         "plots",
         "regression",
         "scoring",
+        "training",
     },
 }
 
@@ -172,6 +176,7 @@ PUBLIC = [
     "skvar.LinearTransformerForecaster",
     "skvar.SAMoVARForecaster",
     "skvar.cointegration",
+    "skvar.data_parallel",
     "skvar.rolling_score",
     "skvar.select_lags",
     *(

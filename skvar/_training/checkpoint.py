@@ -31,7 +31,7 @@ class Checkpoint:
     def __init__(self, directory, beginning: Mapping):
         directory = Path(directory)
         directory.mkdir(parents=True, exist_ok=True)
-        name = _digest({**beginning, "versions": versions()})
+        name = digest({**beginning, "versions": versions()})
         self.path = directory / f"{name}.training"
         self._written = time.monotonic()
 
@@ -66,7 +66,8 @@ class Checkpoint:
         self._written = time.monotonic()
 
 
-def _digest(value) -> str:
+def digest(value) -> str:
+    """Letters that tell a value from others."""
     writer = Writer(LIBRARIES)
     writer.write(value, "beginning")
     found = hashlib.sha256(json.dumps(writer.nodes).encode())

@@ -7,7 +7,7 @@ import threading
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache, partial
 
 import torch
@@ -20,6 +20,7 @@ from tqdm.auto import tqdm
 
 from .checkpoint import Checkpoint
 from .inference import squared_errors
+from .processes import Processes
 from .randomness import Generators, drawing_from
 
 # Epochs after which training ends where it began with a good forecast and none of them
@@ -82,29 +83,49 @@ def train(
     first epoch being one candidate, and training ends after ``n_iter_no_change`` epochs
     without improvement; a best epoch that does not beat the start by the required gain
     is given up for it. Scores are minus mean errors.
+    Within `data_parallel` each process takes its part of batches that are so many times
+    larger.
     """
     with _IMPORTING:
         _first_step()
+    processes = Processes.here(options.device)
+    options = replace(options, batch_size=options.batch_size * processes.count)
     network.to(options.device)
     examples = examples.to(options.device)
     if validation is not None:
         validation = validation.to(options.device)
+    if not processes.is_alone:
+        anywhere = replace(options, device=torch.device("cpu"))
+        beginning = _setting(network, examples, validation, anywhere)
+        beginning["weights"] = network.state_dict()
+        beginning["order"] = generators.cpu.get_state()
+        processes.check_same(beginning)
     record = TrainingRecord()
-    best = _BestWeights(network, validation, errors, record.validation_scores)
+    best = _BestWeights(
+        network,
+        validation,
+        lambda *args: processes.of_first(errors(*args)),
+        record.validation_scores,
+    )
     n_batches = math.ceil(len(examples) / options.batch_size)
     steps = options.max_epochs * n_batches
-    with _progress(steps, options.verbose) as bar, drawing_from(network, generators):
+    with _progress(steps, options.verbose and processes.is_first) as bar:
         training = _Training(
-            _engine(network, steps, options, generators, bar),
+            _engine(network, steps, options, generators, processes, bar),
             examples,
             options,
             generators,
             record,
             best,
         )
-        checkpoint = _checkpoint(training, validation)
-        if checkpoint is not None:
-            training.go_on_from(checkpoint.load())
+        checkpoint = None
+        if options.checkpoint is not None:
+            if processes.is_first:
+                beginning = _setting(network, examples, validation, options)
+                beginning["state"] = training.state()
+                checkpoint = Checkpoint(options.checkpoint, beginning)
+            saved = None if checkpoint is None else checkpoint.load()
+            training.go_on_from(processes.object_of_first(saved))
             if bar is not None:
                 bar.update(n_batches * record.n_epochs)
         try:
@@ -161,7 +182,12 @@ class _Training:
     def run_epoch(self) -> None:
         """Train for an epoch, and see whether it is the last one."""
         epoch, options, best = self.record.n_epochs + 1, self.options, self.best
-        self.net.fit_loop(self.examples, epochs=1)
+        network, generators = self.net.module_, self.generators
+        processes = self.net.processes
+        dropout = processes.dropout(generators.cpu, generators.device)
+        with drawing_from(network, dropout):
+            self.net.fit_loop(self.examples, epochs=1)
+        processes.share_statistics(network)
         loss = self.net.history[-1, "train_loss"]
         if not math.isfinite(loss):
             self.diverged, self.is_done = epoch, True
@@ -214,21 +240,21 @@ def _built_as(network: nn.Module) -> list:
     return [*modules, dict(network.named_buffers())]
 
 
-def _checkpoint(training: _Training, validation: Dataset | None) -> Checkpoint | None:
-    """The one of a training that begins as this one does, if there are to be any."""
-    options = training.options
-    if options.checkpoint is None:
-        return None
+def _setting(
+    network: nn.Module,
+    examples: Dataset,
+    validation: Dataset | None,
+    options: TrainingOptions,
+) -> dict:
+    """All that a training depends on, but the state that it begins with."""
     ignored = ("checkpoint", "verbose", "on_interrupt")
     kept = {k: v for k, v in vars(options).items() if k not in ignored}
-    beginning = {
-        "network": _built_as(training.net.module_),
+    return {
+        "network": _built_as(network),
         "options": {**kept, "device": str(options.device)},
-        "examples": training.examples.content(),
+        "examples": examples.content(),
         "validation": None if validation is None else validation.content(),
-        "state": training.state(),
     }
-    return Checkpoint(options.checkpoint, beginning)
 
 
 def _is_finite(network: nn.Module, examples: Dataset, batch_size: int) -> bool:
@@ -301,6 +327,8 @@ class _BestWeights:
 class _Engine(NeuralNet):
     """skorch's loop on our losses; validation is ours."""
 
+    processes: Processes
+
     @property
     def cycle(self) -> torch.optim.lr_scheduler.LRScheduler:
         """What sets the learning rate."""
@@ -308,9 +336,8 @@ class _Engine(NeuralNet):
 
     def train_step_single(self, batch, **fit_params):
         self._set_training(True)
-        loss = sum(self.module_.losses(*batch).values())
-        loss.backward()
-        return {"loss": loss.detach(), "y_pred": None}
+        loss = self.processes.backward(self.module_, batch)
+        return {"loss": loss, "y_pred": None}
 
 
 def _engine(
@@ -318,6 +345,7 @@ def _engine(
     steps: int,
     options: TrainingOptions,
     generators: Generators,
+    processes: Processes,
     bar: tqdm | None,
 ) -> _Engine:
     net = _Engine(
@@ -333,6 +361,8 @@ def _engine(
         train_split=None,
         device=options.device,
         verbose=0,
+        # It prints where Ray has put its own function in the place of print.
+        callbacks__print_log=None,
         callbacks=[
             ("clip", GradientNormClipping(1.0)),
             (
@@ -352,6 +382,7 @@ def _engine(
             *([] if bar is None else [("progress", _Progress(bar))]),
         ],
     )
+    net.processes = processes
     net.initialize()
     net.notify("on_train_begin", X=None, y=None)
     return net
@@ -378,6 +409,7 @@ class _Progress(Callback):
 
 def epochs_of(steps: int, n_examples: int, batch_size: int) -> int:
     """Passes over the examples that make so many steps, at least two."""
+    batch_size = batch_size * Processes.here(torch.device("cpu")).count
     return max(2, math.ceil(steps / math.ceil(n_examples / batch_size)))
 
 

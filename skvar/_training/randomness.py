@@ -94,12 +94,12 @@ class initialised_by(TorchFunctionMode):
 
 
 @contextmanager
-def drawing_from(network: nn.Module, generators: Generators) -> Iterator[None]:
+def drawing_from(network: nn.Module, generator: torch.Generator) -> Iterator[None]:
     """Let modules that draw in training do so from a generator, and then forget it."""
     modules = [module for module in network.modules() if hasattr(module, "generator")]
     try:
         for module in modules:
-            module.generator = generators.device
+            module.generator = generator
         yield
     finally:
         for module in modules:

@@ -11,6 +11,7 @@ from scipy.special import ndtr
 from sklearn.utils import check_random_state, check_scalar
 from tqdm.auto import tqdm
 
+from .._parallel import results_of
 from .process import Estimate, run
 
 _EXPLODED = 1e6
@@ -49,16 +50,12 @@ def bootstrap(
        conditional heteroskedasticity of unknown form. Journal of Econometrics 191.
     """
     check_scalar(block_length, "block_length", numbers.Integral, min_val=1)
-    blocks = _centred_blocks(errors, block_length)
-
-    def replicate(seed: int) -> Estimate:
-        table = _simulated(estimate, history, blocks, n_rows, inflow, seed)
-        return refit(table, seed)
-
+    means = _means_of_blocks(errors, block_length)
     seeds = check_random_state(random_state).randint(2**31, size=n_draws)
-    replicates = joblib.Parallel(n_jobs=n_jobs, return_as="generator")(
-        joblib.delayed(replicate)(seed) for seed in seeds
-    )
+    replicate = joblib.delayed(_replicate)
+    matrices, intercept, _ = estimate
+    shared = refit, matrices, intercept, history, errors, means, n_rows, inflow
+    replicates = results_of((replicate(*shared, seed) for seed in seeds), n_jobs)
     bar = tqdm(replicates, total=n_draws, desc="bootstrap", disable=not verbose)
     return tuple(map(_stacked, zip(*bar, strict=True)))
 
@@ -69,6 +66,12 @@ def _stacked(parts: Sequence[np.ndarray]) -> np.ndarray:
     for replicate, part in zip(stacked, parts, strict=True):
         replicate[: len(part)] = part
     return stacked
+
+
+def _replicate(refit: Callable[[np.ndarray, int], Estimate], *simulated) -> Estimate:
+    """An estimate on a table that `_simulated` makes of the other arguments."""
+    *_, seed = simulated
+    return refit(_simulated(*simulated), seed)
 
 
 def generator(random_state) -> np.random.Generator:
@@ -144,40 +147,44 @@ def _quantile_of_normals(
     return guess
 
 
-def _centred_blocks(errors: np.ndarray, block_length: int) -> np.ndarray:
-    """All blocks of neighbouring errors (n_blocks, block_length, n_series)."""
+def _means_of_blocks(errors: np.ndarray, block_length: int) -> np.ndarray:
+    """Mean over all blocks of neighbouring errors (block_length, n_series)."""
     longest = max(1, len(errors) // 4)
     if block_length > longest:
         raise ValueError(
             f"block_length={block_length} leaves too few blocks to draw from "
             f"{len(errors)} errors; take at most {longest}."
         )
-    offsets = np.arange(len(errors) - block_length + 1)
-    blocks = errors[offsets[:, np.newaxis] + np.arange(block_length)]
-    return blocks - blocks.mean(axis=0)
+    n_blocks = len(errors) - block_length + 1
+    return np.stack(
+        [errors[i : i + n_blocks].mean(axis=0) for i in range(block_length)]
+    )
 
 
 def _simulated(
-    estimate: Estimate,
+    matrices: np.ndarray,
+    intercept: np.ndarray,
     history: np.ndarray,
-    blocks: np.ndarray,
+    errors: np.ndarray,
+    means: np.ndarray,
     n_rows: int,
     inflow: np.ndarray | None,
     seed: int,
 ) -> np.ndarray:
     """A table (n_rows, n_series) from a stretch of the history and drawn blocks."""
-    matrices, intercept, _ = estimate
-    order, block_length = len(matrices), blocks.shape[1]
+    order, block_length = len(matrices), len(means)
     rng = np.random.RandomState(seed)
     first = rng.randint(len(history) - order + 1) if inflow is None else 0
     start = history[first : first + order]
-    drawn = rng.randint(len(blocks), size=math.ceil((n_rows - order) / block_length))
-    shocks = blocks[drawn].reshape(-1, history.shape[1])[: n_rows - order]
+    n_blocks = len(errors) - block_length + 1
+    drawn = rng.randint(n_blocks, size=math.ceil((n_rows - order) / block_length))
+    blocks = errors[drawn[:, np.newaxis] + np.arange(block_length)] - means
+    shocks = blocks.reshape(-1, history.shape[1])[: n_rows - order]
     known = intercept if inflow is None else intercept + inflow
     with np.errstate(over="ignore", invalid="ignore"):
         rows = run(matrices, start, known + shocks)
     # Of shocks and of what they start from; neither may be passed by far.
-    size = np.abs(history).max() + np.abs(blocks).max()
+    size = np.abs(history).max() + np.abs(errors).max()
     if not np.abs(rows).max() <= _EXPLODED * size:
         raise ValueError(
             "bands simulates series from these matrices, which are so unstable that "

@@ -7,6 +7,8 @@ import joblib
 from sktime.forecasting.base import BaseForecaster
 from tqdm.auto import tqdm
 
+from .._parallel import results_of
+
 
 def check_estimators(estimators: Mapping[str, BaseForecaster]) -> None:
     """Raise unless these are forecasters by printable names."""
@@ -60,11 +62,11 @@ def run_all(
 
     ``n_done`` others that were run before count in the bar.
     """
-    parallel = joblib.Parallel(
-        n_jobs, return_as="generator_unordered", pre_dispatch="n_jobs"
-    )
-    outcomes = parallel(
-        joblib.delayed(_run)(measure, number, cell) for number, cell in cells.items()
+    outcomes = results_of(
+        (joblib.delayed(_run)(measure, number, cell) for number, cell in cells.items()),
+        n_jobs,
+        ordered=False,
+        pre_dispatch="n_jobs",
     )
     return iter(
         tqdm(
