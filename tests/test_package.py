@@ -301,6 +301,14 @@ def test_pages_run(tmp_path, monkeypatch):
     assert names["scores"]["SQL"].is_monotonic_decreasing
 
 
+def test_tables_of_boards_are_those_of_the_file():
+    page = (ROOT / "docs" / "benchmarks.md").read_text()
+    results = read_results(ROOT / "docs" / "boards.csv")
+    assert set(results["protocol"]) == {"train-only"}
+    for _, some in results.groupby("data"):
+        assert markdown(some, "MSE") in page
+
+
 @pytest.mark.parametrize("name", ["etth1", "exchange"])
 def test_tables_of_benchmarks_are_those_of_the_files(name):
     page = (ROOT / "docs" / "benchmarks.md").read_text()
