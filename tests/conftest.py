@@ -3,7 +3,6 @@
 import os
 from pathlib import Path
 
-import joblib
 import pandas as pd
 import pytest
 
@@ -20,17 +19,6 @@ def us_change() -> pd.DataFrame:
     table = pd.concat([consumption, others], axis=1)
     table.index = pd.period_range("1970Q1", periods=len(table), freq="Q")
     return table
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _workers_that_stay():
-    """Keep idle workers of loky for the whole suite.
-
-    One that leaves, as they do after five minutes, just as a test sends a call, may
-    take this along: the test waits forever.
-    """
-    with joblib.parallel_config("loky", idle_worker_timeout=3600):
-        yield
 
 
 @pytest.fixture
