@@ -118,6 +118,16 @@ def check_method(method: str, *, others: Sequence[str] = ()) -> None:
         raise ValueError(f"method must be one of {known}, not {method!r}.")
 
 
+def check_free(names: list, *reserved: str, kind: str = "series") -> None:
+    """Refuse names that a table uses itself."""
+    for name in reserved:
+        if name in names:
+            raise ValueError(
+                f'A {kind} is called "{name}", which the table calls something else; '
+                "rename it."
+            )
+
+
 def groups_of(names: list, wanted, argument: str) -> list[list[int]]:
     """Numbers of the series of one group, or of each series as a group of its own."""
     if wanted is None:

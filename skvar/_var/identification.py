@@ -6,7 +6,6 @@ may be those of many draws, along leading axes.
 """
 
 import numbers
-import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -16,6 +15,7 @@ import numpy as np
 import pandas as pd
 from sklearn.utils import check_scalar
 
+from .caution import warn_user
 from .process import Estimate, cholesky, long_run_effects, moving_average
 from .short_run import ShortRunModel, on_matrices, places_of, rows_named
 
@@ -182,7 +182,7 @@ class LongRun:
 
 
 @dataclass(frozen=True, eq=False)
-class Given:
+class KnownEffects:
     """Effects at once that are known.
 
     Parameters
@@ -443,11 +443,9 @@ class Proxy:
         """By least squares."""
         regression = self._regression(sample)
         if regression.f_statistic < _WEAK:
-            warnings.warn(
+            warn_user(
                 f"The proxy is weak: its F statistic is {regression.f_statistic:.1f}, "
-                f"below {_WEAK:g}. Bands need not cover the true response.",
-                UserWarning,
-                stacklevel=4,
+                f"below {_WEAK:g}. Bands need not cover the true response."
             )
         impact = _scaled_to_one(estimate[2], regression.coefficients / regression.scale)
         return Identified(estimate, impact, {"first_stage_f": regression.f_statistic})
@@ -508,11 +506,7 @@ class Proxy:
         return proxy
 
 
-IDENTIFICATIONS = {
-    "cholesky": Cholesky,
-    "generalized": Generalized,
-    "long_run": LongRun,
-}
+_BY_NAME = {"cholesky": Cholesky, "generalized": Generalized, "long_run": LongRun}
 _ORDERED = "cholesky", "long_run"
 
 
@@ -537,18 +531,18 @@ def identification(impact, order: Sequence | None) -> Identification:
             f"{impact.__name__}(...)."
         )
     if isinstance(impact, str):
-        if impact not in IDENTIFICATIONS:
+        if impact not in _BY_NAME:
             raise ValueError(_no_identification(impact))
-        kind = IDENTIFICATIONS[impact]
+        kind = _BY_NAME[impact]
         return kind(order) if impact in _ORDERED else kind()
     if hasattr(impact, "point"):
         return impact
-    return Given(impact)
+    return KnownEffects(impact)
 
 
 def _no_identification(impact) -> str:
     return (
-        f"impact must be None, one of {list(IDENTIFICATIONS)}, an array or of "
+        f"impact must be None, one of {list(_BY_NAME)}, an array or of "
         f"skvar.identification, not {impact!r}."
     )
 
@@ -561,7 +555,8 @@ def uncorrelated(found: Identification) -> Identification:
             "cannot be shared out among them. Take impact='cholesky' or "
             "impact='generalized'."
         )
-    return replace(found, unit_variance=True) if isinstance(found, Given) else found
+    is_known = isinstance(found, KnownEffects)
+    return replace(found, unit_variance=True) if is_known else found
 
 
 def additive(found: Identification) -> Identification:
