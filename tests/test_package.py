@@ -30,7 +30,7 @@ MAY_IMPORT = {
     "_attention": set(),
     "_files": set(),
     "_parallel": set(),
-    "_data": set(),
+    "_data": {"_parallel"},
     "_protocols": {"_files"},
     "plots": set(),
     "_closed_form": {"_data"},
