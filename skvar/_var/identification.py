@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 from sklearn.utils import check_scalar
 
+from .._data.units import nonzero
 from .caution import warn_user
 from .process import Estimate, cholesky, long_run_effects, moving_average
 from .short_run import ShortRunModel, on_matrices, places_of, rows_named
@@ -349,9 +350,8 @@ class SignRestrictions:
         accepted, _, share = self._accepted(alone, sample.names, rng, _ROTATIONS)
         effects = moving_average(estimate[0], self.periods)
         responses = np.einsum("pij,rjk->rpik", effects, accepted)
-        spread = responses.std(axis=0)
         distance = responses - np.median(responses, axis=0)
-        distance /= np.where(spread > 0, spread, 1.0)
+        distance /= nonzero(responses.std(axis=0))
         nearest = np.square(distance).sum(axis=(1, 2, 3)).argmin()
         return Identified(estimate, accepted[nearest], {"accepted": share})
 
@@ -478,8 +478,7 @@ class Proxy:
                 f"proxy is {proxy[0]:g} at all {len(both)} times that it shares with "
                 "the one-step errors; pass one that varies."
             )
-        scale = errors.std(axis=0)
-        scale = np.where(scale > 0, scale, 1.0)
+        scale = nonzero(errors.std(axis=0))
         return _ProxyRegression(
             (errors - errors.mean(axis=0)) / scale, proxy - proxy.mean(), scale
         )
@@ -573,7 +572,7 @@ def generalized(sigma_u: np.ndarray) -> np.ndarray:
     """Expected errors given one of a standard deviation (..., n_series, n_series)."""
     deviations = np.sqrt(np.diagonal(sigma_u, axis1=-2, axis2=-1))
     # Nothing moves with a series that has no errors.
-    return sigma_u / np.where(deviations > 0, deviations, 1.0)[..., np.newaxis, :]
+    return sigma_u / nonzero(deviations)[..., np.newaxis, :]
 
 
 def _ordered_factor(

@@ -17,6 +17,7 @@ import pandas as pd
 from scipy.special import log_ndtr, ndtri_exp
 from scipy.stats import norm
 
+from .._data.units import nonzero
 from .caution import warn_user
 from .process import Estimate, forecast, moving_average
 
@@ -271,7 +272,7 @@ def rows_ahead(
 def _root(covariance: np.ndarray) -> np.ndarray:
     deviation = np.sqrt(np.diagonal(covariance, axis1=-2, axis2=-1).clip(0))
     deviation = deviation[..., np.newaxis]
-    unit = np.where(deviation > 0, deviation, 1.0)
+    unit = nonzero(deviation)
     values, vectors = np.linalg.eigh(covariance / unit / unit.swapaxes(-1, -2))
     roots = np.sqrt(values.clip(0))[..., np.newaxis, :]
     return deviation * (vectors * roots) @ vectors.swapaxes(-1, -2)
