@@ -1573,10 +1573,7 @@ class VARCoefficients:
     def _inflow_ahead(self, times: pd.Index, X) -> Callable[[tuple], np.ndarray]:
         """What terms bring to later rows, by an estimate with their coefficients."""
         if self.terms is None:
-            if X is not None:
-                raise ValueError(
-                    "X is passed, but these matrices have no covariates: leave X out."
-                )
+            with_terms.check_left_out(X)
             return lambda estimate: 0.0
         terms = self.terms
 
