@@ -169,11 +169,11 @@ def plot_connectedness(shares, *, threshold: float = 0.1, ax=None) -> "Axes":
     ax = _grid(ax, (1, 1), (6, 6))[0, 0]
     places = _nodes(ax, names)
     style = {"arrowstyle": "-|>", "connectionstyle": "arc3,rad=0.15", "color": _BLUE}
-    for response, cause in np.argwhere(shown):
-        share = links[response, cause] / strongest
+    for response, shock in np.argwhere(shown):
+        share = links[response, shock] / strongest
         width = {"linewidth": 0.5 + 3 * share, "alpha": 0.2 + 0.8 * share}
         arrow = {**style, **width, "shrinkA": 8, "shrinkB": 8}
-        ax.annotate("", places[response], places[cause], arrowprops=arrow)
+        ax.annotate("", places[response], places[shock], arrowprops=arrow)
     note = f"shock \N{RIGHTWARDS ARROW} response; strongest link: {strongest:.3g}"
     if hidden := np.sum(links > 0) - shown.sum():
         note += f"\n{hidden} links below {100 * least / strongest:.3g}% of it left out"
