@@ -65,11 +65,7 @@ def var_coefficients(
 ) -> "VARCoefficients | pd.Series[VARCoefficients]":
     """As of the method of forecasters."""
     member, windows = state.single, state.windows(Y, for_errors=True)
-    index = member.series.index if Y is None else getattr(Y, "index", None)
-    values = member.in_units(windows.values.numpy())
-    history = pd.DataFrame(values, index, member.schema.names)
-    if isinstance(history.index, pd.DatetimeIndex):
-        history.index = pd.DatetimeIndex(history.index, freq=member.schema.step)
+    history = _rows_of_windows(member, windows, Y)
     errors = member.history_errors if Y is None else member.errors(windows)
     before = member.series.before
     has_rows = before is None or before.sums is not None
@@ -93,7 +89,6 @@ def var_coefficients(
             member.model.specification, member.series if levels is not None else None
         ),
     )
-
     estimated = {
         "sigma_u": sigma_u,
         "alpha": _penalty(member.model),
@@ -117,6 +112,16 @@ def var_coefficients(
     rows = _rows_at(times, at, windows.lags, several=several)
     found = _at_rows(member, windows, times, rows, made)
     return found if several else found.iloc[0]
+
+
+def _rows_of_windows(member: FittedSeries, windows: Windows, Y) -> pd.DataFrame:
+    """Rows of the history, or of another table, as the network sees them."""
+    index = member.series.index if Y is None else getattr(Y, "index", None)
+    values = member.in_units(windows.values.numpy())
+    rows = pd.DataFrame(values, index, member.schema.names)
+    if isinstance(rows.index, pd.DatetimeIndex):
+        rows.index = pd.DatetimeIndex(rows.index, freq=member.schema.step)
+    return rows
 
 
 @dataclass(frozen=True, eq=False)

@@ -632,8 +632,7 @@ def _check_names_of_shocks(table: pd.DataFrame, argument: str) -> None:
 def _is_singular(matrix: np.ndarray) -> bool:
     """Whether shocks are combinations of others, whatever the units of the series."""
     for axis in (1, 0):
-        size = np.linalg.norm(matrix, axis=axis, keepdims=True)
-        matrix = matrix / np.where(size > 0, size, 1.0)
+        matrix = matrix / nonzero(np.linalg.norm(matrix, axis=axis, keepdims=True))
     return np.linalg.matrix_rank(matrix) < len(matrix)
 
 
