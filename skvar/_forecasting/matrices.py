@@ -297,13 +297,13 @@ def _tracked(
     sigma_u: np.ndarray,
 ) -> dict:
     """What is known of tracked matrices: covariance of errors, penalty, posterior."""
-    tracking = member.model.tracking
+    model, scaler = member.model, member.series.scaler
     sigma_u = moving_covariance(errors, sigma_u)
     estimate = matrices, intercept, sigma_u
     return {
         "sigma_u": sigma_u,
-        "alpha": _tracking_penalty(tracking),
-        "posterior": TrackedPosterior(tracking, rows, member.series.scaler, estimate),
+        "alpha": _tracking_penalty(model.tracking),
+        "posterior": TrackedPosterior(model, rows, scaler, estimate),
     }
 
 
@@ -385,7 +385,8 @@ class TrackedPosterior:
 
     Parameters
     ----------
-    network : LinearAttentionVAR
+    model : FittedModel
+        Whose matrices are tracked.
     rows : Tensor of shape (window_rows, n_series)
         The window, standardised.
     scaler : StandardScaler
@@ -394,14 +395,14 @@ class TrackedPosterior:
         Matrices, intercept and covariance that are the mean of the draws.
     """
 
-    network: LinearAttentionVAR
+    model: FittedModel
     rows: torch.Tensor
     scaler: StandardScaler
     estimate: Estimate
 
     @torch.no_grad()
     def __call__(self, n_draws: int, rng: np.random.Generator):
-        network = copy.deepcopy(self.network).cpu().double()
+        network = copy.deepcopy(self.model.tracking).cpu().double()
         n_directions, *shape = network.tracker.directions.shape
         along = rng.standard_normal((n_draws, n_directions))
         free = rng.standard_normal((n_draws, *shape))
