@@ -155,10 +155,12 @@ def plot_connectedness(shares, *, threshold: float = 0.1, ax=None) -> "Axes":
     ValueError
         If a strength is negative or NaN, or ``threshold`` is not in [0, 1].
     """
-    if not (shares >= 0).all(axis=None) or not 0 <= threshold <= 1:
+    if not 0 <= threshold <= 1:
+        raise ValueError(f"threshold={threshold} is not in the range [0, 1].")
+    if not (shares >= 0).all(axis=None):
         raise ValueError(
-            f"threshold={threshold} is not in [0, 1], or shares has negative values "
-            "or NaN, which shares.abs() or shares.fillna(0) mend."
+            "shares has negative values or NaN, which shares.abs() or "
+            "shares.fillna(0) mend."
         )
     names = shares.columns.union(shares.index, sort=False)
     strengths = shares.reindex(index=names, columns=names, fill_value=0.0)
