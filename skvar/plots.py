@@ -155,10 +155,12 @@ def plot_connectedness(shares, *, threshold: float = 0.1, ax=None) -> "Axes":
     ValueError
         If a strength is negative or NaN, or ``threshold`` is not in [0, 1].
     """
-    if not (shares >= 0).all(axis=None) or not 0 <= threshold <= 1:
+    if not 0 <= threshold <= 1:
+        raise ValueError(f"threshold={threshold} is not in the range [0, 1].")
+    if not (shares >= 0).all(axis=None):
         raise ValueError(
-            f"threshold={threshold} is not in [0, 1], or shares has negative values "
-            "or NaN, which shares.abs() or shares.fillna(0) mend."
+            "shares has negative values or NaN, which shares.abs() or "
+            "shares.fillna(0) mend."
         )
     names = shares.columns.union(shares.index, sort=False)
     strengths = shares.reindex(index=names, columns=names, fill_value=0.0)
@@ -169,11 +171,11 @@ def plot_connectedness(shares, *, threshold: float = 0.1, ax=None) -> "Axes":
     ax = _grid(ax, (1, 1), (6, 6))[0, 0]
     places = _nodes(ax, names)
     style = {"arrowstyle": "-|>", "connectionstyle": "arc3,rad=0.15", "color": _BLUE}
-    for response, cause in np.argwhere(shown):
-        share = links[response, cause] / strongest
+    for response, shock in np.argwhere(shown):
+        share = links[response, shock] / strongest
         width = {"linewidth": 0.5 + 3 * share, "alpha": 0.2 + 0.8 * share}
         arrow = {**style, **width, "shrinkA": 8, "shrinkB": 8}
-        ax.annotate("", places[response], places[cause], arrowprops=arrow)
+        ax.annotate("", places[response], places[shock], arrowprops=arrow)
     note = f"shock \N{RIGHTWARDS ARROW} response; strongest link: {strongest:.3g}"
     if hidden := np.sum(links > 0) - shown.sum():
         note += f"\n{hidden} links below {100 * least / strongest:.3g}% of it left out"

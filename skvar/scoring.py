@@ -5,6 +5,7 @@ import pandas as pd
 from sklearn.pipeline import Pipeline
 
 from ._data.tables import as_frame
+from ._data.units import nonzero
 from ._forecasting.forecaster import Forecaster, single_state
 
 
@@ -93,8 +94,7 @@ def rolling_score(estimator, Y, y=None, *, by_scale: bool = False) -> float:
 
 def _variances(rows: np.ndarray) -> np.ndarray:
     """Variance of each series; 1 where it is zero."""
-    variances = np.nanvar(rows, axis=0)
-    return np.where(variances > 0, variances, 1.0)
+    return nonzero(np.nanvar(rows, axis=0))
 
 
 def _split_pipeline(estimator) -> tuple[Pipeline, Forecaster]:

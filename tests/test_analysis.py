@@ -221,8 +221,13 @@ def test_bands_say_that_the_forecaster_is_biased(us_change):
     free = LinearAttentionVAR(2, n_layers=0, alpha=0).fit(us_change)
     free.var_coefficients().irf(4, **bands)
     shrunk = LinearAttentionVAR(2, n_layers=0, alpha=3).fit(us_change)
-    with pytest.warns(UserWarning, match=r"need not cover .*alpha=3.*alpha=0"):
-        shrunk.var_coefficients().irf(4, **bands)
+    var = shrunk.var_coefficients()
+    for ask in (var.irf, var.plot_irf):
+        with pytest.warns(UserWarning, match=r"cover .*alpha=3.*alpha=0") as told:
+            ask(4, **bands)
+        assert told[0].filename == __file__
+    with pytest.raises(TypeError, match=r"Bands know no option \['centre'\]"):
+        var.fevd(4, centre=False)
 
 
 def test_residuals_of_known_matrices_have_all_degrees_of_freedom(ols, us_change):

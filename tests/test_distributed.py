@@ -14,6 +14,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from joblib.parallel import register_parallel_backend
 
 import skvar
 from skvar import (
@@ -493,6 +494,15 @@ def fragile_blocks(folder):
 
 def test_joblib(held, expected):
     with joblib.parallel_config("loky", n_jobs=2):
+        check(held["parquet"], expected, "joblib")
+
+
+def test_pools_of_joblib_that_give_all_results_at_the_end(held, expected):
+    class Pool(joblib._parallel_backends.ThreadingBackend):
+        supports_return_generator = False
+
+    register_parallel_backend("pool", Pool)
+    with joblib.parallel_config("pool", n_jobs=2):
         check(held["parquet"], expected, "joblib")
 
 

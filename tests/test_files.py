@@ -36,6 +36,7 @@ from skvar import (
     load,
     save,
 )
+from skvar.datasets import make_drifting_var
 
 GOLDEN = Path(__file__).parent / "golden"
 TIMES = pd.date_range("2024-01-01", periods=260, freq="D", tz="Europe/Berlin")
@@ -271,6 +272,21 @@ def test_matrices_come_back(name):
     alone = loaded(var, history=False)
     assert_same(alone.irf(4), var.irf(4))
     assert alone.history is None
+
+
+def test_matrices_at_a_date_come_back_with_their_posterior():
+    walk = {"kind": "random_walk", "step": 0.02, "random_state": 0}
+    options = {"tracking_rows": 128, "max_epochs": 0, "random_state": 0}
+    fitted = LinearAttentionVAR(1, **options).fit(
+        make_drifting_var(1500, 2, **walk).series
+    )
+    assert fitted.network_weight_ == 1
+    var = fitted.var_coefficients(at=1400)
+    found = loaded(var)
+    for before, after in zip(
+        var.draws(3, random_state=0), found.draws(3, random_state=0), strict=True
+    ):
+        np.testing.assert_array_equal(after, before)
 
 
 def test_matrices_of_others_come_back():

@@ -174,6 +174,20 @@ def test_covariance_of_errors_follows_their_size():
     np.testing.assert_array_equal(moving_covariance(still[:0], start), start)
 
 
+def test_where_nothing_moves_the_posterior_is_that_of_the_static_var():
+    still = make_var(600, 2, random_state=0).series
+    options = {"alpha": 0.01, "max_epochs": 0, "random_state": 0}
+    found, expected = (
+        LinearAttentionVAR(1, tracking_rows=n_rows, **options)
+        .fit(still)
+        .var_coefficients()
+        .draws(3, random_state=0)
+        for n_rows in (64, 0)
+    )
+    for mine, theirs in zip(found, expected, strict=True):
+        np.testing.assert_allclose(mine, theirs, rtol=1e-10)
+
+
 def test_matrices_at_a_date_have_bands():
     made = make_drifting_var(1500, 2, kind="random_walk", step=0.02, random_state=0)
     values = made.series * [1.0, 10.0]

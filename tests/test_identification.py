@@ -1,5 +1,7 @@
 """Structural shocks against statsmodels, definitions written out and simulations."""
 
+from functools import partial
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -337,8 +339,11 @@ def test_weak_proxies_are_told(var, ols):
     noise = pd.Series(
         np.random.default_rng(0).normal(size=len(ols.resid)), ols.resid.index
     )
-    with pytest.warns(UserWarning, match="The proxy is weak: its F statistic is"):
-        var.irf(1, impact=Proxy(noise))
+    message = "The proxy is weak: its F statistic is"
+    for ask in (partial(var.irf, 1), var.historical_decomposition):
+        with pytest.warns(UserWarning, match=message) as told:
+            ask(impact=Proxy(noise))
+        assert told[0].filename == __file__
 
 
 def coverage(bands_of, truths):

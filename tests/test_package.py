@@ -4,6 +4,7 @@ import ast
 import contextlib
 import io
 import os
+import pkgutil
 import re
 import subprocess
 import sys
@@ -30,7 +31,7 @@ MAY_IMPORT = {
     "_attention": set(),
     "_files": set(),
     "_parallel": set(),
-    "_data": set(),
+    "_data": {"_parallel"},
     "_protocols": {"_files"},
     "plots": set(),
     "_closed_form": {"_data"},
@@ -215,6 +216,14 @@ PUBLIC = [
         for name in dir(skvar.VARCoefficients)
         if not name.startswith("_")
     ),
+    *(
+        f"{home}.{name}"
+        for home in ("skvar.analysis.Terms", "skvar._var.connectedness.Connectedness")
+        for name, thing in vars(pkgutil.resolve_name(home)).items()
+        if not name.startswith("_") and thing is not None
+    ),
+    "skvar.analysis.Terms",
+    "skvar._var.connectedness.Connectedness",
     *(
         f"skvar.{module.__name__.split('.')[1]}.{name}"
         for module in (skvar.benchmark, skvar.datasets, skvar.plots)

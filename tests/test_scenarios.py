@@ -286,8 +286,12 @@ def test_draws_count_by_the_probability_of_ranges():
 def test_few_draws_that_count_are_reported(us_change):
     var = LinearAttentionVAR(1, n_layers=0).fit(us_change).var_coefficients()
     far = pd.DataFrame({"Income": [60.0]}, index=[1])
-    with pytest.warns(UserWarning, match="draws count.*n_draws"):
-        var.forecast_interval(2, given=far, random_state=0)
+    for ask in (var.forecast_interval, var.sample_paths):
+        with pytest.warns(UserWarning, match="draws count.*n_draws") as told:
+            ask(2, given=far, random_state=0)
+        assert told[0].filename == __file__
+    with pytest.raises(TypeError, match=r"Forecasts know no option \['draws'\]"):
+        var.forecast_interval(2, draws=3)
 
 
 values = st.floats(-3, 3, allow_nan=False)

@@ -22,6 +22,7 @@ import numpy as np
 import scipy.optimize
 import scipy.stats
 
+from .._data.units import nonzero
 from .evidence import Evidence
 from .form import Form
 from .smoothing import Smoothing, exponential_smoothing
@@ -358,7 +359,7 @@ class _Problem:
         both = alone + SMOOTHED_PART * (of_smoothing - alone)
         size = np.square(alone * seen).sum(axis=0) / np.maximum(seen.sum(axis=0), 1)
         loss = (np.square(both) - np.square(alone)) * seen
-        loss = (loss / np.where(size > 0, size, 1.0)).mean(axis=1)
+        loss = (loss / nonzero(size)).mean(axis=1)
         return len(loss) > 1 and loss.mean() * len(loss) ** 0.5 > _SURELY * loss.std()
 
     def _seen(self) -> list[np.ndarray]:

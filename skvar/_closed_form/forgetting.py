@@ -262,10 +262,8 @@ def _climb(
         "penalty": _PENALTIES,
         "n_directions": [n for n in _DIRECTIONS if n <= n_directions],
     }
-    found, before = (
-        replace(start, n_directions=min(start.n_directions, n_directions)),
-        0,
-    )
+    found = replace(start, n_directions=min(start.n_directions, n_directions))
+    before = None
     while found != before:
         before = found
         for name, values in choices.items():

@@ -14,6 +14,7 @@ import numpy as np
 import scipy.linalg
 import scipy.stats
 
+from .._data.units import nonzero
 from .evidence import Evidence
 from .ridge import Segments, segment_moments, solve_ridge, without_solution
 from .sums import SummedTable, Sums
@@ -277,8 +278,7 @@ class _Problem:
 
     def _take_out(self, rows: np.ndarray, terms: np.ndarray) -> None:
         """Moments of the rows (n, n_columns) less what terms (n, n_free) explain."""
-        size = np.linalg.norm(terms, axis=0)
-        size = np.where(size > 0, size, 1.0)
+        size = nonzero(np.linalg.norm(terms, axis=0))
         u, values, vt = np.linalg.svd(terms / size, full_matrices=False)
         known = values > len(terms) * np.finfo(float).eps * values.max(initial=0.0)
         u, self.root = u[:, known], vt[known].T / values[known] / size[:, np.newaxis]

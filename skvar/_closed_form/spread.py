@@ -9,6 +9,8 @@ import scipy.sparse
 import scipy.stats
 from sklearn.isotonic import isotonic_regression
 
+from .._data.units import nonzero
+
 # Steps and times of seasons are fitted in turn: the first passes do nearly all.
 _PASSES = 5
 
@@ -83,7 +85,7 @@ class Spread:
         scales = self.of_step[steps]
         if rows is not None:
             scales = scales * _product(self.of_phase, self.of_phase, rows)
-        return np.where(scales > 0, scales, 1.0)
+        return nonzero(scales)
 
     def mixed_with(self, other: "Spread", share: float) -> "Spread":
         """The same times of seasons, and steps of which a share are the other's."""

@@ -8,6 +8,10 @@ Joining is associative, so that an engine may group neighbours as it likes.
 from collections.abc import Callable, Iterable
 from functools import reduce
 
+from joblib import delayed
+
+from .._parallel import results_of
+
 
 def in_process(work: Callable, join: Callable, tasks: Iterable[tuple]):
     """One block after the other."""
@@ -16,10 +20,7 @@ def in_process(work: Callable, join: Callable, tasks: Iterable[tuple]):
 
 def with_joblib(work: Callable, join: Callable, tasks: Iterable[tuple]):
     """By the workers of ``joblib.parallel_config``; results are joined here."""
-    from joblib import Parallel, delayed
-
-    results = Parallel(return_as="generator")(delayed(work)(*task) for task in tasks)
-    return reduce(join, results)
+    return reduce(join, results_of((delayed(work)(*task) for task in tasks), None))
 
 
 def with_dask(work: Callable, join: Callable, tasks: Iterable[tuple]):

@@ -153,6 +153,11 @@ def with_moved(scaler: StandardScaler, values: np.ndarray) -> StandardScaler:
     return found
 
 
+def nonzero(scale: np.ndarray) -> np.ndarray:
+    """What to divide by: the scale of each column, 1 where it does not vary."""
+    return np.where(scale > 0, scale, 1.0)
+
+
 def standardise(values: np.ndarray, scaler: StandardScaler) -> np.ndarray:
     """Rows in units, as a new array; 0 in columns whose variance is 0 there."""
     values = np.subtract(values, scaler.mean_, dtype=float, order="C")

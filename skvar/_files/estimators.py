@@ -71,7 +71,7 @@ _DATACLASSES = {
     "skvar._forecasting.fitted_series": "SeriesStep",
     "skvar._forecasting.history": "Forgotten History Schema SeriesHistory",
     "skvar._forecasting.intervals": "StreamErrors",
-    "skvar._forecasting.matrices": "Posterior Refit",
+    "skvar._forecasting.matrices": "Posterior Refit TrackedPosterior",
     "skvar._forecasting.residuals": "Filler",
     "skvar._forecasting.state": "ForecasterState",
     "skvar._models.classification": (

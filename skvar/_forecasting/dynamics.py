@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from .._models.specification import Specification
+from .._var.checks import check_free
 from .._var.diagnostics import clark_west
 from .calibration import CalibrationModel, rows_after
 from .fitted_series import FittedSeries
@@ -18,8 +19,7 @@ _LEAST_ROWS = 20
 def test_dynamics(state: ForecasterState, Y) -> pd.DataFrame:
     """As of the method of `LinearAttentionVAR`."""
     names = list(state.history.schema.targets)
-    if "all" in names:
-        raise ValueError('A series is called "all", as is the test of all; rename it.')
+    check_free(names, "all")
     if not state.model.specification.n_layers:
         raise ValueError(
             "n_layers=0 is the static VAR itself; fit with n_layers of at least 1 to "

@@ -128,9 +128,8 @@ class Forecaster(NetworkEstimator, SktimeForecaster):
         -----
         Intervals are known up to the horizon; of a network, this trains a second one.
         Where windows are sampled, ``coef_`` and ``sigma_u_`` of a network are averages
-        over these. ``predict`` in
-        sample, ``update`` with ``update_params=True`` and analyses without a table need
-        the rows of the fit, and say so.
+        over these. ``predict`` in sample, ``update`` with ``update_params=True`` and
+        analyses without a table need the rows of the fit, and say so.
 
         Examples
         --------

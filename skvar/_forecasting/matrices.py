@@ -65,11 +65,7 @@ def var_coefficients(
 ) -> "VARCoefficients | pd.Series[VARCoefficients]":
     """As of the method of forecasters."""
     member, windows = state.single, state.windows(Y, for_errors=True)
-    index = member.series.index if Y is None else getattr(Y, "index", None)
-    values = member.in_units(windows.values.numpy())
-    history = pd.DataFrame(values, index, member.schema.names)
-    if isinstance(history.index, pd.DatetimeIndex):
-        history.index = pd.DatetimeIndex(history.index, freq=member.schema.step)
+    history = _rows_of_windows(member, windows, Y)
     errors = member.history_errors if Y is None else member.errors(windows)
     before = member.series.before
     has_rows = before is None or before.sums is not None
@@ -93,7 +89,6 @@ def var_coefficients(
             member.model.specification, member.series if levels is not None else None
         ),
     )
-
     estimated = {
         "sigma_u": sigma_u,
         "alpha": _penalty(member.model),
@@ -117,6 +112,16 @@ def var_coefficients(
     rows = _rows_at(times, at, windows.lags, several=several)
     found = _at_rows(member, windows, times, rows, made)
     return found if several else found.iloc[0]
+
+
+def _rows_of_windows(member: FittedSeries, windows: Windows, Y) -> pd.DataFrame:
+    """Rows of the history, or of another table, as the network sees them."""
+    index = member.series.index if Y is None else getattr(Y, "index", None)
+    values = member.in_units(windows.values.numpy())
+    rows = pd.DataFrame(values, index, member.schema.names)
+    if isinstance(rows.index, pd.DatetimeIndex):
+        rows.index = pd.DatetimeIndex(rows.index, freq=member.schema.step)
+    return rows
 
 
 @dataclass(frozen=True, eq=False)
@@ -292,13 +297,13 @@ def _tracked(
     sigma_u: np.ndarray,
 ) -> dict:
     """What is known of tracked matrices: covariance of errors, penalty, posterior."""
-    tracking = member.model.tracking
+    model, scaler = member.model, member.series.scaler
     sigma_u = moving_covariance(errors, sigma_u)
     estimate = matrices, intercept, sigma_u
     return {
         "sigma_u": sigma_u,
-        "alpha": _tracking_penalty(tracking),
-        "posterior": TrackedPosterior(tracking, rows, member.series.scaler, estimate),
+        "alpha": _tracking_penalty(model.tracking),
+        "posterior": TrackedPosterior(model, rows, scaler, estimate),
     }
 
 
@@ -380,7 +385,8 @@ class TrackedPosterior:
 
     Parameters
     ----------
-    network : LinearAttentionVAR
+    model : FittedModel
+        Whose matrices are tracked.
     rows : Tensor of shape (window_rows, n_series)
         The window, standardised.
     scaler : StandardScaler
@@ -389,14 +395,14 @@ class TrackedPosterior:
         Matrices, intercept and covariance that are the mean of the draws.
     """
 
-    network: LinearAttentionVAR
+    model: FittedModel
     rows: torch.Tensor
     scaler: StandardScaler
     estimate: Estimate
 
     @torch.no_grad()
     def __call__(self, n_draws: int, rng: np.random.Generator):
-        network = copy.deepcopy(self.network).cpu().double()
+        network = copy.deepcopy(self.model.tracking).cpu().double()
         n_directions, *shape = network.tracker.directions.shape
         along = rng.standard_normal((n_draws, n_directions))
         free = rng.standard_normal((n_draws, *shape))

@@ -9,6 +9,7 @@ import pandas as pd
 from sklearn.utils import check_scalar
 from torch import nn
 
+from .._closed_form.covariates import CovariateFeatures
 from .._closed_form.terms import Deterministic, Ordered
 from .._data.seasons import seasons_of
 from .._networks.aaren_forecasting import AarenForForecasting
@@ -74,11 +75,16 @@ class LinearAttentionVARSpecification(Specification):
         return self.trend != "c" or self.seasonal or not self.selects_covariates
 
     @property
-    def selects_covariates(self):
+    def selects_covariates(self) -> bool:
         """Whether known covariates act by an effect of columns that are selected."""
         return self.covariate_lags == "auto"
 
-    def ordered(self, features, origin, step):
+    def ordered(
+        self,
+        features: CovariateFeatures | None,
+        origin: pd.Index,
+        step: pd.DateOffset | int,
+    ) -> Ordered | None:
         """Columns that act on every row inside the VAR, if such are ordered."""
         covariates, calendar, lags = pd.Index([]), (), 0
         if not self.selects_covariates:
@@ -92,7 +98,7 @@ class LinearAttentionVARSpecification(Specification):
         deterministic = Deterministic(self.trend, season, tuple(calendar), origin, step)
         return Ordered(deterministic, covariates, lags)
 
-    def _season(self, step) -> int:
+    def _season(self, step: pd.DateOffset | int) -> int:
         seasons = seasons_of(self.sp, step)
         if len(seasons) != 1:
             raise ValueError(

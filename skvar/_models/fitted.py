@@ -188,7 +188,7 @@ class FittedModel(WithNetwork):
         """
         if self.form is not None:
             return error_correction_draws(segments, self.form, observed, n_draws, rng)
-        sizes = self.var_alone.lags, self.closed_form.alpha
+        sizes = self.var_alone.order, self.closed_form.alpha
         if design is not None:
             return ridge_var_with_terms_draws(segments, *sizes, design, n_draws, rng)
         return ridge_var_draws(segments, *sizes, n_draws, rng)

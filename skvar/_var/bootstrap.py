@@ -2,7 +2,6 @@
 
 import math
 import numbers
-import warnings
 from collections.abc import Callable, Sequence
 
 import joblib
@@ -12,6 +11,7 @@ from sklearn.utils import check_random_state, check_scalar
 from tqdm.auto import tqdm
 
 from .._parallel import results_of
+from .caution import warn_user
 from .process import Estimate, run
 
 _EXPLODED = 1e6
@@ -210,9 +210,9 @@ def without_bias(
 ) -> np.ndarray:
     """Replicates moved by twice their mean error, of which percentiles are bands.
 
-    Once for their bias and once for that of the value itself. Whoever calls the caller
-    is warned where bands need not cover: ``alpha`` is the penalty of the estimate, and
-    ``remedy`` what helps against it.
+    Once for their bias and once for that of the value itself. The user is warned where
+    bands need not cover: ``alpha`` is the penalty of the estimate, and ``remedy`` what
+    helps against it.
     """
     bias, error = replicates.mean(axis=0) - value, replicates.std(axis=0)
     # What does not vary beyond rounding is not estimated.
@@ -228,7 +228,7 @@ def _warn_of_bias(share: float, n_draws: int, alpha: float, remedy: str) -> None
     ``share`` is the size of biases in standard errors.
     """
     if alpha > _NOTABLE_PENALTY:
-        reason = f"the penalty alpha={alpha:.2g} biases the matrices. {remedy}"
+        reason = f"the penalty alpha={alpha:.2g} biases the matrices; {remedy}"
     elif share > _LARGE_BIAS + 1 / np.sqrt(n_draws):
         reason = (
             "estimates on simulated series are off by "
@@ -237,5 +237,4 @@ def _warn_of_bias(share: float, n_draws: int, alpha: float, remedy: str) -> None
         )
     else:
         return
-    message = f"Bands need not cover the true response: {reason}."
-    warnings.warn(message, UserWarning, stacklevel=5)
+    warn_user(f"Bands need not cover the true response: {reason}.")

@@ -8,6 +8,7 @@ import pandas as pd
 from sklearn.utils import check_scalar
 
 from .._data.tables import as_frame
+from .._data.units import nonzero
 
 
 def checked_matrices(matrices) -> np.ndarray:
@@ -84,13 +85,14 @@ def residual_table(
     return residuals.set_axis(names, axis=1)
 
 
-def typical_moves(scale, history: pd.DataFrame | None, sigma_u: np.ndarray):
+def typical_moves(
+    scale, history: pd.DataFrame | None, sigma_u: np.ndarray
+) -> np.ndarray:
     """Scale of every series: given, of the history, or of the errors."""
     if scale is None and history is None:
         scale = np.sqrt(np.diag(sigma_u))
     elif scale is None:
-        scale = history.std(ddof=0)
-        scale = scale.where(scale > 0, 1.0)
+        scale = nonzero(history.std(ddof=0))
     return of_shape(scale, "scale", len(sigma_u))
 
 
@@ -116,6 +118,16 @@ def check_method(method: str, *, others: Sequence[str] = ()) -> None:
     known = ["auto", "posterior", "bootstrap", *others]
     if method not in known:
         raise ValueError(f"method must be one of {known}, not {method!r}.")
+
+
+def check_free(names: list, *reserved: str, kind: str = "series") -> None:
+    """Refuse names that a table uses itself."""
+    for name in reserved:
+        if name in names:
+            raise ValueError(
+                f'A {kind} is called "{name}", which the table calls something else; '
+                "rename it."
+            )
 
 
 def groups_of(names: list, wanted, argument: str) -> list[list[int]]:

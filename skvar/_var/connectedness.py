@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from .._data.units import nonzero
 from .identification import generalized
 from .process import Estimate, variance_shares
 
@@ -17,7 +18,7 @@ def pairwise_shares(estimate: Estimate, steps: int) -> np.ndarray:
     shares = variance_shares(estimate, generalized(estimate[2]), periods=steps)
     last = np.nan_to_num(shares[..., -1, :, :])
     total = last.sum(axis=-1, keepdims=True)
-    return last / np.where(total > 0, total, 1.0)
+    return last / nonzero(total)
 
 
 @dataclass(frozen=True, eq=False)

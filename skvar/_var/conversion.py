@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from .estimation import statsmodels
 from .process import Estimate
 
 
@@ -18,13 +19,10 @@ def arguments_of(results) -> dict:
     ValueError
         If the model has terms beside matrices and a constant.
     """
-    from statsmodels.tsa.vector_ar.var_model import VARResults
-    from statsmodels.tsa.vector_ar.vecm import VECMResults
-
     results = getattr(results, "_results", results)
-    if isinstance(results, VARResults):
+    if isinstance(results, statsmodels("tsa.vector_ar.var_model").VARResults):
         return _of_var(results)
-    if isinstance(results, VECMResults):
+    if isinstance(results, statsmodels("tsa.vector_ar.vecm").VECMResults):
         return _of_vecm(results)
     raise TypeError(
         "results must be those of VAR, SVAR or VECM of statsmodels, as their fit "
@@ -39,9 +37,8 @@ class RefitVAR:
     order: int
 
     def __call__(self, table: np.ndarray, seed: int) -> Estimate:
-        from statsmodels.tsa.vector_ar.var_model import VAR
-
-        found = VAR(table).fit(self.order, trend="n")
+        var_model = statsmodels("tsa.vector_ar.var_model")
+        found = var_model.VAR(table).fit(self.order, trend="n")
         return found.coefs, found.intercept, found.sigma_u
 
 
@@ -54,9 +51,7 @@ class RefitVECM:
     deterministic: str
 
     def __call__(self, table: np.ndarray, seed: int) -> Estimate:
-        from statsmodels.tsa.vector_ar.vecm import VECM
-
-        model = VECM(
+        model = statsmodels("tsa.vector_ar.vecm").VECM(
             table,
             k_ar_diff=self.order - 1,
             coint_rank=self.rank,

@@ -10,8 +10,9 @@ import pandas as pd
 import scipy.stats
 from scipy.linalg import solve_triangular
 
-from .estimation import covariance, var_model
-from .process import cholesky
+from .._data.units import nonzero
+from .estimation import covariance, no_solution, statsmodels
+from .process import cholesky, relative_matrices
 
 # Standardised matrices that differ by no more are the same.
 _SAME = 1e-6
@@ -80,15 +81,11 @@ class Regression:
         ValueError
             If the solution is not unique, or leaves no degrees of freedom.
         """
-        mean, scale = table.mean(axis=0), table.std(axis=0)
-        scale = np.where(scale > 0, scale, 1.0)
-        rows = (table - mean) / scale
+        scale = nonzero(table.std(axis=0))
+        rows = (table - table.mean(axis=0)) / scale
         found = cls(lagged(rows, order), rows[order:], scale)
         if found.df_error < 1 or found.is_singular:
-            raise ValueError(
-                f"Least squares of order {order} has no unique solution on these "
-                f"{len(table)} rows: series are constant or collinear, or rows are few."
-            )
+            raise no_solution(order, len(table))
         return found
 
     @property
@@ -134,7 +131,7 @@ class Regression:
         n_series = len(self.scale)
         if self.design.shape[1] != 1 + len(matrices) * n_series:
             return False
-        relative = matrices * self.scale / self.scale[:, np.newaxis]
+        relative = relative_matrices(matrices, self.scale)
         own = self.coef[1:].reshape(-1, n_series, n_series).swapaxes(1, 2)
         return bool(np.abs(relative - own).max() <= _SAME)
 
@@ -202,11 +199,10 @@ class Draws:
         return Wald(float(statistic) if df else np.nan, df, freedom)
 
 
-def lagged(rows: np.ndarray, order: int, first: int | None = None) -> np.ndarray:
-    """Ones, and the rows before each from ``first`` on, newest first."""
-    first, n_rows = order if first is None else first, len(rows)
-    past = [rows[first - lag : n_rows - lag] for lag in range(1, order + 1)]
-    return np.hstack([np.ones((n_rows - first, 1)), *past])
+def lagged(rows: np.ndarray, order: int) -> np.ndarray:
+    """Ones, and so many rows before each that has them, newest first."""
+    past = [rows[order - lag : len(rows) - lag] for lag in range(1, order + 1)]
+    return np.hstack([np.ones((len(rows) - order, 1)), *past])
 
 
 def information_criteria(log_det: float, n_rows: int, n_free: int) -> dict[str, float]:
@@ -281,16 +277,16 @@ def residual_tests(
             "longer history or lower n_lags."
         )
     errors = errors - errors.mean(axis=0)
-    deviation = errors.std(axis=0)
     # No test depends on units, but roots of products of errors lose digits by them.
-    errors = errors / np.where(deviation > 0, deviation, 1.0)
+    errors = errors / nonzero(errors.std(axis=0))
     cholesky(errors.T @ errors)
     # The tests read no more than this of a result.
     result = SimpleNamespace(
         resid=errors, nobs=len(errors), neqs=errors.shape[1], k_ar=n_estimated
     )
-    whiteness = var_model().VARResults.test_whiteness(result, n_lags, adjusted=adjusted)
-    normality = var_model().test_normality(result)
+    var_model = statsmodels("tsa.vector_ar.var_model")
+    whiteness = var_model.VARResults.test_whiteness(result, n_lags, adjusted=adjusted)
+    normality = var_model.test_normality(result)
     rows = {
         "whiteness": (whiteness.test_statistic, whiteness.df, whiteness.pvalue),
         "normality": (normality.test_statistic, normality.df, normality.pvalue),
@@ -331,11 +327,10 @@ def constancy_tests(regression: Regression) -> pd.DataFrame:
         Columns "series", the number of the equation, "test", "statistic", "df" and
         "p_value".
     """
-    from statsmodels.stats.diagnostic import breaks_cusumolsresid
-
+    cusum = statsmodels("stats.diagnostic").breaks_cusumolsresid
     design, rows = regression.design, []
     for series, errors in enumerate(regression.errors.T):
-        largest, p_value, _ = breaks_cusumolsresid(errors, ddof=design.shape[1])
+        largest, p_value, _ = cusum(errors, ddof=design.shape[1])
         rows.append((series, "cusum", largest, 1, p_value))
         scores = design * errors[:, np.newaxis]
         sums = scores.cumsum(axis=0)
@@ -381,11 +376,9 @@ def clark_west(static: np.ndarray, dynamic: np.ndarray) -> tuple[float, float]:
     gain = np.nanmean(gain, axis=1)
     if not gain.any():
         return 0.0, 1.0
-    var_model()
-    from statsmodels.regression.linear_model import OLS
-
     n_lags = int(4 * (len(gain) / 100) ** (2 / 9))
-    fitted = OLS(gain, np.ones(len(gain))).fit(
+    ols = statsmodels("regression.linear_model").OLS(gain, np.ones(len(gain)))
+    fitted = ols.fit(
         cov_type="HAC", cov_kwds={"maxlags": n_lags, "use_correction": True}
     )
     [statistic] = fitted.tvalues

@@ -1,10 +1,13 @@
 """Least squares, and what one-step errors say."""
 
+from importlib import import_module
+
 import numpy as np
 from scipy.signal import lfilter
 
 from .._closed_form.ridge_var import ridge_var, ridge_var_with_terms
 from .._closed_form.terms import Design
+from .._data.units import nonzero
 from .process import Estimate
 from .terms import inflow
 
@@ -13,8 +16,8 @@ _DECAYS = 0.9, 0.94, 0.97, 0.98, 0.99, 0.995
 _MOST_ERRORS = 2000
 
 
-def var_model():
-    """Module of vector autoregressions in statsmodels.
+def statsmodels(module: str):
+    """A module of statsmodels, such as "tsa.vector_ar.vecm".
 
     Raises
     ------
@@ -22,13 +25,12 @@ def var_model():
         If statsmodels is not installed.
     """
     try:
-        from statsmodels.tsa.vector_ar import var_model
+        return import_module(f"statsmodels.{module}")
     except ImportError as error:
         raise ImportError(
             "The analysis of VAR matrices needs statsmodels: pip install "
             '"skvar[analysis]".'
         ) from error
-    return var_model
 
 
 def least_squares(table: np.ndarray, seed: int, *, order: int) -> Estimate:
@@ -41,19 +43,24 @@ def least_squares(table: np.ndarray, seed: int, *, order: int) -> Estimate:
     ValueError
         If the solution is not unique.
     """
-    mean, scale = table.mean(axis=0), table.std(axis=0)
-    scale = np.where(scale > 0, scale, 1.0)
+    mean, scale = table.mean(axis=0), nonzero(table.std(axis=0))
     try:
         matrices, intercept, _ = ridge_var([(table - mean) / scale], order, alpha=0.0)
     except ValueError as error:
-        raise ValueError(
-            f"Least squares of order {order} has no unique solution on these "
-            f"{len(table)} rows: series are constant or collinear, or rows are few."
-        ) from error
+        raise no_solution(order, len(table)) from error
     matrices = matrices * scale[:, np.newaxis] / scale
     intercept = mean + scale * intercept - matrices.sum(axis=0) @ mean
     errors = one_step_errors(table, matrices, intercept)
     return matrices, intercept, covariance(errors, order * table.shape[1] + 1)
+
+
+def no_solution(order: int, n_rows: int) -> ValueError:
+    """What to raise where least squares is not unique."""
+    return ValueError(
+        f"Least squares of order {order} has no unique solution on these {n_rows} "
+        "rows: series are constant or collinear, or rows are few. Drop such series, "
+        "lower the lags or pass more rows."
+    )
 
 
 def least_squares_with_terms(
@@ -73,8 +80,7 @@ def least_squares_with_terms(
     """
     terms = np.full((len(table), np.count_nonzero(acting)), np.nan)
     terms[order:] = rows[:, acting]
-    scale = table.std(axis=0)
-    scale = np.where(scale > 0, scale, 1.0)
+    scale = nonzero(table.std(axis=0))
     matrices, intercept, weights, evidence = ridge_var_with_terms(
         [table / scale], order, 0.0, Design([terms])
     )

@@ -6,7 +6,6 @@ may be those of many draws, along leading axes.
 """
 
 import numbers
-import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -16,6 +15,8 @@ import numpy as np
 import pandas as pd
 from sklearn.utils import check_scalar
 
+from .._data.units import nonzero
+from .caution import warn_user
 from .process import Estimate, cholesky, long_run_effects, moving_average
 from .short_run import ShortRunModel, on_matrices, places_of, rows_named
 
@@ -182,7 +183,7 @@ class LongRun:
 
 
 @dataclass(frozen=True, eq=False)
-class Given:
+class KnownEffects:
     """Effects at once that are known.
 
     Parameters
@@ -349,9 +350,8 @@ class SignRestrictions:
         accepted, _, share = self._accepted(alone, sample.names, rng, _ROTATIONS)
         effects = moving_average(estimate[0], self.periods)
         responses = np.einsum("pij,rjk->rpik", effects, accepted)
-        spread = responses.std(axis=0)
         distance = responses - np.median(responses, axis=0)
-        distance /= np.where(spread > 0, spread, 1.0)
+        distance /= nonzero(responses.std(axis=0))
         nearest = np.square(distance).sum(axis=(1, 2, 3)).argmin()
         return Identified(estimate, accepted[nearest], {"accepted": share})
 
@@ -443,11 +443,9 @@ class Proxy:
         """By least squares."""
         regression = self._regression(sample)
         if regression.f_statistic < _WEAK:
-            warnings.warn(
+            warn_user(
                 f"The proxy is weak: its F statistic is {regression.f_statistic:.1f}, "
-                f"below {_WEAK:g}. Bands need not cover the true response.",
-                UserWarning,
-                stacklevel=4,
+                f"below {_WEAK:g}. Bands need not cover the true response."
             )
         impact = _scaled_to_one(estimate[2], regression.coefficients / regression.scale)
         return Identified(estimate, impact, {"first_stage_f": regression.f_statistic})
@@ -480,8 +478,7 @@ class Proxy:
                 f"proxy is {proxy[0]:g} at all {len(both)} times that it shares with "
                 "the one-step errors; pass one that varies."
             )
-        scale = errors.std(axis=0)
-        scale = np.where(scale > 0, scale, 1.0)
+        scale = nonzero(errors.std(axis=0))
         return _ProxyRegression(
             (errors - errors.mean(axis=0)) / scale, proxy - proxy.mean(), scale
         )
@@ -508,11 +505,7 @@ class Proxy:
         return proxy
 
 
-IDENTIFICATIONS = {
-    "cholesky": Cholesky,
-    "generalized": Generalized,
-    "long_run": LongRun,
-}
+_BY_NAME = {"cholesky": Cholesky, "generalized": Generalized, "long_run": LongRun}
 _ORDERED = "cholesky", "long_run"
 
 
@@ -537,18 +530,18 @@ def identification(impact, order: Sequence | None) -> Identification:
             f"{impact.__name__}(...)."
         )
     if isinstance(impact, str):
-        if impact not in IDENTIFICATIONS:
+        if impact not in _BY_NAME:
             raise ValueError(_no_identification(impact))
-        kind = IDENTIFICATIONS[impact]
+        kind = _BY_NAME[impact]
         return kind(order) if impact in _ORDERED else kind()
     if hasattr(impact, "point"):
         return impact
-    return Given(impact)
+    return KnownEffects(impact)
 
 
 def _no_identification(impact) -> str:
     return (
-        f"impact must be None, one of {list(IDENTIFICATIONS)}, an array or of "
+        f"impact must be None, one of {list(_BY_NAME)}, an array or of "
         f"skvar.identification, not {impact!r}."
     )
 
@@ -561,7 +554,8 @@ def uncorrelated(found: Identification) -> Identification:
             "cannot be shared out among them. Take impact='cholesky' or "
             "impact='generalized'."
         )
-    return replace(found, unit_variance=True) if isinstance(found, Given) else found
+    is_known = isinstance(found, KnownEffects)
+    return replace(found, unit_variance=True) if is_known else found
 
 
 def additive(found: Identification) -> Identification:
@@ -578,7 +572,7 @@ def generalized(sigma_u: np.ndarray) -> np.ndarray:
     """Expected errors given one of a standard deviation (..., n_series, n_series)."""
     deviations = np.sqrt(np.diagonal(sigma_u, axis1=-2, axis2=-1))
     # Nothing moves with a series that has no errors.
-    return sigma_u / np.where(deviations > 0, deviations, 1.0)[..., np.newaxis, :]
+    return sigma_u / nonzero(deviations)[..., np.newaxis, :]
 
 
 def _ordered_factor(
@@ -638,8 +632,7 @@ def _check_names_of_shocks(table: pd.DataFrame, argument: str) -> None:
 def _is_singular(matrix: np.ndarray) -> bool:
     """Whether shocks are combinations of others, whatever the units of the series."""
     for axis in (1, 0):
-        size = np.linalg.norm(matrix, axis=axis, keepdims=True)
-        matrix = matrix / np.where(size > 0, size, 1.0)
+        matrix = matrix / nonzero(np.linalg.norm(matrix, axis=axis, keepdims=True))
     return np.linalg.matrix_rank(matrix) < len(matrix)
 
 

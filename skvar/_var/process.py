@@ -120,7 +120,9 @@ def forecast(
     return rows[..., order:, :]
 
 
-def shocks_of(errors: np.ndarray, impact: np.ndarray, sigma_u: np.ndarray):
+def shocks_of(
+    errors: np.ndarray, impact: np.ndarray, sigma_u: np.ndarray
+) -> np.ndarray:
     """Shocks (n_rows, n_shocks) with this impact in errors (n_rows, n_series).
 
     Fewer shocks than series are those of variance one that the errors tell, ``B'

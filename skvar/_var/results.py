@@ -35,7 +35,7 @@ from .tables import Tables
 from .terms import Terms
 
 _N_DRAWS = {"posterior": 2000, "bootstrap": 200}
-_OPTIONS = {"method", "n_draws", "block_length", "n_jobs", "verbose"}
+_OPTIONS = {"n_draws", "block_length", "random_state", "n_jobs", "verbose"}
 
 
 class VARCoefficients:
@@ -266,7 +266,7 @@ class VARCoefficients:
             return process.long_run_effects(estimate) @ impact
 
         shocks = identification(impact, order)
-        columns, attrs = self._structural("value", statistic, shocks, bands, **options)
+        columns, attrs = self._structural("value", statistic, shocks, bands, options)
         names = shocks.shocks(self.names)
         if bands is None:
             return self._tables.square(columns["value"], names, "shock")
@@ -299,7 +299,7 @@ class VARCoefficients:
         n_jobs: int | None = None,
         verbose: int = 0,
     ) -> pd.DataFrame:
-        """Impulse responses, if asked for with bands.
+        """Impulse responses, with bands where they are asked for.
 
         Parameters
         ----------
@@ -371,18 +371,15 @@ class VARCoefficients:
         check_scalar(periods, "periods", numbers.Integral, min_val=0)
         statistic = partial(process.responses, periods=periods, cumulative=cumulative)
         shocks = identification(impact, order)
-        columns, attrs = self._structural(
-            "value",
-            statistic,
-            shocks,
-            bands,
-            method=method,
-            n_draws=n_draws,
-            block_length=block_length,
-            random_state=random_state,
-            n_jobs=n_jobs,
-            verbose=verbose,
-        )
+        options = {
+            "method": method,
+            "n_draws": n_draws,
+            "block_length": block_length,
+            "random_state": random_state,
+            "n_jobs": n_jobs,
+            "verbose": verbose,
+        }
+        columns, attrs = self._structural("value", statistic, shocks, bands, options)
         return self._tables.by_shock(
             columns,
             shocks.shocks(self.names),
@@ -432,7 +429,7 @@ class VARCoefficients:
         check_scalar(periods, "periods", numbers.Integral, min_val=1)
         shocks = uncorrelated(identification(impact, order))
         statistic = partial(process.variance_shares, periods=periods)
-        columns, attrs = self._structural("share", statistic, shocks, bands, **options)
+        columns, attrs = self._structural("share", statistic, shocks, bands, options)
         for side in columns.keys() & {"lower", "upper"}:
             columns[side] = columns[side].clip(0, 1)
         return self._tables.by_shock(
@@ -527,7 +524,7 @@ class VARCoefficients:
             )
 
         value = statistic(self._estimate_with_terms)
-        columns, attrs = self._banded("value", value, statistic, bands, **options)
+        columns, attrs = self._banded("value", value, statistic, bands, options)
         return self._tables.by_covariate(
             columns, covariates, attrs, horizon=range(periods + 1)
         )
@@ -568,7 +565,7 @@ class VARCoefficients:
             )
 
         value = statistic(self._estimate_with_terms)
-        columns, attrs = self._banded("value", value, statistic, bands, **options)
+        columns, attrs = self._banded("value", value, statistic, bands, options)
         return self._tables.by_covariate(columns, covariates, attrs)
 
     # the history
@@ -582,7 +579,7 @@ class VARCoefficients:
         n_draws: int | None = None,
         random_state=None,
     ) -> pd.DataFrame:
-        """Forecast the rows after the history, if asked for under conditions.
+        """Forecast the rows after the history, under conditions where some are given.
 
         Parameters
         ----------
@@ -795,8 +792,7 @@ class VARCoefficients:
         """
         shocks = additive(identification(impact, order))
         names = shocks.shocks(self.names)
-        if taken := {"baseline", "other"} & set(names):
-            raise ValueError(f"A shock is called {taken.pop()!r}; rename its series.")
+        checks.check_free(names, "baseline", "other", kind="shock")
         point = shocks.point(
             self._estimate, self._sample, bootstrap.generator(random_state)
         )
@@ -1030,10 +1026,7 @@ class VARCoefficients:
         ValueError
             If a series is called "all", or the matrices do not allow the method.
         """
-        if "all" in self.names:
-            raise ValueError(
-                'A series is called "all", as is the test of all; rename it.'
-            )
+        checks.check_free(self.names, "all")
         source, method = self._coefficients(method, **options)
         everything = range(len(self.names))
         equations = {name: [i] for i, name in enumerate(self.names)}
@@ -1247,25 +1240,25 @@ class VARCoefficients:
         ax=None,
         **options,
     ):
-        """Draw the end of the history, ``forecast`` and ``forecast_interval``.
+        """Draw the end of the history, `forecast` and `forecast_interval`.
 
         Parameters
         ----------
         steps : int
             Rows ahead.
         X : DataFrame, or array of shape (steps, n_covariates), optional
-            As in ``forecast``.
+            As in `forecast`.
         coverage : float or sequence of float, default=(0.5, 0.8, 0.95)
             Of the intervals, in (0, 1).
         given : DataFrame, optional
-            A scenario, as in ``forecast``: its values are dots and its ranges bars. The
+            A scenario, as in `forecast`: its values are dots and its ranges bars. The
             forecast without it is dashed.
         random_state : int, RandomState or None, default=None
             Seed of draws.
         ax : array of n_series Axes, optional
             Where to draw; by default on a new figure.
         **options
-            Of ``forecast_interval``: ``method`` and so on.
+            Of `forecast_interval`: ``method`` and so on.
 
         Returns
         -------
@@ -1318,12 +1311,11 @@ class VARCoefficients:
         statistic: Callable[[Estimate, np.ndarray], np.ndarray],
         shocks: Identification,
         coverage: float | None,
-        random_state=None,
-        **options,
+        options: dict,
     ) -> tuple[dict[str, np.ndarray], dict]:
         """As `_banded`, of a statistic of an estimate and of the impact of shocks."""
         # Independent of the draws of matrices, which begin with the same seed.
-        [rng] = bootstrap.generator(random_state).spawn(1)
+        [rng] = bootstrap.generator(options.get("random_state")).spawn(1)
         sample = self._sample
         point = shocks.point(self._estimate, sample, rng)
 
@@ -1336,11 +1328,10 @@ class VARCoefficients:
             statistic(point.estimate, point.impact),
             of_draws,
             coverage,
+            options,
             report=point.report,
-            random_state=random_state,
             # Bands of a set are not centred on its one member.
             centre=not isinstance(shocks, SignRestrictions),
-            **options,
         )
 
     def _banded(
@@ -1349,24 +1340,21 @@ class VARCoefficients:
         value: np.ndarray,
         of_draws: Callable[[Estimate], np.ndarray],
         coverage: float | None,
+        options: dict,
         *,
         report: dict | None = None,
-        random_state=None,
         centre: bool = True,
-        **options,
     ) -> tuple[dict[str, np.ndarray], dict]:
         """A statistic by a name, and with a coverage its bands "lower" and "upper".
 
         And what there is to report, to which the coverage is added.
         """
-        _check_options("Bands", options, _OPTIONS)
+        _check_options("Bands", options, _OPTIONS | {"method"})
         report = report or {}
         if coverage is None:
             return {name: value}, report
         checks.check_share("bands", coverage)
-        draws = self._replicates(
-            value, of_draws, centre=centre, random_state=random_state, **options
-        )
+        draws = self._replicates(value, of_draws, centre=centre, **options)
         edges = 0.5 - coverage / 2, 0.5 + coverage / 2
         lower, upper = np.quantile(draws, edges, axis=0)
         attrs = {**report, "coverage": coverage}
@@ -1380,15 +1368,13 @@ class VARCoefficients:
         centre: bool = True,
         method: str = "auto",
         n_draws: int | None = None,
-        block_length: int = 1,
         random_state=None,
-        n_jobs: int | None = None,
-        verbose: int = 0,
+        **options,
     ) -> np.ndarray:
         """Draws (n_draws, ...) of a statistic, as of `irf`.
 
         Those of a bootstrap are moved by their bias if they are to ``centre`` on its
-        value.
+        value; ``options`` are those of the bootstrap alone.
         """
         checks.check_method(method)
         if method == "auto":
@@ -1403,35 +1389,46 @@ class VARCoefficients:
                 statistic, posterior, self.matrices.size, **drawing
             )
             return bootstrap.finite(draws, value)
-        estimates = bootstrap.bootstrap(
+        estimates = self._bootstrapped(**drawing, **options)
+        draws = bootstrap.finite(statistic(estimates), value)
+        if not centre:
+            return draws
+        remedy = "fit with alpha=0"
+        if self.posterior is not None:
+            remedy = f"take method='posterior', or {remedy}"
+        return bootstrap.without_bias(value, draws, self.alpha, remedy)
+
+    def _bootstrapped(
+        self,
+        n_draws: int,
+        random_state,
+        block_length: int = 1,
+        n_jobs: int | None = None,
+        verbose: int = 0,
+    ) -> Estimate:
+        """Estimates of ``refit`` on series that are simulated from these matrices."""
+        return bootstrap.bootstrap(
             self._estimate,
             self.refit,
             self._long_history().to_numpy(),
             self._unshrunk_errors(),
             n_rows=self._n_simulated,
+            n_draws=n_draws,
             block_length=block_length,
+            random_state=random_state,
             n_jobs=n_jobs,
             verbose=verbose,
             inflow=self._inflow_on_history,
-            **drawing,
         )
-        if self.posterior is None:
-            remedy = "Fit with alpha=0"
-        else:
-            remedy = "Take method='posterior', or fit with alpha=0"
-        draws = bootstrap.finite(statistic(estimates), value)
-        if not centre:
-            return draws
-        return bootstrap.without_bias(value, draws, self.alpha, remedy)
 
     def _coefficients(self, method: str, **options):
-        """Where tests of the matrices take their covariance from, and its name."""
+        """Where tests of the matrices take their covariance from, and the method."""
         checks.check_method(method, others=["least squares"])
+        _check_options("Tests", options, _OPTIONS)
         if method == "auto":
             method = "bootstrap" if self.posterior is None else "posterior"
             method = method if self._regression is None else "least squares"
         if method == "least squares":
-            _check_options("Tests", options, _OPTIONS | {"random_state"})
             return self._checked_regression(), method
         if method == "bootstrap" and self._is_least_squares:
             # It would refit by least squares, whatever these matrices come from.
@@ -1506,12 +1503,10 @@ class VARCoefficients:
         method: str,
         *,
         n_draws: int | None = None,
-        block_length: int = 1,
-        random_state=None,
-        n_jobs: int | None = None,
-        verbose: int = 0,
+        **options,
     ) -> scenarios.Scenario:
         """Draws of the rows ahead and conditions on them, as of `forecast_interval`."""
+        _check_options("Forecasts", options, _OPTIONS)
         check_scalar(steps, "steps", numbers.Integral, min_val=1)
         checks.check_method(method, others=["known"])
         recent, times = self._recent(), self._ahead(steps)
@@ -1531,14 +1526,7 @@ class VARCoefficients:
         if method != "known":
             n_simulated = max(n_simulated, scenarios.N_DRAWS)
             draws = self._replicates(
-                value,
-                statistic,
-                method=method,
-                n_draws=n_draws,
-                block_length=block_length,
-                random_state=random_state,
-                n_jobs=n_jobs,
-                verbose=verbose,
+                value, statistic, method=method, n_draws=n_draws, **options
             )
         return scenarios.Scenario(draws, asked, conditions, n_simulated)
 
@@ -1585,10 +1573,7 @@ class VARCoefficients:
     def _inflow_ahead(self, times: pd.Index, X) -> Callable[[tuple], np.ndarray]:
         """What terms bring to later rows, by an estimate with their coefficients."""
         if self.terms is None:
-            if X is not None:
-                raise ValueError(
-                    "X is passed, but these matrices have no covariates: leave X out."
-                )
+            with_terms.check_left_out(X)
             return lambda estimate: 0.0
         terms = self.terms
 

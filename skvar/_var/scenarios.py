@@ -7,7 +7,6 @@ from a posterior become draws from the posterior that knows the conditions as we
 """
 
 import numbers
-import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
@@ -18,6 +17,8 @@ import pandas as pd
 from scipy.special import log_ndtr, ndtri_exp
 from scipy.stats import norm
 
+from .._data.units import nonzero
+from .caution import warn_user
 from .process import Estimate, forecast, moving_average
 
 # A standard deviation below such a part of what it was without other conditions, or of
@@ -271,7 +272,7 @@ def rows_ahead(
 def _root(covariance: np.ndarray) -> np.ndarray:
     deviation = np.sqrt(np.diagonal(covariance, axis1=-2, axis2=-1).clip(0))
     deviation = deviation[..., np.newaxis]
-    unit = np.where(deviation > 0, deviation, 1.0)
+    unit = nonzero(deviation)
     values, vectors = np.linalg.eigh(covariance / unit / unit.swapaxes(-1, -2))
     roots = np.sqrt(values.clip(0))[..., np.newaxis, :]
     return deviation * (vectors * roots) @ vectors.swapaxes(-1, -2)
@@ -453,11 +454,9 @@ def _weights(log_weights: np.ndarray) -> np.ndarray:
     weights /= weights.sum()
     n_counting = 1 / np.square(weights).sum()
     if n_counting < min(_FEWEST, len(weights) / 10):
-        warnings.warn(
+        warn_user(
             f"The conditions of given are unlikely: {n_counting:.0f} of "
-            f"{len(weights)} draws count. Take more n_draws, or milder conditions.",
-            UserWarning,
-            stacklevel=6,
+            f"{len(weights)} draws count. Take more n_draws, or milder conditions."
         )
     return weights
 

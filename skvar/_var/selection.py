@@ -9,8 +9,9 @@ from sklearn.utils import check_scalar
 
 from .._closed_form.ridge_var import choose_var_alpha, ridge_var
 from .._data.tables import as_frame
+from .._data.units import nonzero
 from .diagnostics import information_criteria, lagged
-from .estimation import one_step_errors, var_model
+from .estimation import one_step_errors, statsmodels
 
 _CRITERIA = ["aic", "bic", "hqic", "log_evidence", "error"]
 # Blocks that are forecast in turn, and the share of the rows that they make up.
@@ -86,7 +87,7 @@ def select_lags(
     values, sp = frame.to_numpy(), _checked_season(sp, len(frame))
     max_lags = _checked_most(max_lags, *values.shape, sp)
     scale = values.std(axis=0)
-    rows = (values - values.mean(axis=0)) / np.where(scale > 0, scale, 1.0)
+    rows = (values - values.mean(axis=0)) / nonzero(scale)
     log_dets = _log_determinants(rows, max_lags, sp) + 2 * np.log(scale).sum()
     n_rows, n_series = len(rows) - max_lags, rows.shape[1]
     found = pd.DataFrame(
@@ -247,10 +248,8 @@ def cointegration(table, lags: int, *, trend: str = "c") -> pd.DataFrame:
             f"table has {n_rows} rows, too few for lags={lags} of {n_series} series; "
             "lower lags or pass more rows."
         )
-    var_model()
-    from statsmodels.tsa.vector_ar.vecm import coint_johansen
-
-    found = coint_johansen(values, _TRENDS[trend], lags - 1)
+    vecm = statsmodels("tsa.vector_ar.vecm")
+    found = vecm.coint_johansen(values, _TRENDS[trend], lags - 1)
     tests = {
         "trace": (found.trace_stat, found.trace_stat_crit_vals),
         "max_eigenvalue": (found.max_eig_stat, found.max_eig_stat_crit_vals),
@@ -263,6 +262,6 @@ def cointegration(table, lags: int, *, trend: str = "c") -> pd.DataFrame:
             (rank, test, statistics[rank], *critical[rank]) for rank in range(n_series)
         ]
     columns = ["critical_90", "critical_95", "critical_99"]
-    table = pd.DataFrame(rows, columns=["rank", "test", "statistic", *columns])
-    table.attrs["rank"] = ranks
-    return table
+    tested = pd.DataFrame(rows, columns=["rank", "test", "statistic", *columns])
+    tested.attrs["rank"] = ranks
+    return tested

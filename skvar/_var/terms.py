@@ -8,6 +8,7 @@ import pandas as pd
 
 from .._data.tables import as_frame
 from . import checks
+from .process import moving_average
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,13 +97,32 @@ class Terms:
         return columns[: len(columns) - n_deterministic]
 
     def without_rows(self) -> "Terms":
-        """The same for files, with the last row alone."""
+        """The same with the last row alone, for files.
+
+        Returns
+        -------
+        Terms
+        """
         return replace(self, table=self.table[-1:])
 
     def on_rows(self, n_rows: int, order: int) -> np.ndarray:
-        """Rows (n_rows - order, n_lags, n_columns) that act on those of a history.
+        """What acts on the rows of a history after its start.
 
-        Of so many rows, whose first ``order`` are its start.
+        Parameters
+        ----------
+        n_rows : int
+            Rows of the history, whose last one is that of the table.
+        order : int
+            How many of these are its start.
+
+        Returns
+        -------
+        ndarray of shape (n_rows - order, n_lags, n_columns)
+
+        Raises
+        ------
+        ValueError
+            If the table has too few rows, or misses values in these.
         """
         n_needed = n_rows - order + self.n_lags - 1
         if len(self.table) < n_needed:
@@ -117,22 +137,32 @@ class Terms:
         return _lagged(table.to_numpy(dtype=float), self.n_lags)
 
     def ahead(self, times: pd.Index, X, n_lags: int | None = None) -> np.ndarray:
-        """Rows (len(times), n_lags, n_columns) that act on the times after the history.
+        """What acts on the rows after the history.
 
-        Of as many lags as the coefficients have by default.
+        Parameters
+        ----------
+        times : Index
+            Of these rows, one step apart.
+        X : DataFrame, or array of shape (len(times), n_covariates), or None
+            The covariates at these times, where there are some.
+        n_lags : int, optional
+            As many as the coefficients have by default.
+
+        Returns
+        -------
+        ndarray of shape (len(times), n_lags, n_columns)
 
         Raises
         ------
         ValueError
-            If X lacks covariates.
+            If X lacks covariates or is passed where there are none, or the table has
+            too few rows.
         """
         parts, names = [], self.covariates
         if names:
             parts.append(_future(X, names, times))
-        elif X is not None:
-            raise ValueError(
-                "X is passed, but these matrices have no covariates: leave X out."
-            )
+        else:
+            check_left_out(X)
         if self.deterministic is not None:
             parts.append(self.deterministic(times))
         later = pd.concat(parts, axis=1).to_numpy(dtype=float)
@@ -182,6 +212,14 @@ def _future(X, names: list, times: pd.Index) -> pd.DataFrame:
     return frame
 
 
+def check_left_out(X) -> None:
+    """Refuse covariates where none act."""
+    if X is not None:
+        raise ValueError(
+            "X is passed, but these matrices have no covariates: leave X out."
+        )
+
+
 def inflow(coefficients: np.ndarray, rows: np.ndarray) -> np.ndarray:
     """What rows (n, n_lags, n_columns) bring to the series (..., n, n_series)."""
     by_lag = np.moveaxis(coefficients, -3, 0).swapaxes(-1, -2)
@@ -213,15 +251,11 @@ def multipliers(
     In one row, or cumulated in that and all later ones. Lütkepohl (2005), section
     10.2.2.
     """
-    n_lags, n_series, n_columns = coefficients.shape[-3:]
-    draws = np.broadcast_shapes(matrices.shape[:-3], coefficients.shape[:-3])
-    found = np.zeros((periods + 1, *draws, n_series, n_columns))
-    for period in range(periods + 1):
-        if period < n_lags:
-            found[period] = coefficients[..., period, :, :]
-        for lag in range(1, min(period, matrices.shape[-3]) + 1):
-            found[period] += matrices[..., lag - 1, :, :] @ found[period - lag]
-    found = np.moveaxis(found, 0, -3)
+    effects = moving_average(matrices, periods)
+    found = effects @ coefficients[..., :1, :, :]
+    for lag in range(1, min(coefficients.shape[-3] - 1, periods) + 1):
+        later = effects[..., : periods + 1 - lag, :, :]
+        found[..., lag:, :, :] += later @ coefficients[..., lag, np.newaxis, :, :]
     return found.cumsum(axis=-3) if cumulative else found
 
 

@@ -9,7 +9,7 @@ from sklearn.utils import check_scalar
 from sktime.forecasting.base import BaseForecaster
 
 from .._data.tables import as_frame
-from .._var.estimation import var_model
+from .._var.estimation import statsmodels
 from .._var.process import run
 from ..forecasting import SAMoVARForecaster
 
@@ -209,14 +209,13 @@ class ClassicalVAR(_AfterManyRows):
 def _least_squares(values: np.ndarray, max_lags: int) -> tuple[np.ndarray, np.ndarray]:
     """Intercept (n_series,) and matrices (order, n_series, n_series), at least one."""
     n_series = values.shape[1]
-    model = var_model()
     if n_series > 1:
-        fitted = model.VAR(values).fit(maxlags=max_lags, ic="bic")
+        model = statsmodels("tsa.vector_ar.var_model").VAR(values)
+        fitted = model.fit(maxlags=max_lags, ic="bic")
         intercept, matrices = fitted.intercept, fitted.coefs
     else:
-        from statsmodels.tsa.ar_model import ar_select_order
-
-        chosen = ar_select_order(values[:, 0], max_lags, ic="bic")
+        ar_model = statsmodels("tsa.ar_model")
+        chosen = ar_model.ar_select_order(values[:, 0], max_lags, ic="bic")
         intercept, matrices = np.split(chosen.model.fit().params, [1])
     if not len(matrices):
         matrices = np.zeros((1, n_series, n_series))
