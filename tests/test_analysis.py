@@ -483,6 +483,7 @@ def test_classical_forecaster_is_a_var_of_statsmodels(us_change):
     theirs = VAR(us_change).fit(3, trend="c")
     np.testing.assert_allclose(forecaster.sigma_u_, theirs.sigma_u, rtol=1e-8)
     ours = forecaster.var_coefficients()
+    assert ours.label == "static matrices"
     irf = cube(ours.irf(10, impact="cholesky"), "value")
     np.testing.assert_allclose(irf, theirs.irf(10).orth_irfs, atol=1e-8)
     comparison = forecaster.compare_with_ols(us_change)

@@ -462,12 +462,13 @@ def _products_of_first(values: np.ndarray, width: int) -> np.ndarray:
     """
     n_rows, n_groups, n_series = values.shape
     size = scipy.fft.next_fast_len(n_rows, real=True)
-    n_at_once = max(1, _MOST_NUMBERS // (4 * size))
+    n_at_once = max(1, _MOST_NUMBERS // (40 * size))
     found, flat = np.zeros((n_series, width)), values.reshape(n_rows, -1)
     for begin in range(0, n_groups * n_series, n_at_once):
         columns = np.ascontiguousarray(flat[:, begin : begin + n_at_once].T)
-        first = scipy.fft.rfft(columns[:, : n_rows - width + 1], size)
-        spectrum = first.conj() * scipy.fft.rfft(columns, size)
+        spectrum = scipy.fft.rfft(columns[:, : n_rows - width + 1], size)
+        np.conj(spectrum, out=spectrum)
+        spectrum *= scipy.fft.rfft(columns, size)
         series = np.arange(begin, begin + len(columns)) % n_series
         np.add.at(found, series, scipy.fft.irfft(spectrum, size)[:, :width])
     return found.T

@@ -262,8 +262,9 @@ def _average(
     """The average over the windows that have a next row."""
     followed = Windows([windows.values.numpy()], windows.lags, 1)
     n_used = len(member.model.in_average(len(followed)))
-    first, last = index[windows.lags - 1], index[-2]
-    label = f"average over {n_used} windows, {first} to {last}"
+    span = f"{n_used} windows, {index[windows.lags - 1]} to {index[-2]}"
+    is_static = not member.model.network_weight
+    label = "static matrices" if is_static else f"average over {span}"
     return made(*member.average_over(followed), label)
 
 
