@@ -33,3 +33,32 @@ def reference_dir() -> Path:
     if "SKVAR_REFERENCE_DIR" not in os.environ:
         pytest.skip("SKVAR_REFERENCE_DIR is not set")
     return Path(os.environ["SKVAR_REFERENCE_DIR"])
+
+
+@pytest.fixture(scope="session")
+def dask_client():
+    """A client of Dask, with two processes."""
+    distributed = pytest.importorskip("distributed")
+    options = {"dashboard_address": None, "silence_logs": 50}
+    with (
+        distributed.LocalCluster(
+            n_workers=2, threads_per_worker=1, **options
+        ) as cluster,
+        distributed.Client(cluster) as client,
+    ):
+        yield client
+
+
+@pytest.fixture(scope="session")
+def ray_started():
+    """Ray, on two processors."""
+    ray = pytest.importorskip("ray")
+    from ray.util.joblib import register_ray
+
+    register_ray()
+    os.environ["RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO"] = "0"
+    ray.init(
+        num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR"
+    )
+    yield
+    ray.shutdown()

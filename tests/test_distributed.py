@@ -506,19 +506,6 @@ def test_pools_of_joblib_that_give_all_results_at_the_end(held, expected):
         check(held["parquet"], expected, "joblib")
 
 
-@pytest.fixture(scope="module")
-def dask_client():
-    """Two workers of Dask."""
-    from distributed import Client, LocalCluster
-
-    options = {"dashboard_address": None, "silence_logs": 50}
-    with (
-        LocalCluster(n_workers=2, threads_per_worker=1, **options) as cluster,
-        Client(cluster) as client,
-    ):
-        yield client
-
-
 def test_dask(dask_client, held, expected, tmp_path):
     for name in ("npy", "zarr", "parquet", "dask array", "dask frame"):
         check(held[name], expected, "dask" if name == "npy" else None)
@@ -526,17 +513,7 @@ def test_dask(dask_client, held, expected, tmp_path):
     assert (tmp_path / "killed").exists()
 
 
-@pytest.fixture(scope="module")
-def ray_cluster():
-    """Two workers of Ray."""
-    import ray
-
-    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
-    yield
-    ray.shutdown()
-
-
-def test_ray(ray_cluster, held, expected, tmp_path):
+def test_ray(ray_started, held, expected, tmp_path):
     check(held["parquet"], expected, "ray")
     check(fragile_blocks(tmp_path), expected, "ray")
     assert (tmp_path / "killed").exists()

@@ -41,34 +41,6 @@ NETWORK = LinearAttentionVAR(2, horizon=2, max_epochs=2, random_state=0)
 CLASSICAL = LinearAttentionVAR(2, horizon=2, n_layers=0)
 
 
-@pytest.fixture(scope="session")
-def dask_client():
-    """Of two processes."""
-    distributed = pytest.importorskip("distributed")
-    with (
-        distributed.LocalCluster(
-            n_workers=2, threads_per_worker=1, dashboard_address=":0"
-        ) as cluster,
-        distributed.Client(cluster) as client,
-    ):
-        yield client
-
-
-@pytest.fixture(scope="session")
-def ray_started():
-    """On two processors."""
-    ray = pytest.importorskip("ray")
-    from ray.util.joblib import register_ray
-
-    register_ray()
-    os.environ["RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO"] = "0"
-    ray.init(
-        num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR"
-    )
-    yield
-    ray.shutdown()
-
-
 # Of one kind in all tests, to share workers; arrays of a kilobyte are not copied.
 LOKY = partial(joblib.parallel_config, "loky", n_jobs=2, max_nbytes=1000)
 
@@ -96,6 +68,7 @@ def search(scoring=rolling_score):
     ).fit(TABLE)
 
 
+@pytest.mark.parametrize("engine", ["loky", "dask"], indirect=True)
 def test_a_search_is_that_of_one_process(engine):
     """And each worker takes one of two processors, and none of the threads here."""
 
