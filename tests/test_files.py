@@ -180,7 +180,7 @@ def test_covariates_come_back(history):
 
 @pytest.mark.parametrize("history", [True, False])
 def test_panels_come_back(history):
-    panel = pd.concat({"i": table(), "j": table(150), "k": table(3)})
+    panel = pd.concat({"i": table(80), "j": table(60), "k": table(3)})
     fitted = AarenForecaster(horizon=2, **TINY).fit(panel)
     found, rtol = loaded(fitted, history=history), 0.0 if history else ROUNDING
     assert_same_forecasts(found, fitted, rtol)
