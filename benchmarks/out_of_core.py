@@ -17,10 +17,9 @@ import time
 from pathlib import Path
 
 # One core for each worker, and for this process.
-for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-    os.environ[name] = "1"
+os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", MKL_NUM_THREADS="1")
 
-import numpy as np  # noqa: E402
+import numpy as np
 
 LAGS, ROWS = 2, 100_000
 LIMIT = 2 * 2**30

@@ -66,9 +66,10 @@ class _Once:
     def __call__(self, argument):
         if isinstance(argument, int):
             return argument
+        # With the argument itself: while it lives, no other one has its id.
         if id(argument) not in self.sent:
-            self.sent[id(argument)] = self.send(argument)
-        return self.sent[id(argument)]
+            self.sent[id(argument)] = argument, self.send(argument)
+        return self.sent[id(argument)][1]
 
 
 def _tree(join: Callable, parts: list):
