@@ -321,13 +321,6 @@ def test_pages_run(name, tmp_path, monkeypatch):
     run_page(name)
 
 
-@pytest.mark.parametrize("page", [*(ROOT / "docs").glob("*.md"), ROOT / "README.md"])
-def test_names_in_pages_are_there(page):
-    # mathematics.md and architecture.md say where in the code each equation is.
-    for name in re.findall(r"`(skvar\.[\w.]+)`", page.read_text()):
-        pkgutil.resolve_name(name)
-
-
 def test_tables_of_boards_are_those_of_the_file():
     page = (ROOT / "docs" / "benchmarks.md").read_text()
     results = read_results(ROOT / "docs" / "boards.csv")
