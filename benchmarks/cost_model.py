@@ -50,7 +50,9 @@ class ClosedForm:
     @property
     def message(self) -> float:
         """Bytes of the sums of a stretch: products, and the rows at both ends."""
-        return 8.0 * ((self.lags + 1) * self.n_series**2 + 2 * self.lags * self.n_series)
+        return 8.0 * (
+            (self.lags + 1) * self.n_series**2 + 2 * self.lags * self.n_series
+        )
 
 
 @dataclass(frozen=True)

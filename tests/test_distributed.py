@@ -552,8 +552,8 @@ def test_messages_have_the_size_that_costs_are_reckoned_with(monkeypatch):
     ).stdout
     inner = [size for size, n_stretches in sizes if n_stretches == 1]
     assert len(sizes) == 8
-    # Names, times and pickle's own words are the rest.
-    np.testing.assert_allclose(min(inner), float(said), rtol=0.06)
+    # Sums of single series, names and times are the rest.
+    np.testing.assert_allclose(min(inner), float(said), rtol=0.1)
 
 
 def test_a_table_of_more_than_the_memory(tmp_path):
