@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from skvar._data.reading import read_own
 from skvar.benchmark.__main__ import main
-from skvar.benchmark.reading import read_own
 
 DAYS = pd.date_range("2024-01-25", periods=20)
 VALUES = np.column_stack([np.arange(20) + 0.25, -np.arange(20) / 8])
