@@ -1,6 +1,5 @@
 """The data: how many rows, what is missing, levels or changes, seasons."""
 
-import math
 import warnings
 
 import numpy as np
@@ -13,8 +12,8 @@ from .subject import Subject
 
 # Points of a line that a page can show.
 _MOST_POINTS = 1000
-# Values below which a test of a unit root says nothing.
-_LEAST_VALUES = 20
+# Values below which a test of a unit root says nothing, and those tested at most.
+_LEAST_VALUES, _MOST_VALUES = 20, 2000
 
 _STEPS = {
     "Y": "year",
@@ -90,16 +89,15 @@ def _series(column: pd.Series, seasons: list[int]) -> dict:
 def _unit_root(values: np.ndarray) -> float | None:
     """The p-value of a unit root by the augmented test of Dickey and Fuller.
 
-    With the lags of Schwert's rule: a small one says that the series returns to its
-    mean, a large one that only its changes do.
+    A small one says that the series returns to its mean, a large one that only its
+    changes do. The number of lags is that of the least AIC.
     """
     from statsmodels.tsa.stattools import adfuller
 
     if len(values) < _LEAST_VALUES:
         return None
-    lags = min(math.ceil(12 * (len(values) / 100) ** 0.25), len(values) // 4)
     with warnings.catch_warnings():
         # Of results that will have another class (statsmodels 0.15), which unpacks too.
         warnings.simplefilter("ignore", FutureWarning)
-        _, p_value, *_ = adfuller(values, maxlag=lags, autolag=None)
+        _, p_value, *_ = adfuller(values[-_MOST_VALUES:])
     return plain(p_value)

@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 
+from .._data.seasons import seasons_of
 from .numbers import labels, plain
 from .subject import Subject
 from .trial import Trial
@@ -44,18 +45,20 @@ def _intervals(subject: Subject, fh: np.ndarray, shape: tuple) -> dict:
 
 def backtest(subject: Subject) -> dict:
     """Errors on rows not learned from, beside those of the simplest forecasts."""
-    trial, season = subject.trial, max(subject.seasons, default=1)
+    trial, season = subject.trial, _season(subject)
     forecasts = {subject.name: trial.forecasts, "last value": trial.repeated(1)}
     if season > 1:
         forecasts["seasonal naive"] = trial.repeated(season)
     errors = np.stack([one - trial.truth for one in forecasts.values()])
+    absolute = _mean(np.abs(errors), (1, 2))
     scale, first = _scale(trial), max(trial.n_learned - subject.steps, 0)
     rows = subject.rows[first:]
     return {
         **_rows_of(trial),
         "season": season,
         "methods": list(forecasts),
-        "mean_absolute_error": plain(_mean(np.abs(errors), (1, 2))),
+        "mean_absolute_error": plain(absolute),
+        "relative_error": plain(_relative(absolute)),
         "root_mean_squared_error": plain(np.sqrt(_mean(np.square(errors), (1, 2)))),
         "error_by_step": plain(_mean(np.abs(errors) / scale, (1, 3))),
         "origins": labels(subject.rows.index[trial.origins]),
@@ -64,6 +67,20 @@ def backtest(subject: Subject) -> dict:
         "forecasts": plain(trial.forecasts.transpose(0, 2, 1)),
         "truth": {"times": labels(rows.index), "values": plain(rows.to_numpy().T)},
     }
+
+
+def _season(subject: Subject) -> int:
+    """Rows of the longest season: that of the forecaster, or else of the time index."""
+    known = subject.seasons or seasons_of("auto", subject.step)
+    return max((one for one in known if one <= subject.trial.n_learned), default=1)
+
+
+def _relative(errors: np.ndarray) -> np.ndarray:
+    """Geometric means over series of errors, as ratios to those of the last value."""
+    known = np.isfinite(errors).all(axis=0) & (errors > 0).all(axis=0)
+    if not known.any():
+        return np.full(len(errors), np.nan)
+    return np.exp(np.log(errors[:, known] / errors[1, known]).mean(axis=1))
 
 
 def _scale(trial: Trial) -> np.ndarray:

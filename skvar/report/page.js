@@ -49,16 +49,19 @@
   };
 
   const ticks = (low, high) => {
-    const rough = (high - low) / 4;
+    const rough = (high - low) / 5;
     const power = 10 ** Math.floor(Math.log10(rough));
-    const step = power * [1, 2, 5, 10].find((times) => power * times >= rough);
+    const step = power * [1, 2, 2.5, 5, 10].find((times) => power * times >= rough);
     const found = [];
-    for (let k = Math.ceil(low / step); k * step <= high + step * 1e-9; k += 1) found.push(k * step);
+    // Adding 0 makes -0 a plain one.
+    for (let k = Math.ceil(low / step); k * step <= high + step * 1e-9; k += 1) found.push(k * step + 0);
     return [found, step];
   };
 
   const atTick = (value, step) => {
-    const digits = Math.max(0, -Math.floor(Math.log10(step) + 1e-9));
+    const power = Math.floor(Math.log10(step) + 1e-9);
+    const isHalf = Math.abs(step / 10 ** power - 2.5) < 1e-6;
+    const digits = Math.max(0, (isHalf ? 1 : 0) - power);
     if (Math.abs(value) >= 1e6 || digits > 6) return value === 0 ? "0" : value.toExponential(1);
     return value.toLocaleString("en", { minimumFractionDigits: digits, maximumFractionDigits: digits });
   };
@@ -79,10 +82,11 @@
   // lines: [{values, first, kind, name}], bands: [{lower, upper, first, kind}].
   const chart = (parent, options) => {
     const { title, about, places, lines = [], bands = [], bars = [], bounds = [] } = options;
-    const width = Math.max(parent.clientWidth, 180);
+    const cell = element("div", parent);
+    const width = Math.max(cell.clientWidth, 180);
     const height = options.height || 190;
-    const box = { left: 52, right: 8, top: 24, bottom: 22 };
-    const svg = shape("svg", parent, { viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": about });
+    const box = { left: 52, right: 12, top: 24, bottom: 22 };
+    const svg = shape("svg", cell, { viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": about });
     const extent = options.extent || ends([
       ...lines.map((one) => one.values),
       ...bands.flatMap((one) => [one.lower, one.upper]),
@@ -92,14 +96,17 @@
     ]);
     const [low, high] = extent;
     const last = Math.max(places.length - 1, 1);
-    const x = (i) => box.left + (i / last) * (width - box.left - box.right);
+    // Bars stand within the axes, half a place from their ends.
+    const half = bars.length ? 0.5 : 0;
+    const x = (i) => box.left + ((i + half) / (last + 2 * half)) * (width - box.left - box.right);
     const y = (value) => height - box.bottom - ((value - low) / (high - low)) * (height - box.top - box.bottom);
     const [marks, step] = ticks(low, high);
     for (const mark of marks) {
       const at = y(mark).toFixed(1);
       const kind = mark === 0 ? "zero" : "grid";
       shape("line", svg, { class: kind, x1: box.left, x2: width - box.right, y1: at, y2: at });
-      shape("text", svg, { x: box.left - 6, y: y(mark) + 4, "text-anchor": "end" }, atTick(mark, step));
+      const label = options.percent ? `${Math.round(100 * mark)}%` : atTick(mark, step);
+      shape("text", svg, { x: box.left - 6, y: y(mark) + 4, "text-anchor": "end" }, label);
     }
     const room = Math.max(1, Math.floor((width - box.left) / 90));
     const n = Math.min(room, places.length - 1) || 1;
@@ -109,10 +116,10 @@
       if (i || !k) shape("text", svg, { x: x(i), y: height - 6, "text-anchor": anchor }, places[i]);
     }
     if (title !== undefined) {
-      const shown = shape("text", svg, { class: "title", x: 0, y: 14 }, title);
-      shape("title", shown, {}, title);
       const most = Math.floor(width / 2 / 7);
-      if (title.length > most) shown.firstChild.textContent = `${title.slice(0, most - 1)}…`;
+      const cut = title.length > most ? `${title.slice(0, most - 1)}…` : title;
+      const shown = shape("text", svg, { class: "title", x: 0, y: 14 }, cut);
+      if (cut !== title) shape("title", shown, {}, title);
     }
     for (const { lower, upper, first = 0, kind = "band" } of bands) {
       for (const [from, to] of stretches(lower)) {
@@ -131,7 +138,7 @@
     for (const values of bars) {
       values.forEach((value, i) => {
         if (value === null) return;
-        const wide = Math.max(1, Math.min(8, (width - box.left) / values.length - 2));
+        const wide = Math.max(1, Math.min(10, (width - box.left) / values.length - 3));
         shape("rect", svg, {
           class: "bar", x: x(i) - wide / 2, width: wide,
           y: Math.min(y(value), y(0)), height: Math.abs(y(value) - y(0)),
@@ -269,11 +276,11 @@
 
     calibration(parent) {
       const { nominal, observed, chance } = content.calibration;
-      const places = Array.from({ length: 101 }, (_, i) => `${i} %`);
+      const places = Array.from({ length: 101 }, (_, i) => `${i}%`);
       const at = nominal.map((one) => Math.round(100 * one));
       const { svg, x, y } = chart(parent, {
-        about: `Coverage held: ${nominal.map((one, i) => `${at[i]} % held ${written(100 * observed[i])} %`).join(", ")}`,
-        places, extent: [0, 1], height: 300,
+        about: `Coverage held: ${nominal.map((one, i) => `${at[i]}% held ${written(100 * observed[i])}%`).join(", ")}`,
+        places, extent: [0, 1], percent: true, height: 300,
       });
       const edge = (sign) => nominal.map((one, i) => `${x(at[i])},${y(Math.max(0, Math.min(1, one + sign * chance[i])))}`);
       shape("polygon", svg, { class: "chance", points: [...edge(1), ...edge(-1).reverse()].join(" ") });
@@ -281,7 +288,7 @@
       observed.forEach((value, i) => {
         if (value === null) return;
         const point = shape("circle", svg, { class: "point", cx: x(at[i]), cy: y(value), r: 4 });
-        shape("title", point, {}, `${at[i]} %: held ${written(100 * value)} %`);
+        shape("title", point, {}, `${at[i]}%: held ${written(100 * value)}%`);
       });
     },
 
@@ -309,14 +316,15 @@
       };
       const entry = element("div", parent, undefined, { class: "controls" });
       const [response, cause] = is_static ? [] : [choice(entry, "Response", series), choice(entry, "Cause", series)];
-      const over = element("div", parent, undefined, { class: "charts" });
+      const over = element("div", parent);
       if (cause && series.length > 1) cause.selectedIndex = 1;
       const update = () => {
         const all = shown();
         const now = slider ? Number(slider.value) : times.length - 1;
         const limit = Math.max(...all.flat(2).map((value) => Math.abs(value || 0)));
         all[now].forEach((row, r) => row.forEach((value, c) => {
-          cells[r][c].textContent = written(value);
+          // Adding 0 makes -0 a plain one.
+          cells[r][c].textContent = value === null ? written(value) : (Number(value.toFixed(3)) + 0).toFixed(3);
           shade(cells[r][c], value, limit);
         }));
         if (!slider) return;
@@ -347,7 +355,7 @@
       const update = () => {
         const to = shock.selectedIndex;
         const caption = `Responses to a shock to ${series[to]}, by row after it`;
-        made.caption.textContent = coverage === null ? caption : `${caption}, and bands of ${Math.round(100 * coverage)} %`;
+        made.caption.textContent = coverage === null ? caption : `${caption}, and bands of ${Math.round(100 * coverage)}%`;
         charts.replaceChildren();
         series.forEach((title, i) => {
           chart(charts, {

@@ -43,7 +43,9 @@ def number(value: float | None) -> str:
     size = abs(value)
     if size and not 1e-3 <= size < 1e7:
         return f"{value:.3g}"
-    digits = 0 if size >= 1000 else 3 - math.floor(math.log10(size or 1))
+    if size == int(size):
+        return f"{value:,.0f}"
+    digits = 0 if size >= 1000 else 3 - math.floor(math.log10(size))
     return f"{value:,.{digits}f}"
 
 
