@@ -77,7 +77,7 @@ def _table(
         before = schema.covariates_at(X, earlier.index, schema.past)
         covariates = pd.concat([before, covariates])
     if isinstance(rows.index, pd.DatetimeIndex):
-        rows.index = pd.DatetimeIndex(rows.index, freq=schema.step)
+        rows = rows.set_axis(pd.DatetimeIndex(rows.index, freq=schema.step))
     return rows, covariates if covariates.shape[1] else None
 
 

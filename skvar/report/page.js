@@ -48,6 +48,13 @@
     return [low - spare, high + spare];
   };
 
+  // The ends of values and zero, and of bands as far as the values stay readable.
+  const around = (values, bands) => {
+    const [low, high] = ends([values, [0]]);
+    const [least, most] = ends([values, [0], ...bands]);
+    return [Math.max(least, low - 2 * (high - low)), Math.min(most, high + 2 * (high - low))];
+  };
+
   const ticks = (low, high) => {
     const rough = (high - low) / 5;
     const power = 10 ** Math.floor(Math.log10(rough));
@@ -121,13 +128,14 @@
       const shown = shape("text", svg, { class: "title", x: 0, y: 14 }, cut);
       if (cut !== title) shape("title", shown, {}, title);
     }
+    const within = (value) => Math.max(low, Math.min(high, value));
     for (const { lower, upper, first = 0, kind = "band" } of bands) {
       for (const [from, to] of stretches(lower)) {
         const there = [];
         const back = [];
         for (let i = from; i <= to; i += 1) {
-          there.push(`${x(first + i).toFixed(1)},${y(upper[i]).toFixed(1)}`);
-          back.unshift(`${x(first + i).toFixed(1)},${y(lower[i]).toFixed(1)}`);
+          there.push(`${x(first + i).toFixed(1)},${y(within(upper[i])).toFixed(1)}`);
+          back.unshift(`${x(first + i).toFixed(1)},${y(within(lower[i])).toFixed(1)}`);
         }
         shape("polygon", svg, { class: kind, points: [...there, ...back].join(" ") });
       }
@@ -208,7 +216,7 @@
   const table = (parent, about, corner, columns, rows) => {
     const region = element("div", parent, undefined, { class: "scroll", role: "region", tabindex: 0, "aria-label": about });
     const made = element("table", region);
-    element("caption", made, about);
+    element("span", element("caption", made), about);
     const head = element("tr", element("thead", made));
     for (const name of [corner, ...columns]) element("th", head, name, { scope: "col", title: name });
     const body = element("tbody", made);
@@ -305,14 +313,14 @@
         });
       }
       const kinds = n_lags > 1 ? ["all lags, summed"] : [];
-      const lag = choice(controls, "Lag", [...kinds, ...lags.map((one) => `lag ${one}`)]);
+      const lag = choice(controls, "Lag", [...lags.map((one) => `lag ${one}`), ...kinds]);
       const { made, cells } = table(parent, "Matrix in typical moves: rows respond, columns cause", "Response", series, series);
       made.classList.add("heat");
       const relative = (matrix) => matrix.map((row, r) => row.map((value, c) => (
         value === null ? null : (value * typical_moves[c]) / typical_moves[r])));
       const shown = () => {
-        const at = lag.selectedIndex - kinds.length;
-        return (at < 0 ? sum_of_lags : matrices.map((one) => one[at])).map(relative);
+        const at = lag.selectedIndex;
+        return (at < lags.length ? matrices.map((one) => one[at]) : sum_of_lags).map(relative);
       };
       const entry = element("div", parent, undefined, { class: "controls" });
       const [response, cause] = is_static ? [] : [choice(entry, "Response", series), choice(entry, "Cause", series)];
@@ -333,8 +341,11 @@
         over.replaceChildren();
         const values = all.map((one) => one[response.selectedIndex][cause.selectedIndex]);
         const title = `${series[cause.selectedIndex]} to ${series[response.selectedIndex]}`;
+        const [low, high] = ends([values, [0]]);
         chart(over, {
-          title, places: times, about: `Entry over time, ${title}: ${between(values)}`, zero: true,
+          title, places: times, about: `Entry over time, ${title}: ${between(values)}`,
+          // Rounding errors around zero are no movement.
+          extent: high - low < 0.005 ? [-0.01, 0.01] : [low, high],
           lines: [{ values, kind: "model", name: title }], cursor: now,
         });
       };
@@ -355,12 +366,12 @@
       const update = () => {
         const to = shock.selectedIndex;
         const caption = `Responses to a shock to ${series[to]}, by row after it`;
-        made.caption.textContent = coverage === null ? caption : `${caption}, and bands of ${Math.round(100 * coverage)}%`;
+        made.caption.firstChild.textContent = coverage === null ? caption : `${caption}, and bands of ${Math.round(100 * coverage)}%`;
         charts.replaceChildren();
         series.forEach((title, i) => {
           chart(charts, {
             title, places, about: `Response of ${title} to a shock to ${series[to]}: ${between(value[i][to])}`,
-            height: 150, zero: true,
+            height: 150, extent: around(value[i][to], lower ? [lower[i][to], upper[i][to]] : []),
             bands: lower ? [{ lower: lower[i][to], upper: upper[i][to] }] : [],
             lines: [{ values: value[i][to], kind: "model", name: title }],
           });
