@@ -1,5 +1,6 @@
 """Reports: the same as the public methods say, on a page that is safe and usable."""
 
+import html
 import json
 import os
 import re
@@ -54,13 +55,13 @@ def content_of(forecaster, path, *tables, n_origins=4, **options):
 
 @pytest.fixture(scope="module")
 def content(forecaster, tmp_path_factory):
-    return content_of(forecaster, tmp_path_factory.mktemp("content"), n_origins=20)
+    return content_of(forecaster, tmp_path_factory.mktemp("content"), n_origins=8)
 
 
 @pytest.fixture(scope="module")
 def page(forecaster, tmp_path_factory):
     path = tmp_path_factory.mktemp("page") / "report.html"
-    forecaster.report(path, random_state=0)
+    forecaster.report(path, n_origins=8, random_state=0)
     return path
 
 
@@ -92,7 +93,7 @@ def test_backtest_is_of_rows_not_learned_from(forecaster, economy, content):
     assert found["refitted"]
     assert (n_learned, found["n_held_out"]) == (162, 41)
     origins = origins_of(found, economy)
-    assert (origins[0], origins[-1], len(origins)) == (161, 196, 20)
+    assert (origins[0], origins[-1], len(origins)) == (161, 196, 8)
     second = forecaster.clone().fit(economy[:n_learned], fh=FH)
     expected = second.rolling_forecast(economy)[origins - 1]
     np.testing.assert_allclose(
@@ -135,6 +136,26 @@ def test_calibration_counts_intervals_that_held(forecaster, economy, content):
         by_series = np.array(found["observed_by_series"])[:, at]
         np.testing.assert_allclose(by_series, held.mean(axis=(0, 1)))
     assert found["n_values"] == truth.size
+
+
+def test_missing_values_are_no_test(economy, tmp_path):
+    gap = economy.copy()
+    gap.iloc[175:190, 0] = np.nan
+    forecaster = LinearAttentionVAR(lags=2, n_layers=0).fit(gap[:150], fh=FH)
+    content = content_of(forecaster, tmp_path, gap)
+    found, origins = content["backtest"], origins_of(content["backtest"], gap)
+    truth = np.stack([gap[end + 1 : end + 7] for end in origins])
+    errors = np.swapaxes(found["forecasts"], 1, 2) - truth
+    mae = np.nanmean(np.abs(errors), axis=(0, 1))
+    np.testing.assert_allclose(found["mean_absolute_error"][0], mae)
+    ends = forecaster.rolling_interval(gap[148:], coverage=0.9)[origins - 149]
+    held = np.where(
+        np.isnan(truth), np.nan, (ends[..., 0] <= truth) & (truth <= ends[..., 1])
+    )
+    found = content["calibration"]
+    at = found["nominal"].index(0.9)
+    assert found["observed"][at] == pytest.approx(np.nanmean(held))
+    assert found["n_values"] == np.isfinite(truth).sum() < truth.size
 
 
 def test_new_rows_are_the_test(economy, tmp_path):
@@ -225,17 +246,18 @@ def test_audit_finds_what_was_put_in(tmp_path):
         },
         months,
     )
-    table.iloc[[5, 20, 21, 22, 40], 2] = np.nan
+    table.iloc[[5, 20, 21, 22, 95], 2] = np.nan
+    table.iloc[92:, 1] = np.nan
     table.iloc[60] = np.nan
     forecaster = LinearAttentionVAR(lags=13, n_layers=0).fit(table, fh=FH)
     found = content_of(forecaster, tmp_path, held_out=0)["data"]
-    assert (found["n_rows"], found["n_missing"], found["n_empty_rows"]) == (96, 9, 1)
+    assert (found["n_rows"], found["n_missing"], found["n_empty_rows"]) == (96, 13, 1)
     assert (found["first"], found["last"]) == ("2001-01", "2008-12")
     assert found["step"] == "month"
     assert found["seasons"] == [12]
     series = pd.DataFrame(found["series"]).set_index("name")
-    assert series["n_missing"].tolist() == [1, 1, 6, 1]
-    assert series["longest_gap"].tolist() == [1, 1, 3, 1]
+    assert series["n_missing"].tolist() == [1, 5, 6, 1]
+    assert series["longest_gap"].tolist() == [1, 4, 3, 1]
     assert series["is_constant"].tolist() == [False, False, False, True]
     strong = [values[0] > 0.5 for values in series["season_strength"]]
     assert strong == [True, False, False, False]
@@ -340,13 +362,15 @@ def test_cautions_stand_in_their_section(us_change, tmp_path):
 
 
 def test_the_same_call_gives_the_same_file(forecaster, page, tmp_path):
-    forecaster.report(tmp_path / "again.html", random_state=0)
+    forecaster.report(tmp_path / "again.html", n_origins=8, random_state=0)
     assert (tmp_path / "again.html").read_bytes() == page.read_bytes()
 
 
 def test_files_are_whole_or_left_alone(forecaster, tmp_path, monkeypatch):
     path = tmp_path / "report.html"
     path.write_text("before")
+    # What is wrong is said before anything is computed.
+    monkeypatch.setattr("skvar.report.writing.content", broken)
     with pytest.raises(ValueError, match="ends in neither .html"):
         forecaster.report(tmp_path / "report.pdf")
     with pytest.raises(FileNotFoundError, match="make it first"):
@@ -359,9 +383,12 @@ def test_files_are_whole_or_left_alone(forecaster, tmp_path, monkeypatch):
     }.items():
         with pytest.raises(ValueError, match=name):
             forecaster.report(path, **{name: value})
-    monkeypatch.setattr("skvar.report.writing.page", broken)
     with pytest.raises(RuntimeError, match="broken"):
         forecaster.report(path)
+    monkeypatch.undo()
+    monkeypatch.setattr("skvar.report.writing.page", broken)
+    with pytest.raises(RuntimeError, match="broken"):
+        forecaster.report(path, held_out=0)
     assert path.read_text() == "before"
     monkeypatch.setattr("skvar.report.writing.find_spec", lambda name: None)
     with pytest.raises(ImportError, match=r"pip install 'skvar\[report\]'"):
@@ -376,7 +403,7 @@ def broken(content):
 def test_verbose_shows_how_far_it_is(economy, tmp_path, capsys):
     forecaster = LinearAttentionVAR(lags=1, n_layers=0, verbose=1).fit(economy, fh=FH)
     capsys.readouterr()
-    forecaster.report(tmp_path / "report.json")
+    forecaster.report(tmp_path / "report.json", n_origins=2)
     assert re.search(
         "report: 100%.*backtest|backtest.*report: 100%", capsys.readouterr().err, re.S
     )
@@ -427,7 +454,11 @@ def test_a_page_loads_nothing(page):
         assert attributes.get("href", "#")[0] in "#d"
         assert "src" not in attributes
         assert not [name for name in attributes if name.startswith(("on", "style"))]
-    assert "default-src 'none'" in text
+    [policy] = re.findall(r'Content-Security-Policy" content="(.*?)"', text)
+    policy = re.sub(r"sha256-[\w+/=]{44}", "HASH", html.unescape(policy))
+    assert policy == (
+        "default-src 'none'; img-src data:; style-src 'HASH'; script-src 'HASH'"
+    )
 
 
 def test_tables_say_what_the_content_says(page, content):
@@ -464,7 +495,7 @@ def test_command_reads_model_and_table(economy, tmp_path, capsys, monkeypatch):
     gap.iloc[160] = np.nan
     assert found == content_of(forecaster, tmp_path, gap, held_out=0.3, n_origins=20)
     assert found["data"]["n_empty_rows"] == 1
-    main(["model.skvar", "--steps", "2"])
+    main(["model.skvar", "--steps", "2", "--held-out", "0"])
     assert Path("report.html").read_text().startswith("<!doctype html>")
     for arguments, message in {
         ("nowhere.skvar",): "nowhere.skvar",
