@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 from html.parser import HTMLParser
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -269,16 +270,24 @@ def test_audit_finds_what_was_put_in(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("freq", "words"),
-    [("QS", "quarter"), ("15min", "15 minutes"), ("B", "working day"), ("YE", "year")],
+    ("freq", "words", "first"),
+    [
+        ("QS", "quarter", "2001-01-01"),
+        ("15min", "15 minutes", "2001-01-01 00:00"),
+        ("B", "working day", "2001-01-01"),
+        ("YE", "year", "2001-12-31"),
+        ("s", "second", "2001-01-01 00:00:00"),
+    ],
 )
-def test_steps_are_words(freq, words, tmp_path):
+def test_steps_and_times_are_words(freq, words, first, tmp_path):
     rows = pd.DataFrame(
         {"a": np.random.default_rng(0).normal(size=40)},
         pd.date_range("2001-01-01", periods=40, freq=freq),
     )
-    forecaster = LinearAttentionVAR(lags=1, n_layers=0).fit(rows)
-    assert content_of(forecaster, tmp_path, held_out=0)["data"]["step"] == words
+    forecaster = LinearAttentionVAR(lags=1, n_layers=0, sp=1).fit(rows)
+    found = content_of(forecaster, tmp_path, held_out=0)["data"]
+    assert found["step"] == words
+    assert found["first"] == found["rows"]["times"][0] == first
 
 
 # what is left out
@@ -531,11 +540,11 @@ def test_command_takes_covariates_and_rows_ahead(us_change, tmp_path, monkeypatc
 def browser(tmp_path_factory):
     """Chromium, whose logs hold what went wrong and all that was asked for."""
     programs = shutil.which("chromium"), shutil.which("chromedriver")
-    if not all(programs):
-        missing = "There is no chromium with chromedriver."
-        pytest.fail(missing) if os.environ.get("SKVAR_BROWSER") else pytest.skip(
-            missing
-        )
+    if not (all(programs) and find_spec("selenium")):
+        missing = "Chromium, its driver or selenium is missing."
+        if os.environ.get("SKVAR_BROWSER"):
+            pytest.fail(missing)
+        pytest.skip(missing)
     from selenium import webdriver
 
     options = webdriver.ChromeOptions()

@@ -2,7 +2,9 @@
 
 import numbers
 import warnings
+from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -497,16 +499,16 @@ class Forecaster(NetworkEstimator, SktimeForecaster):
 
     def report(
         self,
-        path,
-        y=None,
-        X=None,
+        path: str | Path,
+        y: pd.Series | pd.DataFrame | np.ndarray | None = None,
+        X: pd.DataFrame | None = None,
         *,
-        steps=None,
-        coverage=(0.5, 0.8, 0.95),
-        held_out=0.2,
-        n_origins=20,
-        random_state=None,
-    ):
+        steps: int | None = None,
+        coverage: float | Sequence[float] = (0.5, 0.8, 0.95),
+        held_out: float = 0.2,
+        n_origins: int = 20,
+        random_state: int | np.random.RandomState | None = None,
+    ) -> None:
         """Write a report to look at: data, forecasts, tests, matrices, settings.
 
         The page is one file, which loads nothing from elsewhere.

@@ -7,8 +7,8 @@ import pandas as pd
 from pandas.tseries.offsets import BusinessDay
 
 from .._data.seasons import season_strength, seasons_of
-from .numbers import evenly, labels, plain
 from .subject import Subject
+from .values import evenly, plain
 
 # Points of a line that a page can show.
 _MOST_POINTS = 1000
@@ -35,8 +35,8 @@ def data(subject: Subject) -> dict:
     return {
         "n_rows": len(rows),
         "n_learned": subject.n_learned,
-        "first": labels(rows.index[:1])[0],
-        "last": labels(rows.index[-1:])[0],
+        "first": subject.labels(rows.index[:1])[0],
+        "last": subject.labels(rows.index[-1:])[0],
         "step": words_of(subject.step),
         "n_missing": int(rows.isna().sum().sum()),
         "n_empty_rows": int(rows.isna().all(axis=1).sum()),
@@ -48,7 +48,7 @@ def data(subject: Subject) -> dict:
             for name in ([] if subject.covariates is None else subject.covariates)
         ],
         "rows": {
-            "times": labels(rows.index[shown]),
+            "times": subject.labels(rows.index[shown]),
             "values": plain(rows.to_numpy()[shown].T),
         },
     }

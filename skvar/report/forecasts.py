@@ -5,9 +5,9 @@ import math
 import numpy as np
 
 from .._data.seasons import seasons_of
-from .numbers import labels, plain
 from .subject import Subject
 from .trial import Trial
+from .values import plain
 
 # Of intervals that the calibration is drawn at.
 _NOMINAL = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95]
@@ -22,11 +22,11 @@ def forecast(subject: Subject) -> dict:
     mean = mean.reshape(subject.steps, -1)
     recent = subject.rows[-max(_HISTORY * subject.steps, _LEAST_HISTORY) :]
     return {
-        "times": labels(subject.times_ahead),
+        "times": subject.labels(subject.times_ahead),
         "mean": plain(mean.T),
         **_intervals(subject, fh, mean.shape),
         "history": {
-            "times": labels(recent.index),
+            "times": subject.labels(recent.index),
             "values": plain(recent.to_numpy().T),
         },
     }
@@ -61,11 +61,14 @@ def backtest(subject: Subject) -> dict:
         "relative_error": plain(_relative(absolute)),
         "root_mean_squared_error": plain(np.sqrt(_mean(np.square(errors), (1, 2)))),
         "error_by_step": plain(_mean(np.abs(errors) / scale, (1, 3))),
-        "origins": labels(subject.rows.index[trial.origins]),
+        "origins": subject.labels(subject.rows.index[trial.origins]),
         # Of the first row of each forecast in the rows of the truth.
         "starts": (trial.origins + 1 - first).tolist(),
         "forecasts": plain(trial.forecasts.transpose(0, 2, 1)),
-        "truth": {"times": labels(rows.index), "values": plain(rows.to_numpy().T)},
+        "truth": {
+            "times": subject.labels(rows.index),
+            "values": plain(rows.to_numpy().T),
+        },
     }
 
 
@@ -99,15 +102,15 @@ def _mean(values: np.ndarray, axis: tuple) -> np.ndarray:
 
 def _rows_of(trial: Trial) -> dict:
     """Which rows a test is about."""
-    index = trial.subject.rows.index
+    subject, index = trial.subject, trial.subject.rows.index
     return {
         "refitted": trial.refitted,
         "n_learned": trial.n_learned,
         "n_held_out": len(index) - trial.n_learned,
-        "first": labels(index[trial.n_learned :][:1])[0],
-        "last": labels(index[-1:])[0],
+        "first": subject.labels(index[trial.n_learned :][:1])[0],
+        "last": subject.labels(index[-1:])[0],
         "n_origins": len(trial.origins),
-        "steps": trial.subject.steps,
+        "steps": subject.steps,
     }
 
 

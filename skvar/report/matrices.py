@@ -3,8 +3,8 @@
 import numpy as np
 import pandas as pd
 
-from .numbers import evenly, labels, plain
 from .subject import Subject
+from .values import evenly, plain
 
 # Times and lags of matrices that are kept, and numbers in them.
 _MOST_TIMES, _MOST_LAGS, _MOST_NUMBERS = 60, 6, 200_000
@@ -26,7 +26,7 @@ def matrices(subject: Subject) -> dict:
     return {
         "is_static": not subject.changes,
         "series": [str(name) for name in first.names],
-        "times": labels(found.index),
+        "times": subject.labels(found.index),
         "n_lags": first.order,
         "lags": list(range(1, shown + 1)),
         "matrices": plain(values[:, :shown]),

@@ -115,7 +115,8 @@
       const label = options.percent ? `${Math.round(100 * mark)}%` : atTick(mark, step);
       shape("text", svg, { x: box.left - 6, y: y(mark) + 4, "text-anchor": "end" }, label);
     }
-    const room = Math.max(1, Math.floor((width - box.left) / 90));
+    const wide = Math.max(80, 7 * places[places.length - 1].length + 16);
+    const room = Math.max(1, Math.floor((width - box.left) / wide));
     const n = Math.min(room, places.length - 1) || 1;
     for (let k = 0; k <= n; k += 1) {
       const i = Math.round((k / n) * (places.length - 1));
@@ -146,9 +147,9 @@
     for (const values of bars) {
       values.forEach((value, i) => {
         if (value === null) return;
-        const wide = Math.max(1, Math.min(10, (width - box.left) / values.length - 3));
+        const thick = Math.max(1, Math.min(10, (width - box.left) / values.length - 3));
         shape("rect", svg, {
-          class: "bar", x: x(i) - wide / 2, width: wide,
+          class: "bar", x: x(i) - thick / 2, width: thick,
           y: Math.min(y(value), y(0)), height: Math.abs(y(value) - y(0)),
         });
       });

@@ -80,6 +80,25 @@ class Subject(Recomputable):
         return continue_index(self.rows.index, self.step, self.steps)
 
     @lazy
+    def _time_format(self) -> str | None:
+        """Of timestamps that need no more than days or minutes."""
+        times = self.rows.index
+        if not isinstance(times, pd.DatetimeIndex):
+            return None
+        zone = "" if times.tz is None else " %z"
+        for unit, form in {"D": "%Y-%m-%d", "min": "%Y-%m-%d %H:%M"}.items():
+            clock = times.tz_localize(None)
+            if (clock == clock.floor(unit)).all():
+                return form + zone
+        return None
+
+    def labels(self, times: pd.Index) -> list[str]:
+        """Times as text; one time is the same text everywhere."""
+        if self._time_format is None:
+            return [str(time) for time in times]
+        return [*times.strftime(self._time_format)]
+
+    @lazy
     def seasons(self) -> list[int]:
         """Rows of the seasons that the forecaster uses, ascending."""
         found = np.atleast_1d(self.forecaster.sp_)

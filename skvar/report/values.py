@@ -1,18 +1,12 @@
-"""Numbers and times as JSON holds them."""
+"""Numbers as JSON holds them."""
 
 import numpy as np
-import pandas as pd
 
 
 def plain(values) -> list | float | None:
     """Numbers as nested lists, with None where one is not finite."""
     values = np.asarray(values, dtype=float)
     return np.where(np.isfinite(values), values.astype(object), None).tolist()
-
-
-def labels(index: pd.Index) -> list[str]:
-    """Times as text."""
-    return [str(time) for time in index.astype(str)]
 
 
 def evenly(n: int, most: int) -> np.ndarray:
