@@ -13,6 +13,8 @@ from .values import plain
 _NOMINAL = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95]
 # Rows of history before the forecasts of a picture, in steps and at least.
 _HISTORY, _LEAST_HISTORY = 5, 40
+# Rows of the truth beside forecasts of it, in steps and at least.
+_TRUTH, _LEAST_TRUTH = 6, 150
 
 
 def forecast(subject: Subject) -> dict:
@@ -51,7 +53,10 @@ def backtest(subject: Subject) -> dict:
         forecasts["seasonal naive"] = trial.repeated(season)
     errors = np.stack([one - trial.truth for one in forecasts.values()])
     absolute = _mean(np.abs(errors), (1, 2))
-    scale, first = _scale(trial), max(trial.n_learned - subject.steps, 0)
+    scale = _scale(trial)
+    n_shown = len(subject.rows) - trial.n_learned + subject.steps
+    n_shown = min(n_shown, max(_TRUTH * subject.steps, _LEAST_TRUTH))
+    first = max(len(subject.rows) - n_shown, 0)
     rows = subject.rows[first:]
     return {
         **_rows_of(trial),
@@ -62,7 +67,7 @@ def backtest(subject: Subject) -> dict:
         "root_mean_squared_error": plain(np.sqrt(_mean(np.square(errors), (1, 2)))),
         "error_by_step": plain(_mean(np.abs(errors) / scale, (1, 3))),
         "origins": subject.labels(subject.rows.index[trial.origins]),
-        # Of the first row of each forecast in the rows of the truth.
+        # Of the first row of each forecast in those of the truth; before them if < 0.
         "starts": (trial.origins + 1 - first).tolist(),
         "forecasts": plain(trial.forecasts.transpose(0, 2, 1)),
         "truth": {

@@ -115,8 +115,9 @@
       const label = options.percent ? `${Math.round(100 * mark)}%` : atTick(mark, step);
       shape("text", svg, { x: box.left - 6, y: y(mark) + 4, "text-anchor": "end" }, label);
     }
-    const wide = Math.max(80, 7 * places[places.length - 1].length + 16);
-    const room = Math.max(1, Math.floor((width - box.left) / wide));
+    // Those at the ends stand beside their places, the others around them.
+    const wide = Math.max(60, 6.5 * places[places.length - 1].length + 10);
+    const room = Math.max(1, Math.floor((width - box.left) / (1.5 * wide)));
     const n = Math.min(room, places.length - 1) || 1;
     for (let k = 0; k <= n; k += 1) {
       const i = Math.round((k / n) * (places.length - 1));
@@ -275,10 +276,10 @@
       content.series.forEach((title, i) => chart(parent, {
         title, places: truth.times, about: `${title}: the rows held out and ${origins.length} forecasts of them`,
         lines: [
-          { values: truth.values[i], kind: "truth", name: title },
-          ...forecasts.map((paths, k) => ({
-            values: paths[i], kind: "model path", first: starts[k],
-          })),
+          { values: truth.values[i], kind: "truth faint", name: title },
+          ...forecasts
+            .map((paths, k) => ({ values: paths[i], kind: "model path", first: starts[k] }))
+            .filter((one) => one.first >= 0),
         ],
       }));
     },
@@ -407,7 +408,7 @@
   const names = content.backtest.methods;
   const legends = {
     methods: names && names.map((name, i) => [KINDS[i], name]),
-    backtest: names && [["truth", "what came"], ["model", "forecasts"]],
+    backtest: names && [["truth faint", "what came"], ["model", "forecasts"]],
   };
   for (const place of document.querySelectorAll("[data-legend]")) legend(place, legends[place.dataset.legend]);
 
