@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -45,7 +46,7 @@ class Subject(Recomputable):
         one can.
     """
 
-    forecaster: object
+    forecaster: Any
     rows: pd.DataFrame
     covariates: pd.DataFrame | None
     ahead: pd.DataFrame | None
@@ -56,7 +57,7 @@ class Subject(Recomputable):
     coverages: Sequence[float]
     held_out: float
     n_origins: int
-    random_state: object
+    random_state: Any
     only_here: str = ""
 
     @property

@@ -4,7 +4,7 @@ import copy
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -35,7 +35,7 @@ class Trial(Recomputable):
         Whether it was fitted for the test alone.
     """
 
-    forecaster: object
+    forecaster: Any
     subject: "Subject"
     n_learned: int
     refitted: bool
