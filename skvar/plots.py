@@ -2,14 +2,16 @@
 
 import math
 import textwrap
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Hashable, Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import pandas as pd
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+    ManyAxes: TypeAlias = Axes | Sequence[Axes] | np.ndarray
 
 # Okabe and Ito's palette, with grey for black, which is the colour of data.
 _COLORS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#f0e442"]
@@ -26,7 +28,12 @@ _LETTERS = 12
 
 
 def plot_matrices(
-    matrices, *, names=None, max_lags: int = 6, title: str | None = None, ax=None
+    matrices: np.ndarray,
+    *,
+    names: Sequence | None = None,
+    max_lags: int = 6,
+    title: str | None = None,
+    ax: "Axes | None" = None,
 ) -> "Axes":
     """Heat map of the matrices of a VAR, lags side by side.
 
@@ -88,7 +95,14 @@ def plot_matrices(
     return ax
 
 
-def plot_entry(values, index=None, *, ax=None, truth=None, label=None) -> "Axes":
+def plot_entry(
+    values: np.ndarray,
+    index: pd.Index | None = None,
+    *,
+    ax: "Axes | None" = None,
+    truth: np.ndarray | None = None,
+    label: str | None = None,
+) -> "Axes":
     """One entry of the matrices over time.
 
     Parameters
@@ -132,7 +146,9 @@ def plot_entry(values, index=None, *, ax=None, truth=None, label=None) -> "Axes"
     return ax
 
 
-def plot_connectedness(shares, *, threshold: float = 0.1, ax=None) -> "Axes":
+def plot_connectedness(
+    shares: pd.DataFrame, *, threshold: float = 0.1, ax: "Axes | None" = None
+) -> "Axes":
     """Graph of the links between series, without those to themselves.
 
     Parameters
@@ -184,7 +200,13 @@ def plot_connectedness(shares, *, threshold: float = 0.1, ax=None) -> "Axes":
     return ax
 
 
-def plot_irf(irf, *, shocks=None, responses=None, ax=None) -> np.ndarray:
+def plot_irf(
+    irf: pd.DataFrame,
+    *,
+    shocks: Sequence | None = None,
+    responses: Sequence | None = None,
+    ax: "ManyAxes | None" = None,
+) -> np.ndarray:
     """Impulse responses.
 
     Parameters
@@ -242,7 +264,7 @@ def plot_irf(irf, *, shocks=None, responses=None, ax=None) -> np.ndarray:
     return axes
 
 
-def plot_fevd(fevd, *, ax=None) -> np.ndarray:
+def plot_fevd(fevd: pd.DataFrame, *, ax: "ManyAxes | None" = None) -> np.ndarray:
     """Forecast error variance decomposition: stacked shares of the shocks.
 
     Parameters
@@ -273,7 +295,9 @@ def plot_fevd(fevd, *, ax=None) -> np.ndarray:
     return axes
 
 
-def plot_decomposition(decomposition, *, ax=None) -> np.ndarray:
+def plot_decomposition(
+    decomposition: pd.DataFrame, *, ax: "ManyAxes | None" = None
+) -> np.ndarray:
     """Historical decomposition: stacked contributions of the shocks, and their sum.
 
     Parameters
@@ -312,14 +336,14 @@ def plot_decomposition(decomposition, *, ax=None) -> np.ndarray:
 
 
 def plot_forecast(
-    history,
-    forecast,
-    intervals=None,
+    history: pd.DataFrame | pd.Series,
+    forecast: pd.DataFrame | pd.Series,
+    intervals: pd.DataFrame | None = None,
     *,
-    baseline=None,
-    conditions=None,
-    n_history=None,
-    ax=None,
+    baseline: pd.DataFrame | pd.Series | None = None,
+    conditions: pd.DataFrame | None = None,
+    n_history: int | None = None,
+    ax: "ManyAxes | None" = None,
 ) -> np.ndarray:
     """Forecasts, prediction intervals and the history before them.
 
@@ -416,7 +440,11 @@ def _mark(ax: "Axes", conditions: pd.DataFrame) -> None:
 
 
 def plot_training(
-    loss_curve, validation_scores=None, best_epoch=None, *, ax=None
+    loss_curve: Sequence[float],
+    validation_scores: Sequence[float] | None = None,
+    best_epoch: int | None = None,
+    *,
+    ax: "Axes | None" = None,
 ) -> "Axes":
     """Training loss and validation error of each epoch.
 
@@ -460,7 +488,9 @@ def plot_training(
     return ax
 
 
-def plot_benchmark(results, *, measure: str = "MSE", ax=None) -> np.ndarray:
+def plot_benchmark(
+    results: pd.DataFrame, *, measure: str = "MSE", ax: "ManyAxes | None" = None
+) -> np.ndarray:
     """Errors of forecasters by data and horizon, the best on top, failures below.
 
     Parameters
@@ -516,7 +546,12 @@ def plot_benchmark(results, *, measure: str = "MSE", ax=None) -> np.ndarray:
 
 
 def _grid(
-    ax, shape: tuple[int, int], size: tuple, *, legend: bool = False, **shared
+    ax: "ManyAxes | None",
+    shape: tuple[int, int],
+    size: tuple,
+    *,
+    legend: bool = False,
+    **shared: Any,
 ) -> np.ndarray:
     """The Axes that were given, or new ones of a size in inches, perhaps with a legend.
 
@@ -536,7 +571,12 @@ def _grid(
     return plt.subplots(*shape, **options, **shared)[1]
 
 
-def _panels(ax, names, per_row: int | None = None, size=(6.5, 1.9)) -> np.ndarray:
+def _panels(
+    ax: "ManyAxes | None",
+    names: Sequence,
+    per_row: int | None = None,
+    size: tuple[float, float] = (6.5, 1.9),
+) -> np.ndarray:
     """One Axes per name, row by row."""
     n_rows = math.ceil(len(names) / (per_row or min(3, 1 + len(names) // 5)))
     if ax is not None:
@@ -554,7 +594,9 @@ def _panels(ax, names, per_row: int | None = None, size=(6.5, 1.9)) -> np.ndarra
     return axes
 
 
-def _legend(axes: np.ndarray, given, handles: list, title: str | None) -> None:
+def _legend(
+    axes: np.ndarray, given: "ManyAxes | None", handles: list, title: str | None
+) -> None:
     """One for all panels, above them where the figure is ours."""
     where, place = axes.flat[0], {}
     names = _wrapped([handle.get_label() for handle in handles], 30)
@@ -678,11 +720,11 @@ def _end_of(column: tuple) -> tuple:
     return _levels(name[0] if len(name) == 1 else tuple(name)), coverage, side
 
 
-def _levels(name) -> tuple:
+def _levels(name: Hashable) -> tuple:
     return name if isinstance(name, tuple) else (name,)
 
 
-def _shown(name) -> str:
+def _shown(name: Hashable) -> str:
     """A name as it is drawn."""
     return ", ".join(map(str, _levels(name)))
 
@@ -701,7 +743,7 @@ def _shortened(names: Sequence, width: int) -> list[str]:
     ]
 
 
-def _title(ax: "Axes", text: str | None, **style) -> None:
+def _title(ax: "Axes", text: str | None, **style: Any) -> None:
     """A title in lines as long as the panel is wide."""
     room = ax.get_window_extent().width / ax.figure.dpi * _LETTERS
     ax.set_title(textwrap.fill(text or "", max(int(room), 14)), **style)

@@ -3,15 +3,18 @@
 import numbers
 from collections.abc import Hashable, Mapping, Sequence
 from decimal import Decimal
+from typing import Any
 
 import numpy as np
 import pandas as pd
+
+from .._typing import Table
 
 # Squares of such values are still finite.
 _LARGEST = 1e150
 
 
-def is_table(data) -> bool:
+def is_table(data: Any) -> bool:
     """Whether data is a single table rather than a panel, a horizon or nothing."""
     if isinstance(data, (pd.DataFrame, pd.Series)):
         # sktime has panels whose cells are series.
@@ -58,7 +61,7 @@ def join_panel(
 
 
 def as_frame(
-    table, name: str, columns: pd.Index | None = None, *, missing: bool = False
+    table: Table, name: str, columns: pd.Index | None = None, *, missing: bool = False
 ) -> pd.DataFrame:
     """A table as a DataFrame of floats.
 

@@ -8,9 +8,11 @@ from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import MISSING, fields
 from pathlib import Path
+from typing import IO, Any
 
 from sklearn.utils.metadata_routing import MetadataRequest
 
+from .._typing import PathLike
 from .archive import read_archive, replacing, write_archive
 from .document import Kind, Kinds, Reader, Writer
 from .kinds import LIBRARIES, by_attributes, called
@@ -232,7 +234,7 @@ KINDS = Kinds(
 _PUBLIC = {*_ESTIMATORS, "Stream", "VARCoefficients"}
 
 
-def save(estimator, path, *, history: bool = True) -> None:
+def save(estimator: Any, path: PathLike | IO[bytes], *, history: bool = True) -> None:
     """Save an estimator of skvar to a file that runs no code when it is opened.
 
     The file is a zip archive of a document in JSON and of all arrays as safetensors,
@@ -283,7 +285,7 @@ def save(estimator, path, *, history: bool = True) -> None:
     write(estimator, path)
 
 
-def load(path):
+def load(path: PathLike | IO[bytes]) -> Any:
     """Load what `save` saved.
 
     Nothing in the file is run or imported: it names classes of a closed list, and all
@@ -314,7 +316,9 @@ def load(path):
         return _loaded(file, Path(path))
 
 
-def write(estimator, path, *, for_sktime: bool = False) -> None:
+def write(
+    estimator: Any, path: PathLike | IO[bytes], *, for_sktime: bool = False
+) -> None:
     """Write an estimator, with what ``sktime.base.load`` looks at first if asked to."""
     writer = Writer(KINDS)
     writer.write(estimator, type(estimator).__name__)
@@ -329,7 +333,7 @@ def write(estimator, path, *, for_sktime: bool = False) -> None:
         write_archive(file, document, writer.arrays, extra)
 
 
-def _class_for_sktime(estimator) -> bytes:
+def _class_for_sktime(estimator: Any) -> bytes:
     """A pickle of the class, which skvar compares but never opens."""
     return pickle.dumps(type(estimator), protocol=0)
 

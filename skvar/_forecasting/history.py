@@ -22,6 +22,7 @@ from .._data.tables import (
     split_panel,
 )
 from .._data.units import Likely, units_of, varying_in
+from .._typing import Table
 
 
 @dataclass(frozen=True, eq=False)
@@ -470,7 +471,7 @@ class History(Recomputable):
         return join_panel(tables, self.levels)
 
     def check_table(
-        self, table, name: str, columns: pd.Index | None = None
+        self, table: Table, name: str, columns: pd.Index | None = None
     ) -> pd.DataFrame:
         """A table as a frame of the known series, on the known grid of times."""
         columns = self.schema.names if columns is None else columns
@@ -480,7 +481,7 @@ class History(Recomputable):
             check_continues(frame.index, like, self.schema.step, name)
         return frame
 
-    def join_past(self, table, name: str, X: pd.DataFrame | None):
+    def join_past(self, table: Table, name: str, X: pd.DataFrame | None) -> Table:
         """A table with past covariates, from X where it is one of the targets alone."""
         schema = self.schema
         past, n_targets = schema.past, len(schema.targets)

@@ -11,6 +11,7 @@ from .._closed_form.conformal import CalibrationErrors, Tracked, completed
 from .._closed_form.simulation import error_paths
 from .._closed_form.spread import Spread
 from .._models.fitted import FittedModel
+from .._typing import Seed
 from .calibration import KnownErrors, never_checked, rows_after, rows_ahead, too_short
 from .history import History
 from .state import ForecasterState
@@ -63,7 +64,7 @@ class Intervals:
         return squares * self._scales(key, rows, steps) ** 2
 
     def paths(
-        self, key: Hashable, rows: np.ndarray, n_paths: int, random_state
+        self, key: Hashable, rows: np.ndarray, n_paths: int, random_state: Seed
     ) -> np.ndarray:
         """Errors (n_paths, len(rows), n_targets) drawn whole, in original units."""
         rng, steps = check_random_state(random_state), self._steps(key, rows)

@@ -1,6 +1,6 @@
 """One new observation at a time."""
 
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
@@ -19,7 +19,7 @@ class Step(Protocol):
     names: pd.Index | None
     takes_missing: bool
 
-    def __call__(self, state, row: np.ndarray) -> tuple:
+    def __call__(self, state: Any, row: np.ndarray) -> tuple:
         """State after a row in original units, and what to return."""
 
 
@@ -38,7 +38,7 @@ class Stream:
         What it carries after the rows before the first one; None without any.
     """
 
-    def __init__(self, step: Step, state=None):
+    def __init__(self, step: Step, state: Any = None):
         self._step, self._state = step, state
 
     def push(self, row: ArrayLike) -> np.ndarray:
@@ -83,7 +83,7 @@ class Stream:
         self._state, predicted = self._step(self._state, row)
         return predicted
 
-    def _check_names(self, row) -> None:
+    def _check_names(self, row: ArrayLike) -> None:
         names = self._step.names
         unnamed = names is None or isinstance(names, pd.RangeIndex)
         if (

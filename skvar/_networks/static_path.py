@@ -4,6 +4,9 @@
 are linear given the window is one as well.
 """
 
+from collections.abc import Iterable
+from typing import Any
+
 import numpy as np
 import scipy.stats
 import torch
@@ -102,7 +105,7 @@ class StaticPath(nn.Module):
             return self.matrices[0] @ window
         return torch.einsum("chl,blc->bhc", self.matrices, window)
 
-    def _load_from_state_dict(self, state, prefix, *args):
+    def _load_from_state_dict(self, state: dict, prefix: str, *args: Any) -> None:
         # One matrix for all series, or as many as there are.
         found = state.get(f"{prefix}matrices", self.matrices)
         as_long = found.shape[1:] == self.matrices.shape[1:]
@@ -111,7 +114,7 @@ class StaticPath(nn.Module):
         super()._load_from_state_dict(state, prefix, *args)
 
     @torch.no_grad()
-    def fit_static_weight(self, batches) -> None:
+    def fit_static_weight(self, batches: Iterable[tuple[Tensor, ...]]) -> None:
         """Set the static weight from batches of windows and targets in order of time.
 
         The network's part in the least squared error, drawn to one half by how unsure

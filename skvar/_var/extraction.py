@@ -166,7 +166,9 @@ def _slope(network: nn.Module, window: Tensor, step: int) -> tuple[Tensor, Tenso
     return _slope_by_autograd(network, window, step)
 
 
-def _slope_by_autograd(network: nn.Module, window: Tensor, step: int):
+def _slope_by_autograd(
+    network: nn.Module, window: Tensor, step: int
+) -> tuple[Tensor, Tensor]:
     """One backward pass for every target."""
     window = window.requires_grad_()
     out = roll_out(network, window, step)[:, step - 1]
@@ -176,7 +178,7 @@ def _slope_by_autograd(network: nn.Module, window: Tensor, step: int):
     return slope, out
 
 
-def _slope_of_mix(network: StaticPath, window: Tensor, step: int):
+def _slope_of_mix(network: StaticPath, window: Tensor, step: int) -> tuple[Tensor, ...]:
     slope, value = _slope_of_static(network, window, step)
     if network.static_only:
         return slope, value
@@ -185,7 +187,9 @@ def _slope_of_mix(network: StaticPath, window: Tensor, step: int):
     return tuple(torch.lerp(*pair, network.static_weight) for pair in mix)
 
 
-def _slope_of_static(network: StaticPath, window: Tensor, step: int):
+def _slope_of_static(
+    network: StaticPath, window: Tensor, step: int
+) -> tuple[Tensor, Tensor]:
     if network.is_var:
         recent = window[:, -network.var.lags :]
         matrices, offset = dynamic_var(network.var, recent[:1], step)
@@ -199,7 +203,9 @@ def _slope_of_static(network: StaticPath, window: Tensor, step: int):
     return slope.expand(len(window), -1, -1, -1), value
 
 
-def _slope_of_samovar(network: SAMoVAR, window: Tensor, step: int):
+def _slope_of_samovar(
+    network: SAMoVAR, window: Tensor, step: int
+) -> tuple[Tensor, Tensor]:
     """One backward pass for all targets.
 
     A target's tokens know only its own segments and its own mixture of all series;
@@ -231,7 +237,9 @@ def _slope_of_samovar(network: SAMoVAR, window: Tensor, step: int):
     return slope, (out.unsqueeze(1) * scale[..., first:] + centre[..., first:])[:, 0]
 
 
-def _slopes_of_normalisation(network: SAMoVAR, window: Tensor, scale: Tensor):
+def _slopes_of_normalisation(
+    network: SAMoVAR, window: Tensor, scale: Tensor
+) -> tuple[Tensor, Tensor]:
     """How a window's rows move its centre (p,) and its scale (B, p, C)."""
     by_centre = F.pad(network.centre, (network.lags - len(network.centre), 0))
     deviations = window - window.mean(dim=1, keepdim=True)
@@ -331,7 +339,7 @@ def average_matrices(
     return tuple(total / len(used) for total in sums)
 
 
-def _arrays(network: nn.Module, window: Tensor, step: int):
+def _arrays(network: nn.Module, window: Tensor, step: int) -> tuple[np.ndarray, ...]:
     parts = network_var(network, window, step)
     return tuple(part.cpu().double().numpy() for part in parts)
 

@@ -9,10 +9,11 @@ import numbers
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 from sklearn.utils import check_scalar
 
 from .._data.units import nonzero
@@ -59,10 +60,14 @@ class Identification(Protocol):
     def shocks(self, names: list) -> list:
         """Names of the shocks."""
 
-    def point(self, estimate: Estimate, sample: Sample, rng) -> Identified:
+    def point(
+        self, estimate: Estimate, sample: Sample, rng: np.random.Generator
+    ) -> Identified:
         """Effects of shocks for one estimate, and what to report of them."""
 
-    def draws(self, estimate: Estimate, sample: Sample, rng) -> Identified:
+    def draws(
+        self, estimate: Estimate, sample: Sample, rng: np.random.Generator
+    ) -> Identified:
         """Effects for draws of estimates, with what is drawn besides these."""
 
 
@@ -74,7 +79,9 @@ class Errors:
         """Of the series."""
         return names
 
-    def point(self, estimate: Estimate, sample: Sample, rng) -> Identified:
+    def point(
+        self, estimate: Estimate, sample: Sample, rng: np.random.Generator
+    ) -> Identified:
         """The unit matrix."""
         return Identified(
             estimate, np.broadcast_to(np.eye(len(sample.names)), estimate[2].shape)
@@ -104,7 +111,9 @@ class Cholesky:
         """Of the series."""
         return names
 
-    def point(self, estimate: Estimate, sample: Sample, rng) -> Identified:
+    def point(
+        self, estimate: Estimate, sample: Sample, rng: np.random.Generator
+    ) -> Identified:
         """The triangular factor of the covariance."""
         return Identified(
             estimate, _ordered_factor(estimate[2], self.order, sample.names)
@@ -130,7 +139,9 @@ class Generalized:
         """Of the series."""
         return names
 
-    def point(self, estimate: Estimate, sample: Sample, rng) -> Identified:
+    def point(
+        self, estimate: Estimate, sample: Sample, rng: np.random.Generator
+    ) -> Identified:
         """The covariance over the standard deviation of the error that is shocked."""
         return Identified(estimate, generalized(estimate[2]))
 
@@ -162,7 +173,9 @@ class LongRun:
         """Of the series."""
         return names
 
-    def point(self, estimate: Estimate, sample: Sample, rng) -> Identified:
+    def point(
+        self, estimate: Estimate, sample: Sample, rng: np.random.Generator
+    ) -> Identified:
         """NaN where the VAR is not stable."""
         total = long_run_effects(estimate)
         stable = on_matrices(np.isfinite(total).all(axis=(-2, -1)))
@@ -206,7 +219,9 @@ class KnownEffects:
             else names
         )
 
-    def point(self, estimate: Estimate, sample: Sample, rng) -> Identified:
+    def point(
+        self, estimate: Estimate, sample: Sample, rng: np.random.Generator
+    ) -> Identified:
         """The matrix itself."""
         matrix = self.matrix
         n_series = len(sample.names)
@@ -286,19 +301,23 @@ class ShortRun:
     [2.0, 0.0, 1.0, 1.0]
     """
 
-    A: np.ndarray | None = None
-    B: np.ndarray | None = None
+    A: ArrayLike | None = None
+    B: ArrayLike | None = None
 
     def shocks(self, names: list) -> list:
         """Of the series."""
         return names
 
-    def point(self, estimate: Estimate, sample: Sample, rng) -> Identified:
+    def point(
+        self, estimate: Estimate, sample: Sample, rng: np.random.Generator
+    ) -> Identified:
         """From starts that a generator of its own draws, the most likely one."""
         model = ShortRunModel.of(self.A, self.B, sample.names)
         return Identified(estimate, model.impact(model.solve(estimate[2])))
 
-    def draws(self, estimate: Estimate, sample: Sample, rng) -> Identified:
+    def draws(
+        self, estimate: Estimate, sample: Sample, rng: np.random.Generator
+    ) -> Identified:
         """Each from the solution of their mean."""
         model = ShortRunModel.of(self.A, self.B, sample.names)
         start = model.solve(estimate[2].mean(axis=0))
@@ -344,7 +363,9 @@ class SignRestrictions:
         """Of the columns of the table."""
         return list(self.signs.columns)
 
-    def point(self, estimate: Estimate, sample: Sample, rng) -> Identified:
+    def point(
+        self, estimate: Estimate, sample: Sample, rng: np.random.Generator
+    ) -> Identified:
         """The accepted rotation that is nearest to the median of all."""
         alone = tuple(part[np.newaxis] for part in estimate)
         accepted, _, share = self._accepted(alone, sample.names, rng, _ROTATIONS)
@@ -355,7 +376,9 @@ class SignRestrictions:
         nearest = np.square(distance).sum(axis=(1, 2, 3)).argmin()
         return Identified(estimate, accepted[nearest], {"accepted": share})
 
-    def draws(self, estimate: Estimate, sample: Sample, rng) -> Identified:
+    def draws(
+        self, estimate: Estimate, sample: Sample, rng: np.random.Generator
+    ) -> Identified:
         """All accepted rotations, or some of them drawn at random."""
         accepted, which, share = self._accepted(
             estimate, sample.names, rng, self.n_rotations
@@ -366,7 +389,13 @@ class SignRestrictions:
         estimates = tuple(part[which] for part in estimate)
         return Identified(estimates, accepted, {"accepted": share})
 
-    def _accepted(self, estimate: Estimate, names: list, rng, n_rotations: int):
+    def _accepted(
+        self,
+        estimate: Estimate,
+        names: list,
+        rng: np.random.Generator,
+        n_rotations: int,
+    ) -> tuple[np.ndarray, np.ndarray, float]:
         """Impacts (n, n_series, n_shocks), their draws, and the share that they are."""
         signs = _checked_signs(self.signs, names)
         check_scalar(self.periods, "periods", numbers.Integral, min_val=0)
@@ -439,7 +468,9 @@ class Proxy:
         """Its name."""
         return [self.name]
 
-    def point(self, estimate: Estimate, sample: Sample, rng) -> Identified:
+    def point(
+        self, estimate: Estimate, sample: Sample, rng: np.random.Generator
+    ) -> Identified:
         """By least squares."""
         regression = self._regression(sample)
         if regression.f_statistic < _WEAK:
@@ -450,7 +481,9 @@ class Proxy:
         impact = _scaled_to_one(estimate[2], regression.coefficients / regression.scale)
         return Identified(estimate, impact, {"first_stage_f": regression.f_statistic})
 
-    def draws(self, estimate: Estimate, sample: Sample, rng) -> Identified:
+    def draws(
+        self, estimate: Estimate, sample: Sample, rng: np.random.Generator
+    ) -> Identified:
         """With coefficients from their posterior."""
         regression = self._regression(sample)
         drawn = regression.draws(len(estimate[2]), rng) / regression.scale
@@ -505,11 +538,19 @@ class Proxy:
         return proxy
 
 
+# What users may say that shocks are, beside None.
+Impact: TypeAlias = (
+    Literal["cholesky", "generalized", "long_run"]
+    | np.ndarray
+    | pd.DataFrame
+    | Sequence[Sequence[float]]
+    | Identification
+)
 _BY_NAME = {"cholesky": Cholesky, "generalized": Generalized, "long_run": LongRun}
 _ORDERED = "cholesky", "long_run"
 
 
-def identification(impact, order: Sequence | None) -> Identification:
+def identification(impact: Impact | None, order: Sequence | None) -> Identification:
     """The identification that a user means.
 
     Raises
@@ -539,7 +580,7 @@ def identification(impact, order: Sequence | None) -> Identification:
     return KnownEffects(impact)
 
 
-def _no_identification(impact) -> str:
+def _no_identification(impact: object) -> str:
     return (
         f"impact must be None, one of {list(_BY_NAME)}, an array or of "
         f"skvar.identification, not {impact!r}."

@@ -10,6 +10,7 @@ from sklearn.utils import check_scalar
 from .._closed_form.ridge_var import choose_var_alpha, ridge_var
 from .._data.tables import as_frame
 from .._data.units import nonzero
+from .._typing import Table
 from .diagnostics import information_criteria, lagged
 from .estimation import one_step_errors, statsmodels
 
@@ -22,7 +23,7 @@ _MOST_SERIES = 12
 
 
 def select_lags(
-    table, max_lags: int | None = None, *, sp: int | None = None
+    table: Table, max_lags: int | None = None, *, sp: int | None = None
 ) -> pd.DataFrame:
     """Compare numbers of lags of a vector autoregression by criteria and errors.
 
@@ -191,7 +192,7 @@ def _seasonal_means(rows: np.ndarray, n_known: int, sp: int) -> np.ndarray:
     return np.array(means)[np.arange(len(rows)) % sp]
 
 
-def cointegration(table, lags: int, *, trend: str = "c") -> pd.DataFrame:
+def cointegration(table: Table, lags: int, *, trend: str = "c") -> pd.DataFrame:
     """Johansen's tests of how many combinations of series are stationary.
 
     Parameters

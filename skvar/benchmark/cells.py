@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 import joblib
 from sktime.forecasting.base import BaseForecaster
@@ -79,7 +80,9 @@ def run_all(
     )
 
 
-def _run(measure, number: int, cell) -> tuple[int, dict, str | None]:
+def _run(
+    measure: Callable[[Any], dict], number: int, cell: Any
+) -> tuple[int, dict, str | None]:
     try:
         with warnings.catch_warnings():
             # sktime announces its next version at every construction.
