@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 _COLORS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#f0e442"]
 _COLORS += ["#999999"]
 _BLUE, _VERMILION = _COLORS[:2]
-_ZERO = {"color": "0.6", "linewidth": 0.8, "zorder": 0}
-_BAND = {"color": _BLUE, "linewidth": 0}
+_ZERO: dict[str, Any] = {"color": "0.6", "linewidth": 0.8, "zorder": 0}
+_BAND: dict[str, Any] = {"color": _BLUE, "linewidth": 0}
 
 # Of more, the strongest are drawn: series of impulse responses, links of a graph.
 _MOST_SERIES, _MOST_LINKS = 6, 40
@@ -75,7 +75,8 @@ def plot_matrices(
     ax = _grid(ax, (1, 1), np.clip(size, (5, 3), (13, 9)))[0, 0]
     limit = np.abs(shown).max() or 1.0
     style = {"cmap": "RdBu_r", "vmin": -limit, "vmax": limit, "aspect": "auto"}
-    ax.figure.colorbar(ax.imshow(np.hstack(shown), **style), ax=ax, pad=0.02)
+    image = ax.imshow(np.concatenate(shown, axis=1), **style)
+    ax.figure.colorbar(image, ax=ax, pad=0.02)
     starts = np.arange(n_lags) * n_columns
     for start in starts[1:]:
         ax.axvline(start - 0.5, color="black", linewidth=1)
@@ -425,14 +426,14 @@ def _mark(ax: "Axes", conditions: pd.DataFrame) -> None:
     times = _times(ax, pd.Index(conditions["time"]))
     lower, upper = conditions["lower"].to_numpy(), conditions["upper"].to_numpy()
     fixed, has_ends = lower == upper, np.isfinite(lower) & np.isfinite(upper)
-    style = {"color": _VERMILION, "zorder": 3}
+    style: dict[str, Any] = {"color": _VERMILION, "zorder": 3}
     for marker, ends, where, label in [
         ("o", lower, fixed, "given value"),
         ("^", lower, np.isinf(upper), "given lower bound"),
         ("v", upper, np.isinf(lower), "given upper bound"),
     ]:
         if where.any():
-            dots = {"marker": marker, "markersize": 4, "linestyle": "", **style}
+            dots = style | {"marker": marker, "markersize": 4, "linestyle": ""}
             ax.plot(times[where], ends[where], label=label, **dots)
     if (is_range := has_ends & ~fixed).any():
         ends = lower[is_range], upper[is_range]
@@ -519,7 +520,7 @@ def plot_benchmark(
     cells = values.agg(lambda seeds: seeds.mean(skipna=False))
     names, _, horizons = (key.unique() for key in keys)
     size = 6, 1.2 + 0.3 * results["estimator"].nunique()
-    given = None if ax is None else np.ravel(ax)
+    given = None if ax is None else np.ravel(np.array(ax, dtype=object))
     axes = _grid(given, (1, len(names)), size, legend=True).ravel()
     for name, axis in zip(names, axes, strict=True):
         means = cells[name].unstack("horizon").reindex(columns=horizons)
@@ -567,8 +568,9 @@ def _grid(
     except ImportError as error:
         raise ImportError('Plots need pip install "skvar[plots]".') from error
     figsize = max(size[0] * shape[1], 5.0), size[1] * shape[0] + 0.8 * legend
-    options = {"figsize": figsize, "layout": "constrained", "squeeze": False}
-    return plt.subplots(*shape, **options, **shared)[1]
+    return plt.subplots(
+        *shape, figsize=figsize, layout="constrained", squeeze=False, **shared
+    )[1]
 
 
 def _panels(
@@ -580,7 +582,9 @@ def _panels(
     """One Axes per name, row by row."""
     n_rows = math.ceil(len(names) / (per_row or min(3, 1 + len(names) // 5)))
     if ax is not None:
-        axes = _grid(np.ravel(ax), (len(names), 1), size).ravel()
+        axes = _grid(
+            np.ravel(np.array(ax, dtype=object)), (len(names), 1), size
+        ).ravel()
     else:
         shape = n_rows, math.ceil(len(names) / n_rows)
         axes = _grid(None, shape, size, legend=True, sharex=True).ravel()
@@ -642,7 +646,7 @@ def _nodes(ax: "Axes", names: pd.Index) -> np.ndarray:
     few = len(names) <= 12
     names = _wrapped(names, 14) if few else _shortened(names, 24)
     for name, angle, (x, y) in zip(names, np.degrees(angles), places, strict=True):
-        style = {"ha": "right" if x < 0 else "left", "va": "center"}
+        style: dict[str, Any] = {"ha": "right" if x < 0 else "left", "va": "center"}
         if not few:
             style["rotation"] = angle + 180 * (x < 0)
         elif abs(x) < 0.2:

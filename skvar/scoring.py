@@ -136,10 +136,10 @@ def _can_invert(transformers: Pipeline, Y: Table, table: Table) -> bool:
     try:
         table = as_frame(table, "Y", missing=True).to_numpy()
         once = np.asarray(transformers.inverse_transform(table))
-        frame = isinstance(Y, pd.DataFrame)
-        again = transformers.transform(
-            pd.DataFrame(once, Y.index, Y.columns) if frame else once
-        )
+        back = once
+        if isinstance(Y, pd.DataFrame):
+            back = pd.DataFrame(once, Y.index, Y.columns)
+        again = transformers.transform(back)
         again = as_frame(again, "Y", missing=True).to_numpy()
         twice = np.asarray(transformers.inverse_transform(again))
     except (AttributeError, TypeError, ValueError):

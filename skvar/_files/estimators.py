@@ -1,14 +1,15 @@
 """Estimators as files: which classes these hold, and what of them."""
 
 import numbers
+import os
 import pickle
 import types
 import typing
 from collections.abc import Mapping
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import MISSING, fields
 from pathlib import Path
-from typing import IO, Any
+from typing import Any, BinaryIO
 
 from sklearn.utils.metadata_routing import MetadataRequest
 
@@ -155,7 +156,7 @@ def _dataclass_parts(value) -> dict:
     return {name: state[name] for name in names}
 
 
-def _dataclass(cls: type, **parts):
+def _dataclass(cls: Any, **parts: Any) -> Any:
     hints = typing.get_type_hints(cls)
     known = {field.name: field for field in fields(cls)}
     if hasattr(cls, "__setstate__"):
@@ -234,7 +235,7 @@ KINDS = Kinds(
 _PUBLIC = {*_ESTIMATORS, "Stream", "VARCoefficients"}
 
 
-def save(estimator: Any, path: PathLike | IO[bytes], *, history: bool = True) -> None:
+def save(estimator: Any, path: PathLike | BinaryIO, *, history: bool = True) -> None:
     """Save an estimator of skvar to a file that runs no code when it is opened.
 
     The file is a zip archive of a document in JSON and of all arrays as safetensors,
@@ -285,7 +286,7 @@ def save(estimator: Any, path: PathLike | IO[bytes], *, history: bool = True) ->
     write(estimator, path)
 
 
-def load(path: PathLike | IO[bytes]) -> Any:
+def load(path: PathLike | BinaryIO) -> Any:
     """Load what `save` saved.
 
     Nothing in the file is run or imported: it names classes of a closed list, and all
@@ -317,7 +318,7 @@ def load(path: PathLike | IO[bytes]) -> Any:
 
 
 def write(
-    estimator: Any, path: PathLike | IO[bytes], *, for_sktime: bool = False
+    estimator: Any, path: PathLike | BinaryIO, *, for_sktime: bool = False
 ) -> None:
     """Write an estimator, with what ``sktime.base.load`` looks at first if asked to."""
     writer = Writer(KINDS)
@@ -329,7 +330,11 @@ def write(
         "nodes": writer.nodes,
     }
     extra = {_FOR_SKTIME: _class_for_sktime(estimator)} if for_sktime else {}
-    with nullcontext(path) if hasattr(path, "write") else replacing(path) as file:
+    if isinstance(path, (str, os.PathLike)):
+        opened: AbstractContextManager[BinaryIO] = replacing(path)
+    else:
+        opened = nullcontext(path)
+    with opened as file:
         write_archive(file, document, writer.arrays, extra)
 
 

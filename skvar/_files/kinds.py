@@ -5,6 +5,7 @@ import pathlib
 import re
 import zoneinfo
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -198,7 +199,7 @@ def _periods_parts(periods: pd.PeriodIndex) -> dict:
     return {"ordinals": periods.asi8, "step": periods.freq, "name": periods.name}
 
 
-def _periods(cls: type, ordinals, step, name):
+def _periods(cls: type[pd.PeriodIndex], ordinals, step, name):
     return cls.from_ordinals(ordinals, freq=step, name=name)
 
 
@@ -270,7 +271,7 @@ def _horizon_parts(horizon) -> dict:
     }
 
 
-def _dtype_kind(cls: type, name):
+def _dtype_kind(cls: Any, name):
     return cls[name]
 
 

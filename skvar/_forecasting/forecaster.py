@@ -240,7 +240,7 @@ class Forecaster(NetworkEstimator, SktimeForecaster):
         -------
         self
         """
-        fitted = vars(self).pop("_fitted", None)
+        fitted = self.__dict__.pop("_fitted", None)
         super().reset()
         if self.warm_start and fitted is not None:
             self._fitted = fitted
@@ -274,8 +274,8 @@ class Forecaster(NetworkEstimator, SktimeForecaster):
             units=None if before is None else before.history.units,
         )
         if fitted.model.ordered is not None:
-            series, lags = fitted.single.series, fitted.model.specification.lags
-            check_determined(fitted.model.ordered, series, lags)
+            lags = int(fitted.model.specification.lags)
+            check_determined(fitted.model.ordered, fitted.single.series, lags)
         self._fitted = fitted
         for message in advice(self._fitted, self.lags, self.sp):
             # At the call of fit.
@@ -441,11 +441,12 @@ class Forecaster(NetworkEstimator, SktimeForecaster):
             name = "the history passed to predict"
             return _in_container(_next_rows(state, table, name, X), table)
         parts, name = split_panel(X), "the history passed to predict"
+        panel = pd.DataFrame(table)
         tables = {
             key: _next_rows(state, one, name_of(key, name), parts.get(key))
-            for key, one in split_panel(table).items()
+            for key, one in split_panel(panel).items()
         }
-        return join_panel(tables, table.index.names)
+        return join_panel(tables, panel.index.names)
 
     def instance(self, key: Hashable) -> "Self":
         """The forecaster of one instance, after a fit to a panel.
@@ -733,12 +734,12 @@ class Forecaster(NetworkEstimator, SktimeForecaster):
             In original units, at the times of ``y``.
         """
         if isinstance(getattr(y, "index", None), pd.MultiIndex):
-            view, parts = copy_of(self), split_panel(X)
+            view, parts, panel = copy_of(self), split_panel(X), pd.DataFrame(y)
             residuals = {
                 key: view.instance(key).predict_residuals(table, parts.get(key))
-                for key, table in split_panel(y).items()
+                for key, table in split_panel(panel).items()
             }
-            return join_panel(residuals, y.index.names)
+            return join_panel(residuals, panel.index.names)
         view = copy_of(self)
         if y is not None:
             return view._residuals_of(y, X)

@@ -1,7 +1,7 @@
 """Quantiles, variances and paths around forecasts, from errors that were made."""
 
 from collections import deque
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -40,7 +40,7 @@ class Intervals:
         self.calibration = errors_of(state, self.n_steps)
 
     def quantiles(
-        self, key: Hashable, rows: np.ndarray, levels: np.ndarray
+        self, key: Hashable, rows: np.ndarray, levels: Sequence[float]
     ) -> np.ndarray:
         """Offsets (n_levels, len(rows), n_targets) of quantiles, in original units."""
         steps = self._steps(key, rows)

@@ -59,6 +59,7 @@ class SktimeForecaster(SktimeEstimator, BaseForecaster):
     _config = {"remember_data": False}
     _y = _X = None
     _fitted: ForecasterState | None = None
+    _y_metadata: dict
 
     # sktime passes horizons and cutoffs through attributes of the forecaster, which
     # threads would share.

@@ -1,5 +1,6 @@
 """One new observation at a time."""
 
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -15,9 +16,17 @@ class Step(Protocol):
     ``names`` are those of the series, or None where they have none.
     """
 
-    n_series: int
-    names: pd.Index | None
-    takes_missing: bool
+    @property
+    def n_series(self) -> int:
+        """Numbers in a row."""
+
+    @property
+    def names(self) -> Sequence | None:
+        """Names of the series."""
+
+    @property
+    def takes_missing(self) -> bool:
+        """Whether a row may hold NaN."""
 
     def __call__(self, state: Any, row: np.ndarray) -> tuple:
         """State after a row in original units, and what to return."""

@@ -54,6 +54,7 @@ class StaticPath(nn.Module):
         self.var = LinearAttentionVAR(lags=order, n_series=n_series, n_layers=0)
         matrices = torch.zeros(1, horizon, lags)
         matrices[..., -1] = 1.0
+        self.matrices: Tensor
         self.register_buffer("matrices", matrices)
         self.register_buffer("is_var", torch.tensor(False))
         static_weight = torch.tensor(1.0 if network is None else 0.5)

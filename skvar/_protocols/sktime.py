@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 class SktimeEstimator:
     """Goes before sktime's base class."""
 
+    is_fitted: bool
+
     # scikit-learn's meta-estimators leave these on a step before they call its fit,
     # and sktime's fit would delete them (seen in scikit-learn 1.9, sktime 1.2).
     _kept_by_reset = (
@@ -36,7 +38,7 @@ class SktimeEstimator:
         """
         kept = self._kept_by_reset
         state = {name: self.__dict__[name] for name in kept if name in self.__dict__}
-        super().reset()
+        super().reset()  # type: ignore[misc]  # of the base class of sktime
         self.__dict__.update(state)
         return self
 

@@ -80,14 +80,14 @@ def residual_table(
     if residuals is None:
         return None
     has_times = isinstance(residuals, pd.DataFrame | pd.Series)
-    residuals = as_frame(residuals, "residuals")
-    if residuals.shape[1] != len(names):
+    table = as_frame(residuals, "residuals")
+    if table.shape[1] != len(names):
         raise ValueError(
-            f"residuals has {residuals.shape[1]} columns for {len(names)} series."
+            f"residuals has {table.shape[1]} columns for {len(names)} series."
         )
-    if not has_times and history is not None and len(residuals) <= len(history):
-        residuals.index = history.index[len(history) - len(residuals) :]
-    return residuals.set_axis(names, axis=1)
+    if not has_times and history is not None and len(table) <= len(history):
+        table.index = history.index[len(history) - len(table) :]
+    return table.set_axis(names, axis=1)
 
 
 def typical_moves(
@@ -110,7 +110,7 @@ def check_share(name: str, value: float) -> None:
 
 def checked_coverages(coverage: float | Sequence[float]) -> list[float]:
     """One coverage or several as a list, each in (0, 1)."""
-    coverages = list(coverage) if pd.api.types.is_list_like(coverage) else [coverage]
+    coverages = list(coverage) if isinstance(coverage, Iterable) else [coverage]
     for one in coverages:
         check_share("coverage", one)
     if not coverages or len(set(coverages)) < len(coverages):

@@ -53,7 +53,8 @@ def dynamic_var(
         Lag 1 first.
     intercepts : Tensor of shape (B, n_targets)
     """
-    slopes, offsets = [], []
+    slopes: list[Tensor] = []
+    offsets: list[Tensor] = []
     for left in reversed(range(step)):
         matrices, offset = _first_step(network, window)
         order, ahead = matrices.shape[1], len(slopes)
@@ -308,7 +309,10 @@ def matrices_of(
     shared, to = shared_matrices(network, step), like(network)
     if shared is not None:
         for some in used.split(_windows_at_once(0, shared[0].size)):
-            yield tuple(np.broadcast_to(x, (len(some), *x.shape)) for x in shared)
+            matrices, intercept = (
+                np.broadcast_to(x, (len(some), *x.shape)) for x in shared
+            )
+            yield matrices, intercept
         return
     window = bounded(windows[used[:1]][0].to(to))
     if len(used) == 1:
@@ -339,9 +343,12 @@ def average_matrices(
     return tuple(total / len(used) for total in sums)
 
 
-def _arrays(network: nn.Module, window: Tensor, step: int) -> tuple[np.ndarray, ...]:
+def _arrays(
+    network: nn.Module, window: Tensor, step: int
+) -> tuple[np.ndarray, np.ndarray]:
     parts = network_var(network, window, step)
-    return tuple(part.cpu().double().numpy() for part in parts)
+    matrices, intercepts = (part.cpu().double().numpy() for part in parts)
+    return matrices, intercepts
 
 
 def _windows_at_once(n_bytes: int, n_entries: int) -> int:

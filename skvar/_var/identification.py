@@ -9,7 +9,7 @@ import numbers
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Literal, NamedTuple, Protocol, TypeAlias
+from typing import Literal, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 import pandas as pd
@@ -54,6 +54,7 @@ class Identified(NamedTuple):
     report: dict[str, float] = {}
 
 
+@runtime_checkable
 class Identification(Protocol):
     """What takes shocks from an estimate; `identify` does so for draws as well."""
 
@@ -575,7 +576,7 @@ def identification(impact: Impact | None, order: Sequence | None) -> Identificat
             raise ValueError(_no_identification(impact))
         kind = _BY_NAME[impact]
         return kind(order) if impact in _ORDERED else kind()
-    if hasattr(impact, "point"):
+    if isinstance(impact, Identification):
         return impact
     return KnownEffects(impact)
 
@@ -595,8 +596,9 @@ def uncorrelated(found: Identification) -> Identification:
             "cannot be shared out among them. Take impact='cholesky' or "
             "impact='generalized'."
         )
-    is_known = isinstance(found, KnownEffects)
-    return replace(found, unit_variance=True) if is_known else found
+    if isinstance(found, KnownEffects):
+        return replace(found, unit_variance=True)
+    return found
 
 
 def additive(found: Identification) -> Identification:

@@ -521,7 +521,7 @@ class VARCoefficients:
         check_scalar(periods, "periods", numbers.Integral, min_val=0)
         covariates = self._checked_covariates()
 
-        def statistic(estimate: tuple) -> np.ndarray:
+        def statistic(estimate: Estimate) -> np.ndarray:
             matrices, _, _, coefficients = estimate
             return with_terms.multipliers(
                 matrices,
@@ -565,7 +565,7 @@ class VARCoefficients:
                 "multipliers() over finite horizons."
             )
 
-        def statistic(estimate: tuple) -> np.ndarray:
+        def statistic(estimate: Estimate) -> np.ndarray:
             effects = process.long_run_effects(estimate[:3])
             return with_terms.long_run_multipliers(
                 effects, estimate[3][..., : len(covariates)]
@@ -1175,8 +1175,9 @@ class VARCoefficients:
         Axes
         """
         matrices = self.relative_matrices() if relative else self.matrices
-        style = {"title": self.label, "max_lags": max_lags}
-        return plots.plot_matrices(matrices, names=self.names, ax=ax, **style)
+        return plots.plot_matrices(
+            matrices, names=self.names, title=self.label, max_lags=max_lags, ax=ax
+        )
 
     def plot_connectedness(
         self, steps: int = 10, *, threshold: float = 0.1, ax: "Axes | None" = None
@@ -1304,7 +1305,9 @@ class VARCoefficients:
             beside["conditions"] = self._tables.conditions(asked, times)
         return plots.plot_forecast(self.history, path, interval, ax=ax, **beside)
 
-    def draws(self, n_draws: int = 2000, *, random_state: Seed = None) -> Estimate:
+    def draws(
+        self, n_draws: int = 2000, *, random_state: Seed = None
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Draw from the posterior of a closed form given its rows.
 
         Parameters
@@ -1329,7 +1332,8 @@ class VARCoefficients:
         """
         check_scalar(n_draws, "n_draws", numbers.Integral, min_val=1)
         rng = bootstrap.generator(random_state)
-        return self._checked_posterior()(n_draws, rng)[:3]
+        matrices, intercepts, covariances, *_ = self._checked_posterior()(n_draws, rng)
+        return matrices, intercepts, covariances
 
     # what these share
 
@@ -1410,7 +1414,7 @@ class VARCoefficients:
             method = "posterior" if penalised else "bootstrap"
         n_draws = _N_DRAWS[method] if n_draws is None else n_draws
         check_scalar(n_draws, "n_draws", numbers.Integral, min_val=2)
-        drawing = {"n_draws": n_draws, "random_state": random_state}
+        drawing: dict[str, Any] = {"n_draws": n_draws, "random_state": random_state}
         if method == "posterior":
             posterior = self._checked_posterior()
             draws = bootstrap.of_posterior(
@@ -1579,7 +1583,7 @@ class VARCoefficients:
         return Sample(self.names, self.residuals if has_errors else None)
 
     @property
-    def _estimate_with_terms(self) -> tuple:
+    def _estimate_with_terms(self) -> Estimate:
         """The estimate, and where there are terms their coefficients."""
         if self.terms is None:
             return self._estimate
@@ -1602,14 +1606,14 @@ class VARCoefficients:
 
     def _inflow_ahead(
         self, times: pd.Index, X: pd.DataFrame | np.ndarray | None
-    ) -> Callable[[tuple], np.ndarray]:
+    ) -> Callable[[Estimate], np.ndarray | float]:
         """What terms bring to later rows, by an estimate with their coefficients."""
         if self.terms is None:
             with_terms.check_left_out(X)
             return lambda estimate: 0.0
         terms = self.terms
 
-        def inflow(estimate: tuple) -> np.ndarray:
+        def inflow(estimate: Estimate) -> np.ndarray:
             # Draws may have more lags than the estimate.
             n_lags = estimate[3].shape[-3]
             return with_terms.inflow(estimate[3], terms.ahead(times, X, n_lags))

@@ -85,7 +85,7 @@ class Terms:
     @property
     def acting(self) -> np.ndarray:
         """Which columns act at which lags (n_lags, n_columns), on any series."""
-        return self.coefficients.any(axis=1)
+        return np.any(self.coefficients, axis=1)
 
     @property
     def covariates(self) -> list:

@@ -53,8 +53,8 @@ def last_name(name: str) -> str:
 
 
 def run_all(
-    measure: Callable[[object], dict],
-    cells: Mapping[int, object],
+    measure: Callable[[Any], dict],
+    cells: Mapping[int, Any],
     n_jobs: int | None,
     verbose: int,
     n_done: int = 0,

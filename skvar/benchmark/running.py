@@ -259,15 +259,15 @@ def _cells(
 
 def _listed(data: SplitSeries | Iterable[SplitSeries]) -> list[SplitSeries]:
     single = isinstance(data, (str, Mapping, pd.DataFrame, np.ndarray))
-    data = [data] if single or not isinstance(data, Iterable) else list(data)
-    for some in data:
+    given: list = [data] if single or not isinstance(data, Iterable) else list(data)
+    for some in given:
         if not isinstance(some, SplitSeries):
             raise TypeError(
                 f"data is or holds a {type(some).__name__}; pass tables with their "
                 "splits, from skvar.datasets.fetch_... or skvar.datasets.split_series."
             )
-    _check_distinct([some.name for some in data], "data")
-    return data
+    _check_distinct([some.name for some in given], "data")
+    return given
 
 
 def _check_takes_rows(estimators: Mapping[str, BaseForecaster]) -> None:
@@ -284,8 +284,9 @@ def _check_takes_rows(estimators: Mapping[str, BaseForecaster]) -> None:
 def _whole(
     values: int | Sequence[int], name: str, bounds: tuple[int, int], of: str = ""
 ) -> list[int]:
-    scalar = isinstance(values, numbers.Number)
-    values = [values] if scalar else list(values)
+    if not isinstance(values, Iterable):
+        values = [values]
+    values = list(values)
     for value in values:
         if not isinstance(value, numbers.Integral) or isinstance(value, bool):
             raise TypeError(f"{name} must be whole numbers, not {value!r}.")

@@ -367,7 +367,9 @@ class _Sizes:
     def shrinkage(self, matrices: np.ndarray) -> float:
         """Factor of the companion matrix's eigenvalues that `powers` turns into."""
         size = self.n_series * (self.order - 1)
-        companion = np.vstack([np.hstack(matrices), np.eye(size, size + self.n_series)])
+        companion = np.vstack(
+            [np.concatenate(matrices, axis=1), np.eye(size, size + self.n_series)]
+        )
         return self.spectral_radius / np.abs(np.linalg.eigvals(companion)).max()
 
     def powers(self, factor: float) -> np.ndarray:

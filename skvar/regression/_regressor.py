@@ -35,6 +35,7 @@ class Regressor(NetworkEstimator, MultiOutputMixin, RegressorMixin, BaseEstimato
     """
 
     _specification: type[Specification]
+    _fitted: FittedRegression
 
     def fit(
         self,
@@ -354,7 +355,7 @@ class Regressor(NetworkEstimator, MultiOutputMixin, RegressorMixin, BaseEstimato
                 )
             units = before.units.after(X, y)
         history = units.appended(before.history if go_on else {}, X, y, parts)
-        rows = units.rows(history, specification.lags)
+        rows = units.rows(history, int(specification.lags))
         weights = None if before is None else before.model.network.state_dict()
         specification = replace(specification, seed=draw_seed(self.random_state))
         model = estimate(specification, rows, weights)
