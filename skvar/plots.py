@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 import pandas as pd
 
+from ._typing import Names
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
@@ -30,7 +32,7 @@ _LETTERS = 12
 def plot_matrices(
     matrices: np.ndarray,
     *,
-    names: Sequence | None = None,
+    names: Names | None = None,
     max_lags: int = 6,
     title: str | None = None,
     ax: "Axes | None" = None,
@@ -97,11 +99,11 @@ def plot_matrices(
 
 
 def plot_entry(
-    values: np.ndarray,
+    values: np.ndarray | Sequence[float],
     index: pd.Index | None = None,
     *,
     ax: "Axes | None" = None,
-    truth: np.ndarray | None = None,
+    truth: np.ndarray | Sequence[float] | None = None,
     label: str | None = None,
 ) -> "Axes":
     """One entry of the matrices over time.
@@ -204,8 +206,8 @@ def plot_connectedness(
 def plot_irf(
     irf: pd.DataFrame,
     *,
-    shocks: Sequence | None = None,
-    responses: Sequence | None = None,
+    shocks: Names | None = None,
+    responses: Names | None = None,
     ax: "ManyAxes | None" = None,
 ) -> np.ndarray:
     """Impulse responses.
@@ -733,17 +735,17 @@ def _shown(name: Hashable) -> str:
     return ", ".join(map(str, _levels(name)))
 
 
-def _wrapped(names: Sequence, width: int) -> list[str]:
+def _wrapped(names: Names, width: int) -> list[str]:
     """Names as they are drawn, in short lines."""
     return [textwrap.fill(_shown(name), width) for name in names]
 
 
-def _shortened(names: Sequence, width: int) -> list[str]:
+def _shortened(names: Names, width: int) -> list[str]:
     """Names as they are drawn in one line, where this is long without their ends."""
-    names = [_shown(name) for name in names]
+    shown = [_shown(name) for name in names]
     return [
         name if len(name) <= width else name[: width - 1] + "\N{HORIZONTAL ELLIPSIS}"
-        for name in names
+        for name in shown
     ]
 
 
@@ -753,7 +755,7 @@ def _title(ax: "Axes", text: str | None, **style: Any) -> None:
     ax.set_title(textwrap.fill(text or "", max(int(room), 14)), **style)
 
 
-def _select(asked: Sequence | None, known: Sequence, name: str) -> list:
+def _select(asked: Names | None, known: Names, name: str) -> list:
     known = list(pd.unique(known))
     asked = known if asked is None else [asked] if isinstance(asked, str) else asked
     unknown = [label for label in asked if label not in known]

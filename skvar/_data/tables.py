@@ -1,7 +1,7 @@
 """Checks of one table (time x series) and of its time index; panels as tables."""
 
 import numbers
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -112,7 +112,7 @@ def as_frame(
     return pd.DataFrame(values, frame.index, columns, copy=False)
 
 
-def check_sizes(values: np.ndarray, name: str, columns: Sequence) -> None:
+def check_sizes(values: np.ndarray, name: str, columns: Iterable) -> None:
     """Raise ValueError if values are too large to be squared."""
     large = (np.abs(values, dtype=float) > _LARGEST).any(axis=0)
     if large.any():

@@ -884,7 +884,7 @@ class Forecaster(NetworkEstimator, SktimeForecaster):
     @overload
     def var_coefficients(
         self, Y: Table | None = None, *, at: list | np.ndarray | pd.Index | slice
-    ) -> "pd.Series[VARCoefficients]": ...
+    ) -> pd.Series: ...
 
     @overload
     def var_coefficients(
@@ -896,7 +896,7 @@ class Forecaster(NetworkEstimator, SktimeForecaster):
         Y: Table | None = None,
         *,
         at: Hashable | list | np.ndarray | pd.Index | slice = None,
-    ) -> "VARCoefficients | pd.Series[VARCoefficients]":
+    ) -> VARCoefficients | pd.Series:
         """The matrices with what belongs to them, for analysis.
 
         Where they change from window to window, an impulse response or a forecast of

@@ -66,7 +66,7 @@ def var_matrices(
 
 def var_coefficients(
     state: ForecasterState, Y: Table | None, at: Any
-) -> "VARCoefficients | pd.Series[VARCoefficients]":
+) -> VARCoefficients | pd.Series:
     """As of the method of forecasters."""
     member, windows = state.single, state.windows(Y, for_errors=True)
     history = _rows_of_windows(member, windows, Y)
@@ -282,7 +282,7 @@ def _at_rows(
     index: pd.Index,
     rows: list[int],
     made: Callable,
-) -> "pd.Series[VARCoefficients]":
+) -> pd.Series:
     """Of the windows that end at these rows."""
     chosen = torch.tensor(rows) - windows.lags + 1
     found = zip(

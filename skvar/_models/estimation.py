@@ -249,7 +249,7 @@ class UnderVAR(Estimation):
         return choose_tracking(folds, network.lags - network.order, n_directions)
 
     def start_tracking(
-        self, network: LinearAttentionVAR, rows: Rows, tracking: Tracking | None
+        self, network: nn.Module, rows: Rows, tracking: Tracking | None
     ) -> None:
         """Let the network begin with matrices that are tracked in closed form."""
         if tracking is None:

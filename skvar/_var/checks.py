@@ -10,6 +10,7 @@ from sklearn.utils import check_scalar
 
 from .._data.tables import as_frame
 from .._data.units import nonzero
+from .._typing import Names
 
 
 def checked_matrices(matrices: ArrayLike) -> np.ndarray:
@@ -47,7 +48,7 @@ def of_shape(values: ArrayLike, name: str, *shape: int) -> np.ndarray:
 
 
 def named(
-    names: Sequence | None, history: pd.DataFrame | None, n_series: int
+    names: Names | None, history: pd.DataFrame | None, n_series: int
 ) -> tuple[list, pd.DataFrame | None]:
     """Names of the series and the history under these, both checked."""
     if history is not None:

@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike
 from sklearn.utils import check_scalar
 
 from .._data.units import nonzero
+from .._typing import Names
 from .caution import warn_user
 from .process import Estimate, cholesky, long_run_effects, moving_average
 from .short_run import ShortRunModel, on_matrices, places_of, rows_named
@@ -106,7 +107,7 @@ class Cholesky:
     Sims, C. (1980). Macroeconomics and reality. Econometrica 48, 1-48.
     """
 
-    order: Sequence | None = None
+    order: Names | None = None
 
     def shocks(self, names: list) -> list:
         """Of the series."""
@@ -168,7 +169,7 @@ class LongRun:
     supply disturbances. American Economic Review 79, 655-673.
     """
 
-    order: Sequence | None = None
+    order: Names | None = None
 
     def shocks(self, names: list) -> list:
         """Of the series."""
@@ -551,7 +552,7 @@ _BY_NAME = {"cholesky": Cholesky, "generalized": Generalized, "long_run": LongRu
 _ORDERED = "cholesky", "long_run"
 
 
-def identification(impact: Impact | None, order: Sequence | None) -> Identification:
+def identification(impact: Impact | None, order: Names | None) -> Identification:
     """The identification that a user means.
 
     Raises
@@ -619,7 +620,7 @@ def generalized(sigma_u: np.ndarray) -> np.ndarray:
 
 
 def _ordered_factor(
-    covariance: np.ndarray, order: Sequence | None, names: list
+    covariance: np.ndarray, order: Names | None, names: list
 ) -> np.ndarray:
     """Factor that is lower triangular once its series are in an order."""
     if order is None:

@@ -12,7 +12,7 @@ from sklearn.utils import check_random_state, check_scalar
 
 from .. import plots
 from .._data.tables import continue_index, regular_step
-from .._typing import Seed
+from .._typing import Names, Seed
 from . import (
     bootstrap,
     checks,
@@ -120,7 +120,7 @@ class VARCoefficients:
         intercept: ArrayLike,
         sigma_u: ArrayLike,
         *,
-        names: Sequence[str] | None = None,
+        names: Names | None = None,
         label: str = "",
         history: pd.DataFrame | None = None,
         residuals: pd.DataFrame | np.ndarray | None = None,
@@ -234,7 +234,7 @@ class VARCoefficients:
         self,
         *,
         impact: Impact | None = None,
-        order: Sequence | None = None,
+        order: Names | None = None,
         bands: float | None = None,
         **options: Any,
     ) -> pd.DataFrame:
@@ -296,7 +296,7 @@ class VARCoefficients:
         periods: int = 10,
         *,
         impact: Impact | None = None,
-        order: Sequence | None = None,
+        order: Names | None = None,
         cumulative: bool = False,
         bands: float | None = None,
         method: str = "auto",
@@ -399,7 +399,7 @@ class VARCoefficients:
         periods: int = 10,
         *,
         impact: Impact | None = "cholesky",
-        order: Sequence | None = None,
+        order: Names | None = None,
         bands: float | None = None,
         **options: Any,
     ) -> pd.DataFrame:
@@ -772,7 +772,7 @@ class VARCoefficients:
         self,
         *,
         impact: Impact | None = "cholesky",
-        order: Sequence | None = None,
+        order: Names | None = None,
         random_state: Seed = None,
     ) -> pd.DataFrame:
         """Split the history into the effects of past shocks and of its start.
