@@ -2,6 +2,7 @@
 
 import ast
 import contextlib
+import inspect
 import io
 import os
 import pkgutil
@@ -273,6 +274,20 @@ OPTIONAL = {"SS05", "SS06", "ES01", "SA01", "EX01", "RT03", "PR08"}
 def test_docstrings_are_numpydoc(name):
     problems = [p for p in validate(name)["errors"] if p[0] not in OPTIONAL]
     assert not problems
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_public_signatures_have_types(name):
+    thing = pkgutil.resolve_name(name)
+    thing = thing.fget if isinstance(thing, property) else thing
+    if not callable(thing):
+        return
+    signature = inspect.signature(thing)
+    found = {p.name: p.annotation for p in signature.parameters.values()}
+    found.pop("self", None)
+    if not isinstance(thing, type):
+        found["return"] = signature.return_annotation
+    assert not [name for name, hint in found.items() if hint is signature.empty]
 
 
 def test_readme_runs(tmp_path, monkeypatch):
