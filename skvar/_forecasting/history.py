@@ -74,7 +74,8 @@ class Schema:
         known, features = known.drop(past), None
         if len(known) or len(calendar):
             features = CovariateFeatures(known, list(calendar), step)
-        return cls(y.columns, y.columns.append(pd.Index(past)), features, step)
+        names = y.columns.append(pd.Index(past)) if past else y.columns
+        return cls(y.columns, names, features, step)
 
     def with_names_of(self, earlier: "Schema") -> "Schema":
         """The same where a fit goes on from another one, whose names it keeps."""
