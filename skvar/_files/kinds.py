@@ -135,7 +135,10 @@ def _zone(name: str | None):
         return None
     if name[0] in "+-":
         return datetime.timezone(datetime.timedelta(seconds=float(name)))
-    return datetime.timezone.utc if name == "UTC" else zoneinfo.ZoneInfo(name)
+    if name == "UTC":
+        return datetime.timezone.utc
+    # As pandas has it, which before version 3 is another class of the same zone.
+    return pd.Timestamp(0, tz=zoneinfo.ZoneInfo(name).key).tz
 
 
 def _timestamp_parts(time: pd.Timestamp) -> dict:
