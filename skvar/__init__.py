@@ -1,7 +1,7 @@
 """Forecasters with a Transformer's accuracy and a VAR's readability."""
 
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from . import benchmark, datasets, identification, nn, plots
@@ -65,7 +65,7 @@ _HOME = {
 }
 
 
-def __getattr__(name: str):
+def __getattr__(name: str) -> Any:
     # Loading at first use keeps torch and sktime out of ``import skvar``.
     if name in ("benchmark", "datasets", "identification", "nn", "plots"):
         return import_module(f".{name}", __name__)

@@ -98,19 +98,19 @@ def linear_attention_output(
     return _FORMS[form](q, k, v, initial_state).transpose(1, 2)
 
 
-def _materialised(q: Tensor, k: Tensor, v: Tensor, state: Tensor | None):
+def _materialised(q: Tensor, k: Tensor, v: Tensor, state: Tensor | None) -> Tensor:
     states = torch.cumsum(k.unsqueeze(-1) * v.unsqueeze(-2), dim=2)
     if state is not None:
         states = states + state.unsqueeze(2)
     return (q.unsqueeze(-2) @ states).squeeze(-2)
 
 
-def _parallel(q: Tensor, k: Tensor, v: Tensor, state: Tensor | None):
+def _parallel(q: Tensor, k: Tensor, v: Tensor, state: Tensor | None) -> Tensor:
     out = (q @ k.mT).tril() @ v
     return out if state is None else out + q @ state
 
 
-def _chunked(q: Tensor, k: Tensor, v: Tensor, state: Tensor | None):
+def _chunked(q: Tensor, k: Tensor, v: Tensor, state: Tensor | None) -> Tensor:
     n = q.shape[2]
     q, k, v = (
         F.pad(x, (0, 0, 0, -n % CHUNK)).unflatten(2, (-1, CHUNK)) for x in (q, k, v)
@@ -122,7 +122,7 @@ def _chunked(q: Tensor, k: Tensor, v: Tensor, state: Tensor | None):
     return out.flatten(2, 3)[:, :, :n]
 
 
-def _recurrent(q: Tensor, k: Tensor, v: Tensor, state: Tensor | None):
+def _recurrent(q: Tensor, k: Tensor, v: Tensor, state: Tensor | None) -> Tensor:
     out = []
     for q_t, k_t, v_t in zip(*(x.unbind(2) for x in (q, k, v)), strict=True):
         added = k_t.unsqueeze(-1) * v_t.unsqueeze(-2)
@@ -265,7 +265,9 @@ def merge_states(
     return m, u, weights[0] * first[2] + weights[1] * second[2]
 
 
-def _recurrent(m, u, w, decay: Tensor, state: AarenState | None):
+def _one_by_one(
+    m: Tensor, u: Tensor, w: Tensor, decay: Tensor, state: AarenState | None
+) -> tuple[Tensor, Tensor, AarenState]:
     states, state = [], state or _nothing(w)
     for token in zip(m.unbind(1), u.unbind(1), w.unbind(1), strict=True):
         state = merge_states(state, token, age=decay)
@@ -274,7 +276,14 @@ def _recurrent(m, u, w, decay: Tensor, state: AarenState | None):
     return u, w, state
 
 
-def _scanned(scan: Callable, m, u, w, decay: Tensor, state: AarenState | None):
+def _scanned(
+    scan: Callable,
+    m: Tensor,
+    u: Tensor,
+    w: Tensor,
+    decay: Tensor,
+    state: AarenState | None,
+) -> tuple[Tensor, Tensor, AarenState]:
     """Sums at every token by a scan, the state before them as a token of its own."""
     if state is not None:
         before = (x.unsqueeze(1) for x in state)
@@ -330,7 +339,9 @@ def _merge(a: tuple[Tensor, Tensor], b: tuple[Tensor, Tensor]) -> tuple[Tensor, 
 # (..., N, d + 1); ``decay`` (..., 1) is that of one place.
 
 
-def _scan_materialised(top: Tensor, sums: Tensor, decay: Tensor):
+def _scan_materialised(
+    top: Tensor, sums: Tensor, decay: Tensor
+) -> tuple[Tensor, Tensor]:
     place = torch.arange(top.shape[-1], device=top.device)
     age = place.unsqueeze(-1) - place
     exponents = top.unsqueeze(-2) - age * decay.detach().unsqueeze(-1)
@@ -341,7 +352,7 @@ def _scan_materialised(top: Tensor, sums: Tensor, decay: Tensor):
     return greatest, weights @ (sums * _one(place * decay)) * _one(-place * decay)
 
 
-def _scan_parallel(top: Tensor, sums: Tensor, decay: Tensor):
+def _scan_parallel(top: Tensor, sums: Tensor, decay: Tensor) -> tuple[Tensor, Tensor]:
     # Hillis & Steele (1986): after the step of width 2^k every entry covers 2^(k+1).
     width = 1
     while width < top.shape[-1]:
@@ -353,7 +364,7 @@ def _scan_parallel(top: Tensor, sums: Tensor, decay: Tensor):
     return top, sums
 
 
-def _scan_chunked(top: Tensor, sums: Tensor, decay: Tensor):
+def _scan_chunked(top: Tensor, sums: Tensor, decay: Tensor) -> tuple[Tensor, Tensor]:
     n = top.shape[-1]
     if n <= CHUNK:
         return _scan_materialised(top, sums, decay)
@@ -375,7 +386,7 @@ _SCANS: dict[str, Callable] = {
     "materialised": partial(_scanned, _scan_materialised),
     "parallel": partial(_scanned, _scan_parallel),
     "chunked": partial(_scanned, _scan_chunked),
-    "recurrent": _recurrent,
+    "recurrent": _one_by_one,
 }
 
 

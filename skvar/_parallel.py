@@ -1,12 +1,13 @@
 """Calls spread by joblib over the engine of ``joblib.parallel_config``."""
 
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 import joblib
 
 
 def results_of(
-    calls: Iterable, n_jobs: int | None, *, ordered: bool = True, **options
+    calls: Iterable, n_jobs: int | None, *, ordered: bool = True, **options: Any
 ) -> Iterator:
     """Results of `joblib.delayed` calls, each as it comes.
 

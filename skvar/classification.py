@@ -1,9 +1,11 @@
 """The public classifier."""
 
 from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 from sklearn.utils import ClassifierTags, InputTags, Tags, TargetTags
 from sktime.classification.base import BaseClassifier
 
@@ -18,6 +20,10 @@ from ._protocols.fitted import NetworkEstimator, fitted_attribute
 from ._protocols.sharing import copy_of, reading, replacement, writing
 from ._protocols.sktime import SktimeEstimator
 from ._training.randomness import draw_seed
+from ._typing import PathLike, Seed
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 
 class AarenClassifier(NetworkEstimator, SktimeEstimator, BaseClassifier):
@@ -136,24 +142,24 @@ class AarenClassifier(NetworkEstimator, SktimeEstimator, BaseClassifier):
 
     def __init__(
         self,
-        token_length=8,
+        token_length: int = 8,
         *,
-        n_layers=2,
-        n_heads=4,
-        d_model=32,
-        dropout=0.2,
-        learning_rate=3e-3,
-        max_epochs=None,
-        batch_size=32,
-        weight_decay=0.1,
-        early_stopping=False,
-        validation_fraction=0.15,
-        n_iter_no_change=10,
-        device="auto",
-        random_state=None,
-        verbose=0,
-        on_interrupt="raise",
-        checkpoint=None,
+        n_layers: int = 2,
+        n_heads: int = 4,
+        d_model: int = 32,
+        dropout: float = 0.2,
+        learning_rate: float = 3e-3,
+        max_epochs: int | None = None,
+        batch_size: int = 32,
+        weight_decay: float = 0.1,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.15,
+        n_iter_no_change: int = 10,
+        device: str = "auto",
+        random_state: Seed = None,
+        verbose: int = 0,
+        on_interrupt: Literal["raise", "keep_best"] = "raise",
+        checkpoint: PathLike | None = None,
     ):
         self.token_length = token_length
         self.n_layers = n_layers
@@ -174,7 +180,9 @@ class AarenClassifier(NetworkEstimator, SktimeEstimator, BaseClassifier):
         self.checkpoint = checkpoint
         super().__init__()
 
-    def fit(self, X, y):
+    def fit(
+        self, X: pd.DataFrame | np.ndarray | list[pd.DataFrame], y: ArrayLike
+    ) -> "Self":
         """Fit to series and their labels.
 
         Parameters
@@ -205,7 +213,9 @@ class AarenClassifier(NetworkEstimator, SktimeEstimator, BaseClassifier):
     fit_predict = writing(BaseClassifier.fit_predict)
     fit_predict_proba = writing(BaseClassifier.fit_predict_proba)
 
-    def rolling_predict_proba(self, X):
+    def rolling_predict_proba(
+        self, X: pd.DataFrame | np.ndarray | list[pd.DataFrame]
+    ) -> np.ndarray:
         """Class probabilities after every row of every series.
 
         Parameters
@@ -230,7 +240,7 @@ class AarenClassifier(NetworkEstimator, SktimeEstimator, BaseClassifier):
         values = _values(view._check_convert_X_for_predict(X), fitted.names)
         return fitted.rolling_probabilities(values)
 
-    def stream(self):
+    def stream(self) -> Stream:
         """Classify a series as it comes in.
 
         Returns
@@ -248,7 +258,7 @@ class AarenClassifier(NetworkEstimator, SktimeEstimator, BaseClassifier):
         """
         return Stream(self._with_classes().on_cpu())
 
-    def _fit(self, X, y):
+    def _fit(self, X: list[pd.DataFrame], y: np.ndarray) -> "Self":
         specification = self._specification.from_parameters(self.get_params(deep=False))
         names = _names(X[0])
         self._fitted = estimate_classifier(
@@ -260,7 +270,7 @@ class AarenClassifier(NetworkEstimator, SktimeEstimator, BaseClassifier):
         )
         return self
 
-    def _predict_proba(self, X):
+    def _predict_proba(self, X: list[pd.DataFrame]) -> np.ndarray:
         return self._fitted.probabilities(_values(X, self._fitted.names))
 
     def _check_fitted(self) -> None:
@@ -288,7 +298,7 @@ class AarenClassifier(NetworkEstimator, SktimeEstimator, BaseClassifier):
         )
 
     @classmethod
-    def get_test_params(cls, parameter_set="default"):
+    def get_test_params(cls, parameter_set: str = "default") -> list[dict[str, Any]]:
         """Small settings for sktime's test suite.
 
         Parameters

@@ -2,21 +2,25 @@
 
 import math
 import textwrap
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Hashable, Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import pandas as pd
 
+from ._typing import Names
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+    ManyAxes: TypeAlias = Axes | Sequence[Axes] | np.ndarray
 
 # Okabe and Ito's palette, with grey for black, which is the colour of data.
 _COLORS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#f0e442"]
 _COLORS += ["#999999"]
 _BLUE, _VERMILION = _COLORS[:2]
-_ZERO = {"color": "0.6", "linewidth": 0.8, "zorder": 0}
-_BAND = {"color": _BLUE, "linewidth": 0}
+_ZERO: dict[str, Any] = {"color": "0.6", "linewidth": 0.8, "zorder": 0}
+_BAND: dict[str, Any] = {"color": _BLUE, "linewidth": 0}
 
 # Of more, the strongest are drawn: series of impulse responses, links of a graph.
 _MOST_SERIES, _MOST_LINKS = 6, 40
@@ -26,7 +30,12 @@ _LETTERS = 12
 
 
 def plot_matrices(
-    matrices, *, names=None, max_lags: int = 6, title: str | None = None, ax=None
+    matrices: np.ndarray,
+    *,
+    names: Names | None = None,
+    max_lags: int = 6,
+    title: str | None = None,
+    ax: "Axes | None" = None,
 ) -> "Axes":
     """Heat map of the matrices of a VAR, lags side by side.
 
@@ -68,7 +77,8 @@ def plot_matrices(
     ax = _grid(ax, (1, 1), np.clip(size, (5, 3), (13, 9)))[0, 0]
     limit = np.abs(shown).max() or 1.0
     style = {"cmap": "RdBu_r", "vmin": -limit, "vmax": limit, "aspect": "auto"}
-    ax.figure.colorbar(ax.imshow(np.hstack(shown), **style), ax=ax, pad=0.02)
+    image = ax.imshow(np.concatenate(shown, axis=1), **style)
+    ax.figure.colorbar(image, ax=ax, pad=0.02)
     starts = np.arange(n_lags) * n_columns
     for start in starts[1:]:
         ax.axvline(start - 0.5, color="black", linewidth=1)
@@ -88,7 +98,14 @@ def plot_matrices(
     return ax
 
 
-def plot_entry(values, index=None, *, ax=None, truth=None, label=None) -> "Axes":
+def plot_entry(
+    values: np.ndarray | Sequence[float],
+    index: pd.Index | None = None,
+    *,
+    ax: "Axes | None" = None,
+    truth: np.ndarray | Sequence[float] | None = None,
+    label: str | None = None,
+) -> "Axes":
     """One entry of the matrices over time.
 
     Parameters
@@ -132,7 +149,9 @@ def plot_entry(values, index=None, *, ax=None, truth=None, label=None) -> "Axes"
     return ax
 
 
-def plot_connectedness(shares, *, threshold: float = 0.1, ax=None) -> "Axes":
+def plot_connectedness(
+    shares: pd.DataFrame, *, threshold: float = 0.1, ax: "Axes | None" = None
+) -> "Axes":
     """Graph of the links between series, without those to themselves.
 
     Parameters
@@ -184,7 +203,13 @@ def plot_connectedness(shares, *, threshold: float = 0.1, ax=None) -> "Axes":
     return ax
 
 
-def plot_irf(irf, *, shocks=None, responses=None, ax=None) -> np.ndarray:
+def plot_irf(
+    irf: pd.DataFrame,
+    *,
+    shocks: Names | None = None,
+    responses: Names | None = None,
+    ax: "ManyAxes | None" = None,
+) -> np.ndarray:
     """Impulse responses.
 
     Parameters
@@ -242,7 +267,7 @@ def plot_irf(irf, *, shocks=None, responses=None, ax=None) -> np.ndarray:
     return axes
 
 
-def plot_fevd(fevd, *, ax=None) -> np.ndarray:
+def plot_fevd(fevd: pd.DataFrame, *, ax: "ManyAxes | None" = None) -> np.ndarray:
     """Forecast error variance decomposition: stacked shares of the shocks.
 
     Parameters
@@ -273,7 +298,9 @@ def plot_fevd(fevd, *, ax=None) -> np.ndarray:
     return axes
 
 
-def plot_decomposition(decomposition, *, ax=None) -> np.ndarray:
+def plot_decomposition(
+    decomposition: pd.DataFrame, *, ax: "ManyAxes | None" = None
+) -> np.ndarray:
     """Historical decomposition: stacked contributions of the shocks, and their sum.
 
     Parameters
@@ -312,14 +339,14 @@ def plot_decomposition(decomposition, *, ax=None) -> np.ndarray:
 
 
 def plot_forecast(
-    history,
-    forecast,
-    intervals=None,
+    history: pd.DataFrame | pd.Series,
+    forecast: pd.DataFrame | pd.Series,
+    intervals: pd.DataFrame | None = None,
     *,
-    baseline=None,
-    conditions=None,
-    n_history=None,
-    ax=None,
+    baseline: pd.DataFrame | pd.Series | None = None,
+    conditions: pd.DataFrame | None = None,
+    n_history: int | None = None,
+    ax: "ManyAxes | None" = None,
 ) -> np.ndarray:
     """Forecasts, prediction intervals and the history before them.
 
@@ -401,14 +428,14 @@ def _mark(ax: "Axes", conditions: pd.DataFrame) -> None:
     times = _times(ax, pd.Index(conditions["time"]))
     lower, upper = conditions["lower"].to_numpy(), conditions["upper"].to_numpy()
     fixed, has_ends = lower == upper, np.isfinite(lower) & np.isfinite(upper)
-    style = {"color": _VERMILION, "zorder": 3}
+    style: dict[str, Any] = {"color": _VERMILION, "zorder": 3}
     for marker, ends, where, label in [
         ("o", lower, fixed, "given value"),
         ("^", lower, np.isinf(upper), "given lower bound"),
         ("v", upper, np.isinf(lower), "given upper bound"),
     ]:
         if where.any():
-            dots = {"marker": marker, "markersize": 4, "linestyle": "", **style}
+            dots = style | {"marker": marker, "markersize": 4, "linestyle": ""}
             ax.plot(times[where], ends[where], label=label, **dots)
     if (is_range := has_ends & ~fixed).any():
         ends = lower[is_range], upper[is_range]
@@ -416,7 +443,11 @@ def _mark(ax: "Axes", conditions: pd.DataFrame) -> None:
 
 
 def plot_training(
-    loss_curve, validation_scores=None, best_epoch=None, *, ax=None
+    loss_curve: Sequence[float],
+    validation_scores: Sequence[float] | None = None,
+    best_epoch: int | None = None,
+    *,
+    ax: "Axes | None" = None,
 ) -> "Axes":
     """Training loss and validation error of each epoch.
 
@@ -460,7 +491,9 @@ def plot_training(
     return ax
 
 
-def plot_benchmark(results, *, measure: str = "MSE", ax=None) -> np.ndarray:
+def plot_benchmark(
+    results: pd.DataFrame, *, measure: str = "MSE", ax: "ManyAxes | None" = None
+) -> np.ndarray:
     """Errors of forecasters by data and horizon, the best on top, failures below.
 
     Parameters
@@ -489,7 +522,7 @@ def plot_benchmark(results, *, measure: str = "MSE", ax=None) -> np.ndarray:
     cells = values.agg(lambda seeds: seeds.mean(skipna=False))
     names, _, horizons = (key.unique() for key in keys)
     size = 6, 1.2 + 0.3 * results["estimator"].nunique()
-    given = None if ax is None else np.ravel(ax)
+    given = None if ax is None else np.ravel(np.array(ax, dtype=object))
     axes = _grid(given, (1, len(names)), size, legend=True).ravel()
     for name, axis in zip(names, axes, strict=True):
         means = cells[name].unstack("horizon").reindex(columns=horizons)
@@ -516,7 +549,12 @@ def plot_benchmark(results, *, measure: str = "MSE", ax=None) -> np.ndarray:
 
 
 def _grid(
-    ax, shape: tuple[int, int], size: tuple, *, legend: bool = False, **shared
+    ax: "ManyAxes | None",
+    shape: tuple[int, int],
+    size: tuple,
+    *,
+    legend: bool = False,
+    **shared: Any,
 ) -> np.ndarray:
     """The Axes that were given, or new ones of a size in inches, perhaps with a legend.
 
@@ -532,15 +570,23 @@ def _grid(
     except ImportError as error:
         raise ImportError('Plots need pip install "skvar[plots]".') from error
     figsize = max(size[0] * shape[1], 5.0), size[1] * shape[0] + 0.8 * legend
-    options = {"figsize": figsize, "layout": "constrained", "squeeze": False}
-    return plt.subplots(*shape, **options, **shared)[1]
+    return plt.subplots(
+        *shape, figsize=figsize, layout="constrained", squeeze=False, **shared
+    )[1]
 
 
-def _panels(ax, names, per_row: int | None = None, size=(6.5, 1.9)) -> np.ndarray:
+def _panels(
+    ax: "ManyAxes | None",
+    names: Sequence,
+    per_row: int | None = None,
+    size: tuple[float, float] = (6.5, 1.9),
+) -> np.ndarray:
     """One Axes per name, row by row."""
     n_rows = math.ceil(len(names) / (per_row or min(3, 1 + len(names) // 5)))
     if ax is not None:
-        axes = _grid(np.ravel(ax), (len(names), 1), size).ravel()
+        axes = _grid(
+            np.ravel(np.array(ax, dtype=object)), (len(names), 1), size
+        ).ravel()
     else:
         shape = n_rows, math.ceil(len(names) / n_rows)
         axes = _grid(None, shape, size, legend=True, sharex=True).ravel()
@@ -554,7 +600,9 @@ def _panels(ax, names, per_row: int | None = None, size=(6.5, 1.9)) -> np.ndarra
     return axes
 
 
-def _legend(axes: np.ndarray, given, handles: list, title: str | None) -> None:
+def _legend(
+    axes: np.ndarray, given: "ManyAxes | None", handles: list, title: str | None
+) -> None:
     """One for all panels, above them where the figure is ours."""
     where, place = axes.flat[0], {}
     names = _wrapped([handle.get_label() for handle in handles], 30)
@@ -600,7 +648,7 @@ def _nodes(ax: "Axes", names: pd.Index) -> np.ndarray:
     few = len(names) <= 12
     names = _wrapped(names, 14) if few else _shortened(names, 24)
     for name, angle, (x, y) in zip(names, np.degrees(angles), places, strict=True):
-        style = {"ha": "right" if x < 0 else "left", "va": "center"}
+        style: dict[str, Any] = {"ha": "right" if x < 0 else "left", "va": "center"}
         if not few:
             style["rotation"] = angle + 180 * (x < 0)
         elif abs(x) < 0.2:
@@ -678,36 +726,36 @@ def _end_of(column: tuple) -> tuple:
     return _levels(name[0] if len(name) == 1 else tuple(name)), coverage, side
 
 
-def _levels(name) -> tuple:
+def _levels(name: Hashable) -> tuple:
     return name if isinstance(name, tuple) else (name,)
 
 
-def _shown(name) -> str:
+def _shown(name: Hashable) -> str:
     """A name as it is drawn."""
     return ", ".join(map(str, _levels(name)))
 
 
-def _wrapped(names: Sequence, width: int) -> list[str]:
+def _wrapped(names: Names, width: int) -> list[str]:
     """Names as they are drawn, in short lines."""
     return [textwrap.fill(_shown(name), width) for name in names]
 
 
-def _shortened(names: Sequence, width: int) -> list[str]:
+def _shortened(names: Names, width: int) -> list[str]:
     """Names as they are drawn in one line, where this is long without their ends."""
-    names = [_shown(name) for name in names]
+    shown = [_shown(name) for name in names]
     return [
         name if len(name) <= width else name[: width - 1] + "\N{HORIZONTAL ELLIPSIS}"
-        for name in names
+        for name in shown
     ]
 
 
-def _title(ax: "Axes", text: str | None, **style) -> None:
+def _title(ax: "Axes", text: str | None, **style: Any) -> None:
     """A title in lines as long as the panel is wide."""
     room = ax.get_window_extent().width / ax.figure.dpi * _LETTERS
     ax.set_title(textwrap.fill(text or "", max(int(room), 14)), **style)
 
 
-def _select(asked: Sequence | None, known: Sequence, name: str) -> list:
+def _select(asked: Names | None, known: Names, name: str) -> list:
     known = list(pd.unique(known))
     asked = known if asked is None else [asked] if isinstance(asked, str) else asked
     unknown = [label for label in asked if label not in known]

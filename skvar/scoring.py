@@ -7,9 +7,16 @@ from sklearn.pipeline import Pipeline
 from ._data.tables import as_frame
 from ._data.units import nonzero
 from ._forecasting.forecaster import Forecaster, single_state
+from ._typing import Table
 
 
-def rolling_score(estimator, Y, y=None, *, by_scale: bool = False) -> float:
+def rolling_score(
+    estimator: Forecaster | Pipeline,
+    Y: Table,
+    y: Table | None = None,
+    *,
+    by_scale: bool = False,
+) -> float:
     """Score a forecaster on every window of a table, for scikit-learn's searches.
 
     Parameters
@@ -97,7 +104,7 @@ def _variances(rows: np.ndarray) -> np.ndarray:
     return nonzero(np.nanvar(rows, axis=0))
 
 
-def _split_pipeline(estimator) -> tuple[Pipeline, Forecaster]:
+def _split_pipeline(estimator: Forecaster | Pipeline) -> tuple[Pipeline, Forecaster]:
     """The transformers, perhaps none, and the forecaster of a pipeline."""
     steps = []
     while isinstance(estimator, Pipeline):
@@ -124,15 +131,15 @@ def _not_inverted(transformers: Pipeline) -> str:
     )
 
 
-def _can_invert(transformers: Pipeline, Y, table) -> bool:
+def _can_invert(transformers: Pipeline, Y: Table, table: Table) -> bool:
     """Whether inverting undoes transforming, up to a projection as in PCA."""
     try:
         table = as_frame(table, "Y", missing=True).to_numpy()
         once = np.asarray(transformers.inverse_transform(table))
-        frame = isinstance(Y, pd.DataFrame)
-        again = transformers.transform(
-            pd.DataFrame(once, Y.index, Y.columns) if frame else once
-        )
+        back = once
+        if isinstance(Y, pd.DataFrame):
+            back = pd.DataFrame(once, Y.index, Y.columns)
+        again = transformers.transform(back)
         again = as_frame(again, "Y", missing=True).to_numpy()
         twice = np.asarray(transformers.inverse_transform(again))
     except (AttributeError, TypeError, ValueError):

@@ -2,6 +2,7 @@
 
 import ast
 import contextlib
+import inspect
 import io
 import os
 import pkgutil
@@ -26,8 +27,9 @@ from skvar.benchmark.__main__ import markdown
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "skvar"
 
-# Which rooms and modules each one may import from the package.
+# Which rooms and modules each one may import from the package, besides `_typing`.
 MAY_IMPORT = {
+    "_typing": set(),
     "_attention": set(),
     "_files": set(),
     "_parallel": set(),
@@ -109,7 +111,7 @@ def imports_of(path):
 def test_imports_run_one_way(path):
     home = path.relative_to(PACKAGE).with_suffix("").parts[0]
     assert home in MAY_IMPORT, f"say in MAY_IMPORT what {home} may import"
-    assert set(imports_of(path)) - {home} <= MAY_IMPORT[home]
+    assert set(imports_of(path)) - {home, "_typing"} <= MAY_IMPORT[home]
 
 
 def test_the_import_rules_have_no_circle():
@@ -275,6 +277,20 @@ OPTIONAL = {"SS05", "SS06", "ES01", "SA01", "EX01", "RT03", "PR08"}
 def test_docstrings_are_numpydoc(name):
     problems = [p for p in validate(name)["errors"] if p[0] not in OPTIONAL]
     assert not problems
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_public_signatures_have_types(name):
+    thing = pkgutil.resolve_name(name)
+    thing = thing.fget if isinstance(thing, property) else thing
+    if not callable(thing):
+        return
+    signature = inspect.signature(thing)
+    found = {p.name: p.annotation for p in signature.parameters.values()}
+    found.pop("self", None)
+    if not isinstance(thing, type):
+        found["return"] = signature.return_annotation
+    assert not [name for name, hint in found.items() if hint is signature.empty]
 
 
 def test_readme_runs(tmp_path, monkeypatch):

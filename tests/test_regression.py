@@ -57,7 +57,6 @@ def expected_failures(estimator):
         )
     ],
     expected_failed_checks=expected_failures,
-    xfail_strict=True,
 )
 # Checks with few rows pass y of one row, whose R squared is not defined.
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.UndefinedMetricWarning")

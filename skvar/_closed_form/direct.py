@@ -401,7 +401,8 @@ def _moments_of_sums(
             products = products.sum(axis=1, keepdims=True)
             edges = [rows.swapaxes(1, 2) for rows in edges]
         n_windows += len(table) - width + 1
-        found.append(_products_of_windows(products, *edges, lags, steps))
+        start, end = edges
+        found.append(_products_of_windows(products, start, end, lags, steps))
     return _less_the_last_row(*(sum(x) / n_windows for x in zip(*found, strict=True)))
 
 

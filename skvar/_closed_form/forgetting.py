@@ -13,7 +13,7 @@ errors in units of their standard deviations D has the variance ``1 / penalty`` 
 ``1 / 0.3``, and the regression is the mean of the posterior.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 
@@ -166,7 +166,7 @@ def movement(segments: Sequence[Errors], n_rows: int, n_directions: int) -> Move
     path = []
     for part in _whitened(segments, factor):
         firsts = _firsts(part, len(around), len(segments))
-        moments = discounted_moments(*part, firsts, around)
+        moments = discounted_moments(part[0], part[1], firsts, around)
         path.append(tracked_drift(*moments, pilot, np.empty(0)))
     path, lagged = np.concatenate(path), np.concatenate([x for _, x in segments])
     shape, n_inputs = path.shape[1:], lagged.shape[1]
@@ -306,7 +306,7 @@ def _enough(segments: Sequence[Errors], n_rows: int) -> bool:
     return n_stretches >= _LEAST_ROWS
 
 
-def _whitened(segments: Sequence[Errors], factor: np.ndarray):
+def _whitened(segments: Sequence[Errors], factor: np.ndarray) -> Iterator[Errors]:
     """Segments with errors in units of a factor of their covariance."""
     for errors, lagged in segments:
         yield scipy.linalg.solve_triangular(factor, errors.T, lower=True).T, lagged

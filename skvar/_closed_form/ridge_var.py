@@ -309,7 +309,7 @@ class _Problem:
         inputs = (rows + np.arange(n_inputs)).ravel()
         self.order, self.n_lagged, self.n_inputs = order, len(inputs), len(inputs)
         self.penalty = np.repeat(np.arange(order, 0, -1.0) ** 2, n_inputs)
-        self.span = None
+        self.span: _Span | None = None
         if design is not None:
             self._take_out(*design.windows(segments, order))
             return

@@ -1,6 +1,6 @@
 """How large errors of forecasts are: by step ahead, series and time of the season."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import reduce
 
@@ -140,7 +140,7 @@ def _sums_by(group: np.ndarray, n_groups: int) -> scipy.sparse.csr_array:
 
 
 def _product(
-    factors: dict[int, np.ndarray], seasons: Sequence[int], rows: np.ndarray
+    factors: dict[int, np.ndarray], seasons: Iterable[int], rows: np.ndarray
 ) -> np.ndarray | float:
     at_rows = (factors[season][rows % season] for season in seasons)
     return reduce(np.multiply, at_rows, 1.0)

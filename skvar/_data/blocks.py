@@ -177,7 +177,8 @@ def _place_of(mapped: np.memmap) -> tuple[str, int]:
     from mmap import ALLOCATIONGRANULARITY
 
     first = mapped.offset - mapped.offset % ALLOCATIONGRANULARITY
-    start = np.frombuffer(mapped._mmap, np.uint8).ctypes.data
+    memory = mapped._mmap  # type: ignore[attr-defined]  # undocumented
+    start = np.frombuffer(memory, np.uint8).ctypes.data
     return str(Path(mapped.filename).resolve()), first + mapped.ctypes.data - start
 
 

@@ -61,7 +61,8 @@ class _Once:
     """Send what many tasks share to the workers but once; small numbers with a task."""
 
     def __init__(self, send: Callable):
-        self.send, self.sent = send, {}
+        self.send = send
+        self.sent: dict[int, tuple] = {}
 
     def __call__(self, argument):
         if isinstance(argument, int):

@@ -1,7 +1,7 @@
 """Labelled series of unequal lengths as padded batches."""
 
 import copy
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -41,7 +41,7 @@ class Panel(Dataset):
         part.lengths, part.labels = self.lengths[index], self.labels[index]
         return part
 
-    def content(self) -> dict:
+    def content(self) -> Mapping:
         """All that batches depend on."""
         return vars(self)
 

@@ -9,6 +9,7 @@ from itertools import pairwise
 import numpy as np
 import pandas as pd
 
+from .._typing import PathLike
 from .tables import regular_step
 
 # Of a number with a comma: three digits after it may be thousands.
@@ -41,7 +42,7 @@ def add_options_of_files(parser: argparse.ArgumentParser):
 
 
 def read_own(
-    path,
+    path: PathLike,
     *,
     separator: str | None = None,
     decimal: str | None = None,
@@ -95,7 +96,7 @@ def read_own(
     return _filled(frame.astype(float), fill, missing, say)
 
 
-def _cells(path, separator: str | None) -> pd.DataFrame:
+def _cells(path: PathLike, separator: str | None) -> pd.DataFrame:
     """Values as pandas reads them; a first line of numbers is no header."""
     if separator is None:
         with open(path, encoding="utf-8-sig") as lines:
@@ -117,7 +118,10 @@ def _cells(path, separator: str | None) -> pd.DataFrame:
 
 
 def _with_numbers(
-    frame: pd.DataFrame, decimal: str | None, time: str | None, say
+    frame: pd.DataFrame,
+    decimal: str | None,
+    time: str | None,
+    say: Callable[[str], object],
 ) -> pd.DataFrame:
     """The same with numbers for text that holds some, with commas or beside words."""
     text = [
@@ -155,7 +159,10 @@ def _with_numbers(
 
 
 def _times_of(
-    frame: pd.DataFrame, time: str | None, day_first: bool | None, say
+    frame: pd.DataFrame,
+    time: str | None,
+    day_first: bool | None,
+    say: Callable[[str], object],
 ) -> tuple[str, pd.Index] | None:
     """The column of times, or one that counts rows, and the index that it makes."""
     if time is not None and time not in frame:
@@ -224,7 +231,9 @@ def _regular(readings: list[tuple[str, pd.DatetimeIndex]], name: str) -> pd.Inde
     return found[0] if found else readings[0][1]
 
 
-def _filled(frame: pd.DataFrame, fill: bool, missing: bool, say) -> pd.DataFrame:
+def _filled(
+    frame: pd.DataFrame, fill: bool, missing: bool, say: Callable[[str], object]
+) -> pd.DataFrame:
     """The same at equal steps without gaps, or with those that may be missing."""
     index, n_rows = frame.index, len(frame)
     if isinstance(index, pd.DatetimeIndex) and index.freq is None:

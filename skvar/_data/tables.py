@@ -1,17 +1,20 @@
 """Checks of one table (time x series) and of its time index; panels as tables."""
 
 import numbers
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from decimal import Decimal
+from typing import Any
 
 import numpy as np
 import pandas as pd
+
+from .._typing import Table
 
 # Squares of such values are still finite.
 _LARGEST = 1e150
 
 
-def is_table(data) -> bool:
+def is_table(data: Any) -> bool:
     """Whether data is a single table rather than a panel, a horizon or nothing."""
     if isinstance(data, (pd.DataFrame, pd.Series)):
         # sktime has panels whose cells are series.
@@ -58,7 +61,7 @@ def join_panel(
 
 
 def as_frame(
-    table, name: str, columns: pd.Index | None = None, *, missing: bool = False
+    table: Table, name: str, columns: pd.Index | None = None, *, missing: bool = False
 ) -> pd.DataFrame:
     """A table as a DataFrame of floats.
 
@@ -109,7 +112,7 @@ def as_frame(
     return pd.DataFrame(values, frame.index, columns, copy=False)
 
 
-def check_sizes(values: np.ndarray, name: str, columns: Sequence) -> None:
+def check_sizes(values: np.ndarray, name: str, columns: Iterable) -> None:
     """Raise ValueError if values are too large to be squared."""
     large = (np.abs(values, dtype=float) > _LARGEST).any(axis=0)
     if large.any():

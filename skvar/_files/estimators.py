@@ -1,16 +1,19 @@
 """Estimators as files: which classes these hold, and what of them."""
 
 import numbers
+import os
 import pickle
 import types
 import typing
 from collections.abc import Mapping
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import MISSING, fields
 from pathlib import Path
+from typing import Any, BinaryIO
 
 from sklearn.utils.metadata_routing import MetadataRequest
 
+from .._typing import PathLike
 from .archive import read_archive, replacing, write_archive
 from .document import Kind, Kinds, Reader, Writer
 from .kinds import LIBRARIES, by_attributes, called
@@ -153,7 +156,7 @@ def _dataclass_parts(value) -> dict:
     return {name: state[name] for name in names}
 
 
-def _dataclass(cls: type, **parts):
+def _dataclass(cls: Any, **parts: Any) -> Any:
     hints = typing.get_type_hints(cls)
     known = {field.name: field for field in fields(cls)}
     if hasattr(cls, "__setstate__"):
@@ -232,7 +235,7 @@ KINDS = Kinds(
 _PUBLIC = {*_ESTIMATORS, "Stream", "VARCoefficients"}
 
 
-def save(estimator, path, *, history: bool = True) -> None:
+def save(estimator: Any, path: PathLike | BinaryIO, *, history: bool = True) -> None:
     """Save an estimator of skvar to a file that runs no code when it is opened.
 
     The file is a zip archive of a document in JSON and of all arrays as safetensors,
@@ -283,7 +286,7 @@ def save(estimator, path, *, history: bool = True) -> None:
     write(estimator, path)
 
 
-def load(path):
+def load(path: PathLike | BinaryIO) -> Any:
     """Load what `save` saved.
 
     Nothing in the file is run or imported: it names classes of a closed list, and all
@@ -314,7 +317,9 @@ def load(path):
         return _loaded(file, Path(path))
 
 
-def write(estimator, path, *, for_sktime: bool = False) -> None:
+def write(
+    estimator: Any, path: PathLike | BinaryIO, *, for_sktime: bool = False
+) -> None:
     """Write an estimator, with what ``sktime.base.load`` looks at first if asked to."""
     writer = Writer(KINDS)
     writer.write(estimator, type(estimator).__name__)
@@ -325,11 +330,15 @@ def write(estimator, path, *, for_sktime: bool = False) -> None:
         "nodes": writer.nodes,
     }
     extra = {_FOR_SKTIME: _class_for_sktime(estimator)} if for_sktime else {}
-    with nullcontext(path) if hasattr(path, "write") else replacing(path) as file:
+    if isinstance(path, (str, os.PathLike)):
+        opened: AbstractContextManager[BinaryIO] = replacing(path)
+    else:
+        opened = nullcontext(path)
+    with opened as file:
         write_archive(file, document, writer.arrays, extra)
 
 
-def _class_for_sktime(estimator) -> bytes:
+def _class_for_sktime(estimator: Any) -> bytes:
     """A pickle of the class, which skvar compares but never opens."""
     return pickle.dumps(type(estimator), protocol=0)
 

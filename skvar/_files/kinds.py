@@ -5,6 +5,7 @@ import pathlib
 import re
 import zoneinfo
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -134,7 +135,10 @@ def _zone(name: str | None):
         return None
     if name[0] in "+-":
         return datetime.timezone(datetime.timedelta(seconds=float(name)))
-    return datetime.timezone.utc if name == "UTC" else zoneinfo.ZoneInfo(name)
+    if name == "UTC":
+        return datetime.timezone.utc
+    # As pandas has it, which before version 3 is another class of the same zone.
+    return pd.Timestamp(0, tz=zoneinfo.ZoneInfo(name).key).tz
 
 
 def _timestamp_parts(time: pd.Timestamp) -> dict:
@@ -198,7 +202,7 @@ def _periods_parts(periods: pd.PeriodIndex) -> dict:
     return {"ordinals": periods.asi8, "step": periods.freq, "name": periods.name}
 
 
-def _periods(cls: type, ordinals, step, name):
+def _periods(cls: type[pd.PeriodIndex], ordinals, step, name):
     return cls.from_ordinals(ordinals, freq=step, name=name)
 
 
@@ -270,7 +274,7 @@ def _horizon_parts(horizon) -> dict:
     }
 
 
-def _dtype_kind(cls: type, name):
+def _dtype_kind(cls: Any, name):
     return cls[name]
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from .._models.specification import Specification
+from .._typing import Table
 from .._var.checks import check_free
 from .._var.diagnostics import clark_west
 from .calibration import CalibrationModel, rows_after
@@ -16,7 +17,7 @@ from .state import ForecasterState
 _LEAST_ROWS = 20
 
 
-def test_dynamics(state: ForecasterState, Y) -> pd.DataFrame:
+def test_dynamics(state: ForecasterState, Y: Table | None) -> pd.DataFrame:
     """As of the method of `LinearAttentionVAR`."""
     names = list(state.history.schema.targets)
     check_free(names, "all")
@@ -79,7 +80,7 @@ def _errors_after(member: FittedSeries, origins: np.ndarray) -> np.ndarray:
     return (truth - member.forecasts_after(origins, 1))[:, 0]
 
 
-def _on_table(state: ForecasterState, Y) -> tuple[np.ndarray, np.ndarray]:
+def _on_table(state: ForecasterState, Y: Table) -> tuple[np.ndarray, np.ndarray]:
     """Errors on a table that is new to both."""
     known, errors = state.calibration, state.single.errors(state.windows(Y))
     if not state.model.network_weight:

@@ -2,9 +2,9 @@
 
 import numbers
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import replace
-from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 import numpy as np
 import pandas as pd
@@ -13,23 +13,30 @@ from sktime.datatypes import convert_to
 from sktime.forecasting.base import BaseForecaster, ForecastingHorizon
 
 from .._data.tables import as_frame, continue_index, join_panel, split_panel
+from .._models.fitted import FittedModel
 from .._models.specification import Specification, check_count
+from .._models.stream import Stream
 from .._protocols.fitted import NetworkEstimator, fitted_attribute
 from .._protocols.sharing import copy_of, reading, replacement
 from .._training.randomness import draw_seed
+from .._typing import Panel, PathLike, Seed, Table
 from .._var.results import VARCoefficients
 from ..report import write_report
 from . import matrices
 from .advice import advice
+from .fitted_series import FittedSeries
 from .from_blocks import state_from_blocks
 from .history import History, Schema, name_of
 from .intervals import Intervals, StreamErrors, rolling_intervals
 from .learning import check_determined
 from .reporting import subject
 from .shortening import without_history
-from .sktime_forecaster import SktimeForecaster
+from .sktime_forecaster import Horizon, SktimeForecaster
 from .state import ForecasterState
 from .summary import summary
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 
 class Forecaster(NetworkEstimator, SktimeForecaster):
@@ -42,7 +49,9 @@ class Forecaster(NetworkEstimator, SktimeForecaster):
 
     # fit and update
 
-    def fit(self, y, X=None, fh=None):
+    def fit(
+        self, y: Panel, X: Panel | None = None, fh: Horizon | None = None
+    ) -> "Self":
         """Fit to a table of series, or to a panel of such tables.
 
         Parameters
@@ -82,8 +91,14 @@ class Forecaster(NetworkEstimator, SktimeForecaster):
         return self
 
     def fit_blocks(
-        self, blocks, fh=None, *, n_rows=None, engine=None, max_windows=20_000
-    ):
+        self,
+        blocks: Any,
+        fh: Horizon | None = None,
+        *,
+        n_rows: int | None = None,
+        engine: Literal["joblib", "dask", "ray"] | None = None,
+        max_windows: int = 20_000,
+    ) -> "Self":
         """Fit to one table that is read block by block, on one machine or several.
 
         Closed forms are those of ``fit`` on the whole table, to rounding: they need
@@ -149,7 +164,9 @@ class Forecaster(NetworkEstimator, SktimeForecaster):
             working._fit_blocks(blocks, fh, n_rows, engine, max_windows)
         return self
 
-    def pretrain(self, y, X=None, fh=None):
+    def pretrain(
+        self, y: Panel, X: Panel | None = None, fh: Horizon | None = None
+    ) -> "Self":
         """Learn from a panel what fits to other series then begin with.
 
         The forecaster itself is not fitted by this. Clones keep what was learned, and
@@ -180,7 +197,9 @@ class Forecaster(NetworkEstimator, SktimeForecaster):
             BaseForecaster.pretrain(working, y, X=X, fh=fh)
         return self
 
-    def update(self, y, X=None, update_params=True):
+    def update(
+        self, y: Panel, X: Panel | None = None, update_params: bool = True
+    ) -> "Self":
         """Append new rows to the history and, by default, learn from them.
 
         Parameters
@@ -216,20 +235,22 @@ class Forecaster(NetworkEstimator, SktimeForecaster):
             BaseForecaster.update(working, y, X=X, update_params=update_params)
         return self
 
-    def reset(self):
+    def reset(self) -> "Self":
         """Return to the state after construction, but for what warm_start carries.
 
         Returns
         -------
         self
         """
-        fitted = vars(self).pop("_fitted", None)
+        fitted = self.__dict__.pop("_fitted", None)
         super().reset()
         if self.warm_start and fitted is not None:
             self._fitted = fitted
         return self
 
-    def _fit(self, y, X, fh):
+    def _fit(
+        self, y: pd.DataFrame, X: pd.DataFrame | None, fh: ForecastingHorizon | None
+    ) -> "Self":
         specification = self._checked()
         before, pretrained = self._fitted, getattr(self, "pretrained_", None)
         schema = Schema.of(y, X, self.past_covariates, self.calendar)
@@ -255,15 +276,22 @@ class Forecaster(NetworkEstimator, SktimeForecaster):
             units=None if before is None else before.history.units,
         )
         if fitted.model.ordered is not None:
-            series, lags = fitted.single.series, fitted.model.specification.lags
-            check_determined(fitted.model.ordered, series, lags)
+            lags = int(fitted.model.specification.lags)
+            check_determined(fitted.model.ordered, fitted.single.series, lags)
         self._fitted = fitted
         for message in advice(self._fitted, self.lags, self.sp):
             # At the call of fit.
             warnings.warn(message, stacklevel=4)
         return self
 
-    def _fit_blocks(self, blocks, fh, n_rows, engine, max_windows):
+    def _fit_blocks(
+        self,
+        blocks: Any,
+        fh: Horizon | None,
+        n_rows: int | None,
+        engine: str | None,
+        max_windows: int,
+    ) -> None:
         specification = self._checked()
         check_count(max_windows, "max_windows")
         if (self.warm_start and self._fitted is not None) or hasattr(
@@ -295,12 +323,19 @@ class Forecaster(NetworkEstimator, SktimeForecaster):
         self._step_the_cutoff(state.history.schema.step)
         self._fitted = state
 
-    def _pretrain(self, y, X=None, fh=None):
+    def _pretrain(
+        self,
+        y: pd.DataFrame,
+        X: pd.DataFrame | None = None,
+        fh: ForecastingHorizon | None = None,
+    ) -> "Self":
         # A clone has what was pretrained before, and goes on from there.
         self.pretrained_ = self.clone().fit(y, X=X, fh=fh)._fitted.model
         return self
 
-    def _update(self, y, X=None, update_params=True):
+    def _update(
+        self, y: pd.DataFrame, X: pd.DataFrame | None = None, update_params: bool = True
+    ) -> "Self":
         longer = self._fitted.append(y, X, self.cutoff[0])
         if update_params:
             seed = draw_seed(self.random_state)
@@ -326,7 +361,12 @@ class Forecaster(NetworkEstimator, SktimeForecaster):
                 raise TypeError(f"{name}={value!r} must be a list of names.")
         return self._specification.from_parameters(self.get_params(deep=False))
 
-    def _horizon_from(self, fh: ForecastingHorizon | None, pretrained, step) -> int:
+    def _horizon_from(
+        self,
+        fh: ForecastingHorizon | None,
+        pretrained: FittedModel | None,
+        step: pd.DateOffset | int | None,
+    ) -> int:
         if self.horizon is not None:
             return self.horizon
         if pretrained is not None:
@@ -335,7 +375,9 @@ class Forecaster(NetworkEstimator, SktimeForecaster):
 
     # forecasts
 
-    def predict(self, fh=None, X=None):
+    def predict(
+        self, fh: Horizon | Table | None = None, X: Panel | None = None
+    ) -> Table:
         """Forecast at a horizon, or after the last row of a table of history.
 
         Parameters
@@ -370,16 +412,22 @@ class Forecaster(NetworkEstimator, SktimeForecaster):
             return self._predict_after(fh, X)
         return reading(BaseForecaster.predict)(self, fh=fh, X=X)
 
-    def _predict(self, fh, X=None):
+    def _predict(
+        self, fh: ForecastingHorizon, X: pd.DataFrame | None = None
+    ) -> pd.DataFrame:
         steps, index = self._steps_and_times_of(fh)
 
-        def forecasts(key, member, X):
+        def forecasts(
+            key: Hashable, member: FittedSeries, X: pd.DataFrame | None
+        ) -> pd.DataFrame:
             values = member.forecast_rows(member.now + steps, X)
             return pd.DataFrame(values, index, member.schema.targets)
 
         return self._each(forecasts, X)
 
-    def _each(self, function, X=None) -> pd.DataFrame:
+    def _each(
+        self, function: Callable[..., pd.DataFrame], X: pd.DataFrame | None = None
+    ) -> pd.DataFrame:
         """Tables that a function makes of each instance and its covariates, as one."""
         state, parts = self._fitted, split_panel(X)
         return state.history.joined(
@@ -389,19 +437,20 @@ class Forecaster(NetworkEstimator, SktimeForecaster):
             }
         )
 
-    def _predict_after(self, table, X):
+    def _predict_after(self, table: Table, X: Panel | None) -> Table:
         state = state_of(self)
         if not isinstance(getattr(table, "index", None), pd.MultiIndex):
             name = "the history passed to predict"
             return _in_container(_next_rows(state, table, name, X), table)
         parts, name = split_panel(X), "the history passed to predict"
+        panel = pd.DataFrame(table)
         tables = {
             key: _next_rows(state, one, name_of(key, name), parts.get(key))
-            for key, one in split_panel(table).items()
+            for key, one in split_panel(panel).items()
         }
-        return join_panel(tables, table.index.names)
+        return join_panel(tables, panel.index.names)
 
-    def instance(self, key) -> "Forecaster":
+    def instance(self, key: Hashable) -> "Self":
         """The forecaster of one instance, after a fit to a panel.
 
         It shares the network, has the history and units of its instance, and can all
@@ -440,7 +489,7 @@ class Forecaster(NetworkEstimator, SktimeForecaster):
         member._as_forecaster_of_a_table()
         return member
 
-    def rolling_forecast(self, Y, X=None):
+    def rolling_forecast(self, Y: Table, X: pd.DataFrame | None = None) -> np.ndarray:
         """Forecast after every window of a table, without refitting.
 
         Parameters
@@ -460,7 +509,14 @@ class Forecaster(NetworkEstimator, SktimeForecaster):
         """
         return np.concatenate(list(self.rolling_batches(Y, X)))
 
-    def rolling_batches(self, Y, X=None, *, ends=None, steps=None):
+    def rolling_batches(
+        self,
+        Y: Table,
+        X: pd.DataFrame | None = None,
+        *,
+        ends: np.ndarray | None = None,
+        steps: int | None = None,
+    ) -> Iterator[np.ndarray]:
         """Forecast after rows of a table in batches, where all would be too many.
 
         Parameters
@@ -499,15 +555,15 @@ class Forecaster(NetworkEstimator, SktimeForecaster):
 
     def report(
         self,
-        path: str | Path,
-        y: pd.Series | pd.DataFrame | np.ndarray | None = None,
+        path: PathLike,
+        y: Table | None = None,
         X: pd.DataFrame | None = None,
         *,
         steps: int | None = None,
         coverage: float | Sequence[float] = (0.5, 0.8, 0.95),
         held_out: float = 0.2,
         n_origins: int = 20,
-        random_state: int | np.random.RandomState | None = None,
+        random_state: Seed = None,
     ) -> None:
         """Write a report to look at: data, forecasts, tests, matrices, settings.
 
@@ -583,7 +639,7 @@ class Forecaster(NetworkEstimator, SktimeForecaster):
         )
         write_report(asked, path)
 
-    def _follow(self, y, X) -> pd.DataFrame | None:
+    def _follow(self, y: Table, X: pd.DataFrame | None) -> pd.DataFrame | None:
         """Take in rows of a table but those before the history, which are returned."""
         history = single_state(self).history
         if isinstance(y, np.ndarray):
@@ -601,7 +657,7 @@ class Forecaster(NetworkEstimator, SktimeForecaster):
         self.update(rows, X, update_params=False)
         return frame[is_earlier]
 
-    def stream(self, *, coverage=None):
+    def stream(self, *, coverage: float | None = None) -> Stream:
         """Forecast after one new observation at a time.
 
         Parameters
@@ -643,7 +699,14 @@ class Forecaster(NetworkEstimator, SktimeForecaster):
 
     # intervals
 
-    def sample_paths(self, fh=None, X=None, *, n_paths=100, random_state=None):
+    def sample_paths(
+        self,
+        fh: Horizon | None = None,
+        X: Table | None = None,
+        *,
+        n_paths: int = 100,
+        random_state: Seed = None,
+    ) -> np.ndarray:
         """Draw futures that have the dependence of the forecast errors.
 
         Each path is the forecast plus the errors of all steps and series after one
@@ -685,7 +748,9 @@ class Forecaster(NetworkEstimator, SktimeForecaster):
         intervals = Intervals(state, steps[-1])
         return forecasts + intervals.paths(None, rows, n_paths, random_state)
 
-    def rolling_interval(self, Y, X=None, *, coverage=0.9):
+    def rolling_interval(
+        self, Y: Table, X: pd.DataFrame | None = None, *, coverage: float = 0.9
+    ) -> np.ndarray:
         """Intervals after every window of a table, which adapt to errors on the way.
 
         What ``update(..., update_params=False)`` and ``predict_interval`` give after
@@ -724,7 +789,9 @@ class Forecaster(NetworkEstimator, SktimeForecaster):
         first_time = None if isinstance(Y, np.ndarray) else Y.index[0]
         return rolling_intervals(state, forecasts, rows, first_time, coverage)
 
-    def score(self, y, X=None, fh=None):
+    def score(
+        self, y: Table, X: Table | None = None, fh: Horizon | None = None
+    ) -> float:
         """Loss of forecasts, symmetric mean absolute percentage error: sktime's score.
 
         Parameters
@@ -754,7 +821,9 @@ class Forecaster(NetworkEstimator, SktimeForecaster):
             )
         return super().score(y, X=X, fh=fh)
 
-    def predict_residuals(self, y=None, X=None):
+    def predict_residuals(
+        self, y: Panel | None = None, X: Panel | None = None
+    ) -> Table:
         """Truth minus forecast.
 
         Parameters
@@ -771,12 +840,12 @@ class Forecaster(NetworkEstimator, SktimeForecaster):
             In original units, at the times of ``y``.
         """
         if isinstance(getattr(y, "index", None), pd.MultiIndex):
-            view, parts = copy_of(self), split_panel(X)
+            view, parts, panel = copy_of(self), split_panel(X), pd.DataFrame(y)
             residuals = {
                 key: view.instance(key).predict_residuals(table, parts.get(key))
-                for key, table in split_panel(y).items()
+                for key, table in split_panel(panel).items()
             }
-            return join_panel(residuals, y.index.names)
+            return join_panel(residuals, panel.index.names)
         view = copy_of(self)
         if y is not None:
             return view._residuals_of(y, X)
@@ -788,12 +857,16 @@ class Forecaster(NetworkEstimator, SktimeForecaster):
             store_behaviour="freeze",
         )
 
-    def _predict_quantiles(self, fh, X, alpha):
+    def _predict_quantiles(
+        self, fh: ForecastingHorizon, X: pd.DataFrame | None, alpha: list[float]
+    ) -> pd.DataFrame:
         columns = self._get_columns("predict_quantiles", alpha=alpha)
         steps, index = self._steps_and_times_of(fh)
         intervals = Intervals(self._fitted, steps[-1])
 
-        def quantiles(key, member, X):
+        def quantiles(
+            key: Hashable, member: FittedSeries, X: pd.DataFrame | None
+        ) -> pd.DataFrame:
             rows = member.now + steps
             offsets = intervals.quantiles(key, rows, alpha)
             values = member.forecast_rows(rows, X) + offsets
@@ -803,7 +876,9 @@ class Forecaster(NetworkEstimator, SktimeForecaster):
 
         return self._each(quantiles, X)
 
-    def _predict_var(self, fh, X=None, cov=False):
+    def _predict_var(
+        self, fh: ForecastingHorizon, X: pd.DataFrame | None = None, cov: bool = False
+    ) -> pd.DataFrame:
         if cov:
             raise NotImplementedError(
                 "There are no covariances of steps (cov=True); sample_paths draws "
@@ -812,7 +887,9 @@ class Forecaster(NetworkEstimator, SktimeForecaster):
         steps, index = self._steps_and_times_of(fh)
         intervals = Intervals(self._fitted, steps[-1])
 
-        def variances(key, member, X):
+        def variances(
+            key: Hashable, member: FittedSeries, X: pd.DataFrame | None
+        ) -> pd.DataFrame:
             found = intervals.variances(key, member.now + steps)
             return pd.DataFrame(found, index, member.schema.targets)
 
@@ -868,7 +945,19 @@ class Forecaster(NetworkEstimator, SktimeForecaster):
         """
         return matrices.acting(single_state(self))
 
-    def var_matrices(self, Y, *, step: int = 1, return_intercept: bool = False):
+    @overload
+    def var_matrices(
+        self, Y: Table, *, step: int = 1, return_intercept: Literal[False] = False
+    ) -> np.ndarray: ...
+
+    @overload
+    def var_matrices(
+        self, Y: Table, *, step: int = 1, return_intercept: Literal[True]
+    ) -> tuple[np.ndarray, np.ndarray]: ...
+
+    def var_matrices(
+        self, Y: Table, *, step: int = 1, return_intercept: bool = False
+    ) -> np.ndarray | tuple[np.ndarray, np.ndarray]:
         """VAR matrices of every window of a table, each taken for a whole history.
 
         Parameters
@@ -898,9 +987,22 @@ class Forecaster(NetworkEstimator, SktimeForecaster):
         """
         return matrices.var_matrices(single_state(self), Y, step, return_intercept)
 
+    @overload
     def var_coefficients(
-        self, Y=None, *, at=None
-    ) -> "VARCoefficients | pd.Series[VARCoefficients]":
+        self, Y: Table | None = None, *, at: list | np.ndarray | pd.Index | slice
+    ) -> pd.Series: ...
+
+    @overload
+    def var_coefficients(
+        self, Y: Table | None = None, *, at: Hashable = None
+    ) -> VARCoefficients: ...
+
+    def var_coefficients(
+        self,
+        Y: Table | None = None,
+        *,
+        at: Hashable | list | np.ndarray | pd.Index | slice = None,
+    ) -> VARCoefficients | pd.Series:
         """The matrices with what belongs to them, for analysis.
 
         Where they change from window to window, an impulse response or a forecast of
@@ -938,7 +1040,7 @@ class Forecaster(NetworkEstimator, SktimeForecaster):
         """
         return matrices.var_coefficients(single_state(self), Y, at)
 
-    def compare_with_ols(self, Y=None) -> pd.DataFrame:
+    def compare_with_ols(self, Y: Table | None = None) -> pd.DataFrame:
         """Compare with the VAR of the same order fitted by least squares.
 
         Parameters
@@ -1013,7 +1115,9 @@ def single_state(forecaster: Forecaster) -> ForecasterState:
     return state
 
 
-def _next_rows(state: ForecasterState, table, name: str, X) -> pd.DataFrame:
+def _next_rows(
+    state: ForecasterState, table: Table, name: str, X: pd.DataFrame | None
+) -> pd.DataFrame:
     """The rows that follow a table, which may be new to a panel."""
     if state.history.is_panel:
         table = state.history.join_past(table, name, X)
@@ -1026,7 +1130,7 @@ def _next_rows(state: ForecasterState, table, name: str, X) -> pd.DataFrame:
     return pd.DataFrame(values, index, schema.targets)
 
 
-def _in_container(rows: pd.DataFrame, like):
+def _in_container(rows: pd.DataFrame, like: Table) -> Table:
     """Rows in the container of the table that they follow."""
     if isinstance(like, np.ndarray):
         return rows.to_numpy()
@@ -1035,13 +1139,13 @@ def _in_container(rows: pd.DataFrame, like):
     return rows.set_axis(like.columns[: rows.shape[1]], axis=1)
 
 
-def _check_coverage(coverage) -> None:
+def _check_coverage(coverage: float) -> None:
     check_scalar(coverage, "coverage", numbers.Real)
     if not 0 < coverage < 1:
         raise ValueError(f"coverage={coverage} must be between 0 and 1.")
 
 
-def _times_of(table, state: ForecasterState) -> pd.Index:
+def _times_of(table: Table, state: ForecasterState) -> pd.Index:
     """The time index of a table; rows of arrays are numbered."""
     ordered = state.model.ordered
     timed = ordered is not None and ordered.deterministic.is_timed

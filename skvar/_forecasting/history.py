@@ -22,6 +22,7 @@ from .._data.tables import (
     split_panel,
 )
 from .._data.units import Likely, units_of, varying_in
+from .._typing import Table
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,7 +74,8 @@ class Schema:
         known, features = known.drop(past), None
         if len(known) or len(calendar):
             features = CovariateFeatures(known, list(calendar), step)
-        return cls(y.columns, y.columns.append(pd.Index(past)), features, step)
+        names = y.columns.append(pd.Index(past)) if past else y.columns
+        return cls(y.columns, names, features, step)
 
     def with_names_of(self, earlier: "Schema") -> "Schema":
         """The same where a fit goes on from another one, whose names it keeps."""
@@ -470,7 +472,7 @@ class History(Recomputable):
         return join_panel(tables, self.levels)
 
     def check_table(
-        self, table, name: str, columns: pd.Index | None = None
+        self, table: Table, name: str, columns: pd.Index | None = None
     ) -> pd.DataFrame:
         """A table as a frame of the known series, on the known grid of times."""
         columns = self.schema.names if columns is None else columns
@@ -480,7 +482,7 @@ class History(Recomputable):
             check_continues(frame.index, like, self.schema.step, name)
         return frame
 
-    def join_past(self, table, name: str, X: pd.DataFrame | None):
+    def join_past(self, table: Table, name: str, X: pd.DataFrame | None) -> Table:
         """A table with past covariates, from X where it is one of the targets alone."""
         schema = self.schema
         past, n_targets = schema.past, len(schema.targets)

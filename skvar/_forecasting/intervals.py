@@ -1,7 +1,7 @@
 """Quantiles, variances and paths around forecasts, from errors that were made."""
 
 from collections import deque
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -11,6 +11,7 @@ from .._closed_form.conformal import CalibrationErrors, Tracked, completed
 from .._closed_form.simulation import error_paths
 from .._closed_form.spread import Spread
 from .._models.fitted import FittedModel
+from .._typing import Seed
 from .calibration import KnownErrors, never_checked, rows_after, rows_ahead, too_short
 from .history import History
 from .state import ForecasterState
@@ -39,7 +40,7 @@ class Intervals:
         self.calibration = errors_of(state, self.n_steps)
 
     def quantiles(
-        self, key: Hashable, rows: np.ndarray, levels: np.ndarray
+        self, key: Hashable, rows: np.ndarray, levels: Sequence[float]
     ) -> np.ndarray:
         """Offsets (n_levels, len(rows), n_targets) of quantiles, in original units."""
         steps = self._steps(key, rows)
@@ -63,7 +64,7 @@ class Intervals:
         return squares * self._scales(key, rows, steps) ** 2
 
     def paths(
-        self, key: Hashable, rows: np.ndarray, n_paths: int, random_state
+        self, key: Hashable, rows: np.ndarray, n_paths: int, random_state: Seed
     ) -> np.ndarray:
         """Errors (n_paths, len(rows), n_targets) drawn whole, in original units."""
         rng, steps = check_random_state(random_state), self._steps(key, rows)

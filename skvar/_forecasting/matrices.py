@@ -5,6 +5,7 @@ import numbers
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -24,6 +25,7 @@ from .._networks.samovar import SAMoVAR
 from .._networks.static_path import StaticPath
 from .._training.inference import like
 from .._training.randomness import draw_seed
+from .._typing import Table
 from .._var.estimation import (
     covariance,
     least_squares,
@@ -46,7 +48,9 @@ _PATH_COLUMNS = ["time", "series", "depth", "path", "strength", "contribution"]
 _BATCH = 256
 
 
-def var_matrices(state: ForecasterState, Y, step: int, return_intercept: bool):
+def var_matrices(
+    state: ForecasterState, Y: Table, step: int, return_intercept: bool
+) -> np.ndarray | tuple[np.ndarray, np.ndarray]:
     """As of the method of forecasters."""
     windows = state.windows(Y)
     check_scalar(step, "step", numbers.Integral, min_val=1)
@@ -61,8 +65,8 @@ def var_matrices(state: ForecasterState, Y, step: int, return_intercept: bool):
 
 
 def var_coefficients(
-    state: ForecasterState, Y, at
-) -> "VARCoefficients | pd.Series[VARCoefficients]":
+    state: ForecasterState, Y: Table | None, at: Any
+) -> VARCoefficients | pd.Series:
     """As of the method of forecasters."""
     member, windows = state.single, state.windows(Y, for_errors=True)
     history = _rows_of_windows(member, windows, Y)
@@ -95,7 +99,9 @@ def var_coefficients(
         "posterior": Posterior(state) if has_posterior else None,
     }
 
-    def made(matrices, intercept, label: str, row: int | None = None):
+    def made(
+        matrices: np.ndarray, intercept: np.ndarray, label: str, row: int | None = None
+    ) -> VARCoefficients:
         own, terms = estimated, None
         if row is not None and member.model.tracking is not None:
             seen = windows.values[row + 1 - windows.lags : row + 1]
@@ -114,7 +120,9 @@ def var_coefficients(
     return found if several else found.iloc[0]
 
 
-def _rows_of_windows(member: FittedSeries, windows: Windows, Y) -> pd.DataFrame:
+def _rows_of_windows(
+    member: FittedSeries, windows: Windows, Y: Table | None
+) -> pd.DataFrame:
     """Rows of the history, or of another table, as the network sees them."""
     index = member.series.index if Y is None else getattr(Y, "index", None)
     values = member.in_units(windows.values.numpy())
@@ -194,7 +202,7 @@ class Levels:
         return intercept, found
 
     def rows(
-        self, member: FittedSeries, history: pd.DataFrame, Y
+        self, member: FittedSeries, history: pd.DataFrame, Y: Table | None
     ) -> tuple[pd.DataFrame, pd.DataFrame]:
         """Series themselves and columns that act on them, of a history less effects.
 
@@ -274,7 +282,7 @@ def _at_rows(
     index: pd.Index,
     rows: list[int],
     made: Callable,
-) -> "pd.Series[VARCoefficients]":
+) -> pd.Series:
     """Of the windows that end at these rows."""
     chosen = torch.tensor(rows) - windows.lags + 1
     found = zip(
@@ -314,7 +322,9 @@ def _tracking_penalty(network: LinearAttentionVAR) -> float:
     return ((1 - network.tracker.decay) * network.tracker.penalties[0]).item()
 
 
-def compare_with_ols(state: ForecasterState, name: str, Y) -> pd.DataFrame:
+def compare_with_ols(
+    state: ForecasterState, name: str, Y: Table | None
+) -> pd.DataFrame:
     """As of the method of forecasters."""
     member, windows = state.single, state.windows(Y, for_errors=True)
     member.series.check_whole("A comparison with least squares")
@@ -468,7 +478,9 @@ class Refit:
         return History(self.series.schema, {None: series}, [None])
 
 
-def token_var_matrices(state: ForecasterState, Y, segment: int, return_tokens: bool):
+def token_var_matrices(
+    state: ForecasterState, Y: Table, segment: int, return_tokens: bool
+) -> np.ndarray | tuple[np.ndarray, np.ndarray]:
     """As of the method of `SAMoVARForecaster`."""
     network, windows = _token_network(state), state.windows(Y)
     n_segments = network.tokens.n_segments
@@ -489,7 +501,7 @@ def token_var_matrices(state: ForecasterState, Y, segment: int, return_tokens: b
     return (matrices, tokens) if return_tokens else matrices
 
 
-def influence_paths(state: ForecasterState, Y, n_strongest: int) -> pd.DataFrame:
+def influence_paths(state: ForecasterState, Y: Table, n_strongest: int) -> pd.DataFrame:
     """As of the method of `SAMoVARForecaster`."""
     check_scalar(n_strongest, "n_strongest", numbers.Integral, min_val=1)
     network, windows = _token_network(state), state.windows(Y)
@@ -536,7 +548,7 @@ def _comparison(
     }
 
 
-def _rows_at(index: pd.Index, at, n_before: int, *, several: bool) -> list[int]:
+def _rows_at(index: pd.Index, at: Any, n_before: int, *, several: bool) -> list[int]:
     """Numbers of the rows with labels, the last one for None; each ends a window.
 
     A slice takes those of its rows that do.
@@ -561,7 +573,7 @@ def _rows_at(index: pd.Index, at, n_before: int, *, several: bool) -> list[int]:
     return rows
 
 
-def _row_at(index: pd.Index, at, n_before: int) -> int:
+def _row_at(index: pd.Index, at: Any, n_before: int) -> int:
     """Number of the row with a label, which must end a window."""
     try:
         row = index.get_loc(at)

@@ -3,6 +3,9 @@
 Seen in sktime 1.2, whose private hooks these are, and scikit-learn 1.9.
 """
 
+from collections.abc import Sequence
+from typing import Any, TypeAlias
+
 import numpy as np
 import pandas as pd
 from sklearn.utils import InputTags, Tags, TargetTags
@@ -24,6 +27,9 @@ from .._protocols.sharing import reading, writing
 from .._protocols.sktime import SktimeEstimator
 from .history import name_of
 from .state import ForecasterState
+
+# Of times: steps ahead, or times themselves.
+Horizon: TypeAlias = int | Sequence[int] | np.ndarray | pd.Index | ForecastingHorizon
 
 
 class SktimeForecaster(SktimeEstimator, BaseForecaster):
@@ -53,6 +59,7 @@ class SktimeForecaster(SktimeEstimator, BaseForecaster):
     _config = {"remember_data": False}
     _y = _X = None
     _fitted: ForecasterState | None = None
+    _y_metadata: dict
 
     # sktime passes horizons and cutoffs through attributes of the forecaster, which
     # threads would share.
@@ -210,5 +217,5 @@ class SktimeForecaster(SktimeEstimator, BaseForecaster):
         )
 
 
-def _is_panel_frame(data) -> bool:
+def _is_panel_frame(data: Any) -> bool:
     return isinstance(data, pd.DataFrame) and isinstance(data.index, pd.MultiIndex)

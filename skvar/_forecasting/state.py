@@ -11,6 +11,7 @@ from .._data.lazy import Recomputable, lazy
 from .._data.windows import Windows
 from .._models.fitted import FittedModel
 from .._models.specification import Specification
+from .._typing import Table
 from .calibration import Calibration, KnownErrors, rows_after
 from .fitted_series import FittedSeries
 from .history import History
@@ -167,7 +168,9 @@ class ForecasterState(Recomputable):
         series = self.history.beside(table, name=name)
         return FittedSeries(self.model, series, self.filler, len(table) - 1, 0)
 
-    def frame(self, table, name: str, X: pd.DataFrame | None = None) -> pd.DataFrame:
+    def frame(
+        self, table: Table, name: str, X: pd.DataFrame | None = None
+    ) -> pd.DataFrame:
         """A table with past covariates, checked, and long enough for a window."""
         table = self.history.join_past(table, name, X)
         frame, needed = self.history.check_table(table, name), self.model.window_rows
@@ -178,7 +181,7 @@ class ForecasterState(Recomputable):
             )
         return frame
 
-    def windows(self, Y=None, *, for_errors: bool = False) -> Windows:
+    def windows(self, Y: Table | None = None, *, for_errors: bool = False) -> Windows:
         """Windows without a future over a table of the series alone, or the history.
 
         Those for errors need all that forecasts of the rows depend on.

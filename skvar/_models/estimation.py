@@ -3,6 +3,7 @@
 import copy
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -40,7 +41,12 @@ from .._training.inference import squared_errors, windows_at_once
 from .._training.loop import TrainingRecord, resolve_device, train
 from .._training.randomness import Generators
 from .._var.process import roots
-from .families import VAR_INPUTS, LinearAttentionVARSpecification
+from .families import (
+    VAR_INPUTS,
+    LinearAttentionVARSpecification,
+    SAMoVARSpecification,
+    StaticPathSpecification,
+)
 from .fitted import ClosedForm, FittedModel, built
 from .memory import check_closed_form, check_step
 from .rows import Rows
@@ -263,7 +269,7 @@ class UnderVAR(Estimation):
         return choose_tracking(folds, network.lags - network.order, n_directions)
 
     def start_tracking(
-        self, network: LinearAttentionVAR, rows: Rows, tracking: Tracking | None
+        self, network: nn.Module, rows: Rows, tracking: Tracking | None
     ) -> None:
         """Let the network begin with matrices that are tracked in closed form."""
         if tracking is None:
@@ -283,6 +289,8 @@ class UnderVAR(Estimation):
 
 class BesideStaticPath(Estimation):
     """A network beside a regression in closed form, and the weights of the two."""
+
+    specification: StaticPathSpecification
 
     def run(self, network: nn.Module) -> tuple[ClosedForm, TrainingRecord]:
         """Estimate ``network`` in place; return what was solved and how it trained."""
@@ -308,6 +316,7 @@ class BesideStaticPath(Estimation):
     def _centre(self, network: SAMoVAR) -> None:
         """Centre windows on their last token or row, as the parameter or data say."""
         specification = self.specification
+        assert isinstance(specification, SAMoVARSpecification)
         if not self.fresh and specification.centre_on == "auto":
             return
         token = torch.full_like(network.centre, 1 / len(network.centre))
@@ -315,7 +324,7 @@ class BesideStaticPath(Estimation):
         last[-1] = 1.0
         by_last = specification.centre_on == "last"
         if specification.centre_on == "auto":
-            sizes = specification.horizon, specification.lags
+            sizes = specification.horizon, int(specification.lags)
             weights = [np.zeros(sizes) for _ in range(2)]
             for weight, centre in zip(weights, (token, last), strict=True):
                 weight[:, -len(centre) :] = centre.numpy()
@@ -362,7 +371,8 @@ class BesideStaticPath(Estimation):
         By the error on blocks left out; the ridge where there are none.
         """
         specification, (rows, _) = self.specification, self.parts
-        alphas, errors = {}, {}
+        alphas: dict[str, Any] = {}
+        errors: dict[str, float] = {}
         is_short = specification.horizon < _LONG_HORIZON
         given_up = specification.form is not None and is_short
         asked_for = specification.static_path == "ridge"

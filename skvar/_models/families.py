@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -20,7 +20,11 @@ from .._networks.linear_transformer import LinearTransformer
 from .._networks.readout import Readout
 from .._networks.samovar import SAMoVAR
 from .._networks.static_path import StaticPath
+from .rows import Rows
 from .specification import Specification
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 # The VAR that a static path may be: lags, and inputs that they may add up to.
 VAR_LAGS, VAR_INPUTS = 4, 512
@@ -248,14 +252,14 @@ class TokenSpecification(StaticPathSpecification):
         """Arguments that every network is built with."""
         return {**super().sizes(n_series), "token_length": self.rows_in_token()}
 
-    def with_lags(self, rows, seasons):
+    def with_lags(self, rows: Rows, seasons: tuple[int, ...]) -> "Self":
         """The same with lags and tokens that suit some rows and seasons."""
         found = super().with_lags(rows, seasons)
         if self.token_length is not None:
             return found
         return replace(found, token_length=found.rows_in_token(min(seasons, default=1)))
 
-    def like(self, fitted):
+    def like(self, fitted: "Self") -> "Self":
         """The same with the lags and tokens that an earlier fit chose."""
         found = super().like(fitted)
         if self.token_length is not None:

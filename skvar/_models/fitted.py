@@ -76,6 +76,8 @@ class WithNetwork(Recomputable):
     Its pickles hold weights in the place of the network.
     """
 
+    network: nn.Module
+
     @property
     def device(self) -> torch.device:
         """The device that holds the network."""
@@ -299,7 +301,7 @@ class _making_at_most(TorchFunctionMode):
 
     def __init__(self, n_numbers: int):
         super().__init__()
-        self.n_left = n_numbers
+        self.n_left: float = n_numbers
 
     def __torch_function__(self, function, types, args=(), kwargs=None):
         kwargs = kwargs or {}

@@ -5,7 +5,7 @@ import numbers
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -20,6 +20,9 @@ from .._closed_form.terms import Ordered
 from .._data.windows import validation_rows
 from .._training.loop import TrainingOptions, epochs_of
 from .rows import Rows
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 # Steps of training by default, and epochs that make them of few rows.
 _STEPS, _MOST_EPOCHS = 300, 20
@@ -67,7 +70,7 @@ class TrainingSpecification:
     seed: int = 0
 
     @classmethod
-    def from_parameters(cls, parameters: Mapping) -> "TrainingSpecification":
+    def from_parameters(cls, parameters: Mapping) -> "Self":
         """Take those of an estimator's parameters that have a field."""
         names = [field.name for field in fields(cls)]
         used = {name: parameters[name] for name in names if name in parameters}
@@ -201,7 +204,7 @@ class Specification(TrainingSpecification):
         """Whether known covariates act by an effect of columns that are selected."""
         return True
 
-    def with_lags(self, rows: Rows, seasons: tuple[int, ...]) -> "Specification":
+    def with_lags(self, rows: Rows, seasons: tuple[int, ...]) -> "Self":
         """The same with lags that suit some rows and seasons, where lags are "auto"."""
         if self.lags != "auto":
             return self
@@ -215,7 +218,7 @@ class Specification(TrainingSpecification):
             form = choose_form(rows.segments, seasons, rows.observed, most_rows)
         return replace(self, lags=self.automatic_lags(rows, seasons, form), form=form)
 
-    def like(self, fitted: "Specification") -> "Specification":
+    def like(self, fitted: "Self") -> "Self":
         """The same with the lags that an earlier fit chose, where lags are "auto"."""
         if self.lags != "auto":
             return self

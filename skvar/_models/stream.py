@@ -1,6 +1,7 @@
 """One new observation at a time."""
 
-from typing import Protocol
+from collections.abc import Sequence
+from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
@@ -15,11 +16,19 @@ class Step(Protocol):
     ``names`` are those of the series, or None where they have none.
     """
 
-    n_series: int
-    names: pd.Index | None
-    takes_missing: bool
+    @property
+    def n_series(self) -> int:
+        """Numbers in a row."""
 
-    def __call__(self, state, row: np.ndarray) -> tuple:
+    @property
+    def names(self) -> Sequence | None:
+        """Names of the series."""
+
+    @property
+    def takes_missing(self) -> bool:
+        """Whether a row may hold NaN."""
+
+    def __call__(self, state: Any, row: np.ndarray) -> tuple:
         """State after a row in original units, and what to return."""
 
 
@@ -38,7 +47,7 @@ class Stream:
         What it carries after the rows before the first one; None without any.
     """
 
-    def __init__(self, step: Step, state=None):
+    def __init__(self, step: Step, state: Any = None):
         self._step, self._state = step, state
 
     def push(self, row: ArrayLike) -> np.ndarray:
@@ -83,7 +92,7 @@ class Stream:
         self._state, predicted = self._step(self._state, row)
         return predicted
 
-    def _check_names(self, row) -> None:
+    def _check_names(self, row: ArrayLike) -> None:
         names = self._step.names
         unnamed = names is None or isinstance(names, pd.RangeIndex)
         if (

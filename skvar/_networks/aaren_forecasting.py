@@ -184,7 +184,9 @@ class AarenForForecasting(nn.Module):
         rows = torch.cat([first, window], dim=1)
         return rows.unflatten(1, (-1, self.token_length)).mT
 
-    def _encode(self, tokens: Tensor, state: tuple | None = None):
+    def _encode(
+        self, tokens: Tensor, state: tuple | None = None
+    ) -> tuple[tuple[Tensor, Tensor, Tensor], tuple]:
         """What forecasts after tokens are made of, and the state of the sequence.
 
         The output of the network (B, N, C, d_model), the last row (B, N, C) and its
@@ -229,7 +231,9 @@ class StreamingNorm(nn.Module):
         super().__init__()
         self.decay = 1 / timescale
 
-    def forward(self, tokens: Tensor, state: tuple | None = None):
+    def forward(
+        self, tokens: Tensor, state: tuple | None = None
+    ) -> tuple[Tensor, Tensor, tuple[AarenState, AarenState]]:
         """Mean and scale (B, N, C) at each token (B, N, C, s), and a state.
 
         Deviations are from the mean at their time, and bounded.
@@ -244,7 +248,9 @@ class StreamingNorm(nn.Module):
         scale = (square + 1e-8).sqrt()
         return mean, scale, (mean_state, square_state)
 
-    def _running(self, x: Tensor, state: AarenState | None):
+    def _running(
+        self, x: Tensor, state: AarenState | None
+    ) -> tuple[Tensor, AarenState]:
         """Weighted means (B, N, C): the attention of a query to which all are equal."""
         means, state = aaren_attention(
             torch.zeros_like(x), x.unsqueeze(-1), decay=self.decay, initial_state=state

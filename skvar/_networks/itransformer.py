@@ -7,6 +7,7 @@ Forecasting", ICLR 2024, arXiv:2310.06625.
 import math
 from collections.abc import Mapping
 from functools import partial
+from typing import Any
 
 import numpy as np
 import torch.nn.functional as F
@@ -170,7 +171,7 @@ class EncoderLayer(nn.TransformerEncoderLayer):
             Dropout(dropout) for _ in range(4)
         )
 
-    def _sa_block(self, x: Tensor, *masks, **options) -> Tensor:
+    def _sa_block(self, x: Tensor, *masks: Any, **options: Any) -> Tensor:
         """Torch's own attention, whose weights are dropped by torch's global generator.
 
         Where weights are dropped, its operations in its order, to the last bit.

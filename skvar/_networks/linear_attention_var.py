@@ -309,7 +309,9 @@ class MatrixTracker(nn.Module):
         free = torch.linalg.solve_triangular(root, free, upper=False, left=False)
         return self.factor @ self._joined(along.squeeze(-1), free, kept)
 
-    def _regress(self, errors: Tensor, lagged: Tensor, seen: Tensor, prior: Tensor):
+    def _regress(
+        self, errors: Tensor, lagged: Tensor, seen: Tensor, prior: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
         """Sums of both regressions, and the free entries alone, as if z were zero.
 
         The precision of the free entries is at first ``prior``.

@@ -204,7 +204,7 @@ class VARStage(nn.Module):
     def forward(self, tokens: Tensor) -> Tensor:
         """(B * n_targets, 2 N, D) to the main tokens' (B * n_targets, N, D)."""
         x0, weights = self.weights(tokens)
-        keys, total = x0, 0.0
+        keys, total = x0, torch.zeros_like(x0)
         for q, v in weights:
             keys = self.dropout(linear_attention(q, keys, v)[0])
             total = total + keys

@@ -4,6 +4,9 @@
 are linear given the window is one as well.
 """
 
+from collections.abc import Iterable
+from typing import Any
+
 import numpy as np
 import scipy.stats
 import torch
@@ -51,6 +54,7 @@ class StaticPath(nn.Module):
         self.var = LinearAttentionVAR(lags=order, n_series=n_series, n_layers=0)
         matrices = torch.zeros(1, horizon, lags)
         matrices[..., -1] = 1.0
+        self.matrices: Tensor
         self.register_buffer("matrices", matrices)
         self.register_buffer("is_var", torch.tensor(False))
         static_weight = torch.tensor(1.0 if network is None else 0.5)
@@ -102,7 +106,7 @@ class StaticPath(nn.Module):
             return self.matrices[0] @ window
         return torch.einsum("chl,blc->bhc", self.matrices, window)
 
-    def _load_from_state_dict(self, state, prefix, *args):
+    def _load_from_state_dict(self, state: dict, prefix: str, *args: Any) -> None:
         # One matrix for all series, or as many as there are.
         found = state.get(f"{prefix}matrices", self.matrices)
         as_long = found.shape[1:] == self.matrices.shape[1:]
@@ -111,7 +115,9 @@ class StaticPath(nn.Module):
         super()._load_from_state_dict(state, prefix, *args)
 
     @torch.no_grad()
-    def fit_static_weight(self, batches, stride: int = 1) -> None:
+    def fit_static_weight(
+        self, batches: Iterable[tuple[Tensor, ...]], stride: int = 1
+    ) -> None:
         """Set the static weight from batches of windows and targets in order of time.
 
         The network's part in the least squared error, drawn to one half by how unsure

@@ -1,6 +1,7 @@
 """Fitted attributes: what an estimator shows of all that it knows."""
 
 from operator import attrgetter
+from typing import Any
 
 from .._files.versions import with_versions, without_versions
 
@@ -12,7 +13,7 @@ def fitted_attribute(path: str, doc: str) -> property:
     """
     get = attrgetter(path)
 
-    def show(self):
+    def show(self) -> Any:
         self._check_fitted()
         fitted = getattr(self, "_fitted", None)
         if fitted is None:

@@ -12,7 +12,7 @@ class Lock:
     let it go.
     """
 
-    _all = weakref.WeakSet()
+    _all: "weakref.WeakSet[Lock]" = weakref.WeakSet()
 
     def __init__(self):
         self._renew()
@@ -34,7 +34,7 @@ class Lock:
 def _renew_all() -> None:
     for lock in list(Lock._all):
         # A lock that the forking thread holds is still its own.
-        if not lock._lock._is_owned():
+        if not lock._lock._is_owned():  # type: ignore[attr-defined]  # undocumented
             lock._renew()
 
 

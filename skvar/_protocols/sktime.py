@@ -2,13 +2,20 @@
 
 import io
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
 from zipfile import ZipFile
 
 from .._files.estimators import load, write
+from .._typing import PathLike
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 
 class SktimeEstimator:
     """Goes before sktime's base class."""
+
+    is_fitted: bool
 
     # scikit-learn's meta-estimators leave these on a step before they call its fit,
     # and sktime's fit would delete them (seen in scikit-learn 1.9, sktime 1.2).
@@ -22,7 +29,7 @@ class SktimeEstimator:
         "_sklearn_output_config",
     )
 
-    def reset(self):
+    def reset(self) -> "Self":
         """Return to the state after construction, but for what warm_start carries.
 
         Returns
@@ -31,11 +38,15 @@ class SktimeEstimator:
         """
         kept = self._kept_by_reset
         state = {name: self.__dict__[name] for name in kept if name in self.__dict__}
-        super().reset()
+        super().reset()  # type: ignore[misc]  # of the base class of sktime
         self.__dict__.update(state)
         return self
 
-    def save(self, path=None, serialization_format="skvar"):
+    def save(
+        self,
+        path: PathLike | None = None,
+        serialization_format: Literal["skvar"] = "skvar",
+    ) -> ZipFile | tuple[type, bytes]:
         """Save to a zip file, or to memory, as `skvar.save` does.
 
         Parameters
@@ -75,16 +86,16 @@ class SktimeEstimator:
         return ZipFile(path)
 
     @classmethod
-    def load_from_serial(cls, serial):
+    def load_from_serial(cls, serial: bytes) -> Any:
         """Load what ``save`` returned without a path, of which these are the bytes."""
         return load(io.BytesIO(serial))
 
     @classmethod
-    def load_from_path(cls, serial):
+    def load_from_path(cls, serial: PathLike) -> Any:
         """Load what ``save`` saved at a path, with or without the ending ".zip"."""
         return load(serial if Path(serial).is_file() else _with_ending(serial))
 
-    def _after_reading(self, view) -> None:
+    def _after_reading(self, view: Any) -> None:
         """Take over what a call that reads may leave behind: nothing."""
 
     # scikit-learn's check_is_fitted else looks for attributes that end in "_".
@@ -92,5 +103,5 @@ class SktimeEstimator:
         return self.is_fitted
 
 
-def _with_ending(path) -> Path:
+def _with_ending(path: PathLike) -> Path:
     return Path(f"{path}.zip")

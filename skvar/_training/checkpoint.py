@@ -73,5 +73,5 @@ def digest(value) -> str:
     found = hashlib.sha256(json.dumps(writer.nodes).encode())
     for array in writer.arrays.values():
         found.update(f"{array.dtype} {array.shape}".encode())
-        found.update(array)
+        found.update(array.data)
     return found.hexdigest()[:32]

@@ -13,6 +13,8 @@ from sklearn.utils import check_random_state
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
+from .._typing import Seed
+
 # Initialisers are called as one function, which the mode does not see inside of.
 _INITIALISERS = {
     function
@@ -56,7 +58,7 @@ _DRAWING = {
 }
 
 
-def draw_seed(random_state) -> int:
+def draw_seed(random_state: Seed) -> int:
     """A seed from what scikit-learn takes as ``random_state``."""
     if random_state is None:
         return int(np.random.default_rng().integers(2**31))

@@ -11,6 +11,7 @@ from sklearn.utils import check_random_state, check_scalar
 from tqdm.auto import tqdm
 
 from .._parallel import results_of
+from .._typing import Seed
 from .caution import warn_user
 from .process import Estimate, run
 
@@ -33,7 +34,7 @@ def bootstrap(
     n_rows: int,
     n_draws: int,
     block_length: int,
-    random_state,
+    random_state: Seed,
     n_jobs: int | None,
     verbose: int,
     inflow: np.ndarray | None = None,
@@ -74,7 +75,7 @@ def _replicate(refit: Callable[[np.ndarray, int], Estimate], *simulated) -> Esti
     return refit(_simulated(*simulated), seed)
 
 
-def generator(random_state) -> np.random.Generator:
+def generator(random_state: Seed) -> np.random.Generator:
     """Numpy's generator from what scikit-learn takes for a seed."""
     return np.random.default_rng(check_random_state(random_state).randint(2**31))
 
@@ -85,7 +86,7 @@ def of_posterior(
     size: int,
     *,
     n_draws: int,
-    random_state,
+    random_state: Seed,
 ) -> np.ndarray:
     """A statistic of draws, of shape (n_draws, ...); ``size`` is that of matrices."""
     rng = generator(random_state)

@@ -1,17 +1,19 @@
 """Checks of what `VARCoefficients` is given."""
 
 import numbers
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 from sklearn.utils import check_scalar
 
 from .._data.tables import as_frame
 from .._data.units import nonzero
+from .._typing import Names
 
 
-def checked_matrices(matrices) -> np.ndarray:
+def checked_matrices(matrices: ArrayLike) -> np.ndarray:
     """Matrices (order, n_series, n_series) as a read-only array."""
     matrices = np.array(matrices, dtype=float)
     shape = matrices.shape
@@ -26,7 +28,7 @@ def checked_matrices(matrices) -> np.ndarray:
     return matrices
 
 
-def checked_covariance(sigma_u, n_series: int) -> np.ndarray:
+def checked_covariance(sigma_u: ArrayLike, n_series: int) -> np.ndarray:
     """A symmetric array (n_series, n_series)."""
     sigma_u = of_shape(sigma_u, "sigma_u", n_series, n_series)
     largest = np.abs(sigma_u).max()
@@ -35,7 +37,7 @@ def checked_covariance(sigma_u, n_series: int) -> np.ndarray:
     return sigma_u
 
 
-def of_shape(values, name: str, *shape: int) -> np.ndarray:
+def of_shape(values: ArrayLike, name: str, *shape: int) -> np.ndarray:
     """A finite array of a shape."""
     values = np.array(values, dtype=float)
     if values.shape != shape:
@@ -45,7 +47,9 @@ def of_shape(values, name: str, *shape: int) -> np.ndarray:
     return values
 
 
-def named(names, history, n_series: int) -> tuple[list, pd.DataFrame | None]:
+def named(
+    names: Names | None, history: pd.DataFrame | None, n_series: int
+) -> tuple[list, pd.DataFrame | None]:
     """Names of the series and the history under these, both checked."""
     if history is not None:
         history = as_frame(history, "history")
@@ -66,7 +70,9 @@ def named(names, history, n_series: int) -> tuple[list, pd.DataFrame | None]:
 
 
 def residual_table(
-    residuals, names: list, history: pd.DataFrame | None
+    residuals: pd.DataFrame | np.ndarray | None,
+    names: list,
+    history: pd.DataFrame | None,
 ) -> pd.DataFrame | None:
     """Residuals under the names of the series, if there are any.
 
@@ -75,18 +81,18 @@ def residual_table(
     if residuals is None:
         return None
     has_times = isinstance(residuals, pd.DataFrame | pd.Series)
-    residuals = as_frame(residuals, "residuals")
-    if residuals.shape[1] != len(names):
+    table = as_frame(residuals, "residuals")
+    if table.shape[1] != len(names):
         raise ValueError(
-            f"residuals has {residuals.shape[1]} columns for {len(names)} series."
+            f"residuals has {table.shape[1]} columns for {len(names)} series."
         )
-    if not has_times and history is not None and len(residuals) <= len(history):
-        residuals.index = history.index[len(history) - len(residuals) :]
-    return residuals.set_axis(names, axis=1)
+    if not has_times and history is not None and len(table) <= len(history):
+        table.index = history.index[len(history) - len(table) :]
+    return table.set_axis(names, axis=1)
 
 
 def typical_moves(
-    scale, history: pd.DataFrame | None, sigma_u: np.ndarray
+    scale: ArrayLike | None, history: pd.DataFrame | None, sigma_u: np.ndarray
 ) -> np.ndarray:
     """Scale of every series: given, of the history, or of the errors."""
     if scale is None and history is None:
@@ -103,9 +109,9 @@ def check_share(name: str, value: float) -> None:
         raise ValueError(f"{name}={value} is not in the range (0, 1).")
 
 
-def checked_coverages(coverage) -> list[float]:
+def checked_coverages(coverage: float | Sequence[float]) -> list[float]:
     """One coverage or several as a list, each in (0, 1)."""
-    coverages = list(coverage) if pd.api.types.is_list_like(coverage) else [coverage]
+    coverages = list(coverage) if isinstance(coverage, Iterable) else [coverage]
     for one in coverages:
         check_share("coverage", one)
     if not coverages or len(set(coverages)) < len(coverages):
@@ -130,7 +136,9 @@ def check_free(names: list, *reserved: str, kind: str = "series") -> None:
             )
 
 
-def groups_of(names: list, wanted, argument: str) -> list[list[int]]:
+def groups_of(
+    names: list, wanted: Hashable | Sequence[Hashable], argument: str
+) -> list[list[int]]:
     """Numbers of the series of one group, or of each series as a group of its own."""
     if wanted is None:
         return [[i] for i in range(len(names))]
@@ -146,7 +154,11 @@ def groups_of(names: list, wanted, argument: str) -> list[list[int]]:
     return [[names.index(name) for name in members]]
 
 
-def pairs_of_groups(names: list, caused, causing) -> list[tuple[list[int], list[int]]]:
+def pairs_of_groups(
+    names: list,
+    caused: Hashable | Sequence[Hashable],
+    causing: Hashable | Sequence[Hashable],
+) -> list[tuple[list[int], list[int]]]:
     """Responses and causes to test together, none of them both at a time."""
     pairs = [
         (responses, causes)
@@ -162,7 +174,7 @@ def pairs_of_groups(names: list, caused, causing) -> list[tuple[list[int], list[
     return pairs
 
 
-def joined(names: list, members: Sequence[int]):
+def joined(names: list, members: Sequence[int]) -> Hashable:
     """The name of a series, or those of several in one."""
     if len(members) == 1:
         return names[members[0]]

@@ -157,7 +157,8 @@ class Regression:
     def wald(self, block: Block) -> Wald:
         """Test that a block is zero, as in Lütkepohl (2005, section 3.6.1)."""
         n_series = len(self.scale)
-        inputs = 1 + n_series * np.array(block.lags)[:, np.newaxis] + block.causes
+        lags = np.array(block.lags, dtype=int)[:, np.newaxis]
+        inputs = 1 + n_series * lags + np.array(block.causes, dtype=int)
         inputs, responses = inputs.ravel(), list(block.responses)
         coef = self.coef[np.ix_(inputs, responses)]
         weighted = np.linalg.solve(self.inverse[np.ix_(inputs, inputs)], coef)

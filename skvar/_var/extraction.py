@@ -53,7 +53,8 @@ def dynamic_var(
         Lag 1 first.
     intercepts : Tensor of shape (B, n_targets)
     """
-    slopes, offsets = [], []
+    slopes: list[Tensor] = []
+    offsets: list[Tensor] = []
     for left in reversed(range(step)):
         matrices, offset = _first_step(network, window)
         order, ahead = matrices.shape[1], len(slopes)
@@ -166,7 +167,9 @@ def _slope(network: nn.Module, window: Tensor, step: int) -> tuple[Tensor, Tenso
     return _slope_by_autograd(network, window, step)
 
 
-def _slope_by_autograd(network: nn.Module, window: Tensor, step: int):
+def _slope_by_autograd(
+    network: nn.Module, window: Tensor, step: int
+) -> tuple[Tensor, Tensor]:
     """One backward pass for every target."""
     window = window.requires_grad_()
     out = roll_out(network, window, step)[:, step - 1]
@@ -176,7 +179,7 @@ def _slope_by_autograd(network: nn.Module, window: Tensor, step: int):
     return slope, out
 
 
-def _slope_of_mix(network: StaticPath, window: Tensor, step: int):
+def _slope_of_mix(network: StaticPath, window: Tensor, step: int) -> tuple[Tensor, ...]:
     slope, value = _slope_of_static(network, window, step)
     if network.static_only:
         return slope, value
@@ -185,7 +188,9 @@ def _slope_of_mix(network: StaticPath, window: Tensor, step: int):
     return tuple(torch.lerp(*pair, network.static_weight) for pair in mix)
 
 
-def _slope_of_static(network: StaticPath, window: Tensor, step: int):
+def _slope_of_static(
+    network: StaticPath, window: Tensor, step: int
+) -> tuple[Tensor, Tensor]:
     if network.is_var:
         recent = window[:, -network.var.lags :]
         matrices, offset = dynamic_var(network.var, recent[:1], step)
@@ -199,7 +204,9 @@ def _slope_of_static(network: StaticPath, window: Tensor, step: int):
     return slope.expand(len(window), -1, -1, -1), value
 
 
-def _slope_of_samovar(network: SAMoVAR, window: Tensor, step: int):
+def _slope_of_samovar(
+    network: SAMoVAR, window: Tensor, step: int
+) -> tuple[Tensor, Tensor]:
     """One backward pass for all targets.
 
     A target's tokens know only its own segments and its own mixture of all series;
@@ -231,7 +238,9 @@ def _slope_of_samovar(network: SAMoVAR, window: Tensor, step: int):
     return slope, (out.unsqueeze(1) * scale[..., first:] + centre[..., first:])[:, 0]
 
 
-def _slopes_of_normalisation(network: SAMoVAR, window: Tensor, scale: Tensor):
+def _slopes_of_normalisation(
+    network: SAMoVAR, window: Tensor, scale: Tensor
+) -> tuple[Tensor, Tensor]:
     """How a window's rows move its centre (p,) and its scale (B, p, C)."""
     by_centre = F.pad(network.centre, (network.lags - len(network.centre), 0))
     deviations = window - window.mean(dim=1, keepdim=True)
@@ -300,7 +309,10 @@ def matrices_of(
     shared, to = shared_matrices(network, step), like(network)
     if shared is not None:
         for some in used.split(_windows_at_once(0, shared[0].size)):
-            yield tuple(np.broadcast_to(x, (len(some), *x.shape)) for x in shared)
+            matrices, intercept = (
+                np.broadcast_to(x, (len(some), *x.shape)) for x in shared
+            )
+            yield matrices, intercept
         return
     window = bounded(windows[used[:1]][0].to(to))
     if len(used) == 1:
@@ -331,9 +343,12 @@ def average_matrices(
     return tuple(total / len(used) for total in sums)
 
 
-def _arrays(network: nn.Module, window: Tensor, step: int):
+def _arrays(
+    network: nn.Module, window: Tensor, step: int
+) -> tuple[np.ndarray, np.ndarray]:
     parts = network_var(network, window, step)
-    return tuple(part.cpu().double().numpy() for part in parts)
+    matrices, intercepts = (part.cpu().double().numpy() for part in parts)
+    return matrices, intercepts
 
 
 def _windows_at_once(n_bytes: int, n_entries: int) -> int:

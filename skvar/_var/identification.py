@@ -9,13 +9,15 @@ import numbers
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 from sklearn.utils import check_scalar
 
 from .._data.units import nonzero
+from .._typing import Names
 from .caution import warn_user
 from .process import Estimate, cholesky, long_run_effects, moving_average
 from .short_run import ShortRunModel, on_matrices, places_of, rows_named
@@ -53,16 +55,21 @@ class Identified(NamedTuple):
     report: dict[str, float] = {}
 
 
+@runtime_checkable
 class Identification(Protocol):
     """What takes shocks from an estimate; `identify` does so for draws as well."""
 
     def shocks(self, names: list) -> list:
         """Names of the shocks."""
 
-    def point(self, estimate: Estimate, sample: Sample, rng) -> Identified:
+    def point(
+        self, estimate: Estimate, sample: Sample, rng: np.random.Generator
+    ) -> Identified:
         """Effects of shocks for one estimate, and what to report of them."""
 
-    def draws(self, estimate: Estimate, sample: Sample, rng) -> Identified:
+    def draws(
+        self, estimate: Estimate, sample: Sample, rng: np.random.Generator
+    ) -> Identified:
         """Effects for draws of estimates, with what is drawn besides these."""
 
 
@@ -74,7 +81,9 @@ class Errors:
         """Of the series."""
         return names
 
-    def point(self, estimate: Estimate, sample: Sample, rng) -> Identified:
+    def point(
+        self, estimate: Estimate, sample: Sample, rng: np.random.Generator
+    ) -> Identified:
         """The unit matrix."""
         return Identified(
             estimate, np.broadcast_to(np.eye(len(sample.names)), estimate[2].shape)
@@ -98,13 +107,15 @@ class Cholesky:
     Sims, C. (1980). Macroeconomics and reality. Econometrica 48, 1-48.
     """
 
-    order: Sequence | None = None
+    order: Names | None = None
 
     def shocks(self, names: list) -> list:
         """Of the series."""
         return names
 
-    def point(self, estimate: Estimate, sample: Sample, rng) -> Identified:
+    def point(
+        self, estimate: Estimate, sample: Sample, rng: np.random.Generator
+    ) -> Identified:
         """The triangular factor of the covariance."""
         return Identified(
             estimate, _ordered_factor(estimate[2], self.order, sample.names)
@@ -130,7 +141,9 @@ class Generalized:
         """Of the series."""
         return names
 
-    def point(self, estimate: Estimate, sample: Sample, rng) -> Identified:
+    def point(
+        self, estimate: Estimate, sample: Sample, rng: np.random.Generator
+    ) -> Identified:
         """The covariance over the standard deviation of the error that is shocked."""
         return Identified(estimate, generalized(estimate[2]))
 
@@ -156,13 +169,15 @@ class LongRun:
     supply disturbances. American Economic Review 79, 655-673.
     """
 
-    order: Sequence | None = None
+    order: Names | None = None
 
     def shocks(self, names: list) -> list:
         """Of the series."""
         return names
 
-    def point(self, estimate: Estimate, sample: Sample, rng) -> Identified:
+    def point(
+        self, estimate: Estimate, sample: Sample, rng: np.random.Generator
+    ) -> Identified:
         """NaN where the VAR is not stable."""
         total = long_run_effects(estimate)
         stable = on_matrices(np.isfinite(total).all(axis=(-2, -1)))
@@ -206,7 +221,9 @@ class KnownEffects:
             else names
         )
 
-    def point(self, estimate: Estimate, sample: Sample, rng) -> Identified:
+    def point(
+        self, estimate: Estimate, sample: Sample, rng: np.random.Generator
+    ) -> Identified:
         """The matrix itself."""
         matrix = self.matrix
         n_series = len(sample.names)
@@ -286,19 +303,23 @@ class ShortRun:
     [2.0, 0.0, 1.0, 1.0]
     """
 
-    A: np.ndarray | None = None
-    B: np.ndarray | None = None
+    A: ArrayLike | None = None
+    B: ArrayLike | None = None
 
     def shocks(self, names: list) -> list:
         """Of the series."""
         return names
 
-    def point(self, estimate: Estimate, sample: Sample, rng) -> Identified:
+    def point(
+        self, estimate: Estimate, sample: Sample, rng: np.random.Generator
+    ) -> Identified:
         """From starts that a generator of its own draws, the most likely one."""
         model = ShortRunModel.of(self.A, self.B, sample.names)
         return Identified(estimate, model.impact(model.solve(estimate[2])))
 
-    def draws(self, estimate: Estimate, sample: Sample, rng) -> Identified:
+    def draws(
+        self, estimate: Estimate, sample: Sample, rng: np.random.Generator
+    ) -> Identified:
         """Each from the solution of their mean."""
         model = ShortRunModel.of(self.A, self.B, sample.names)
         start = model.solve(estimate[2].mean(axis=0))
@@ -344,7 +365,9 @@ class SignRestrictions:
         """Of the columns of the table."""
         return list(self.signs.columns)
 
-    def point(self, estimate: Estimate, sample: Sample, rng) -> Identified:
+    def point(
+        self, estimate: Estimate, sample: Sample, rng: np.random.Generator
+    ) -> Identified:
         """The accepted rotation that is nearest to the median of all."""
         alone = tuple(part[np.newaxis] for part in estimate)
         accepted, _, share = self._accepted(alone, sample.names, rng, _ROTATIONS)
@@ -355,7 +378,9 @@ class SignRestrictions:
         nearest = np.square(distance).sum(axis=(1, 2, 3)).argmin()
         return Identified(estimate, accepted[nearest], {"accepted": share})
 
-    def draws(self, estimate: Estimate, sample: Sample, rng) -> Identified:
+    def draws(
+        self, estimate: Estimate, sample: Sample, rng: np.random.Generator
+    ) -> Identified:
         """All accepted rotations, or some of them drawn at random."""
         accepted, which, share = self._accepted(
             estimate, sample.names, rng, self.n_rotations
@@ -366,7 +391,13 @@ class SignRestrictions:
         estimates = tuple(part[which] for part in estimate)
         return Identified(estimates, accepted, {"accepted": share})
 
-    def _accepted(self, estimate: Estimate, names: list, rng, n_rotations: int):
+    def _accepted(
+        self,
+        estimate: Estimate,
+        names: list,
+        rng: np.random.Generator,
+        n_rotations: int,
+    ) -> tuple[np.ndarray, np.ndarray, float]:
         """Impacts (n, n_series, n_shocks), their draws, and the share that they are."""
         signs = _checked_signs(self.signs, names)
         check_scalar(self.periods, "periods", numbers.Integral, min_val=0)
@@ -439,7 +470,9 @@ class Proxy:
         """Its name."""
         return [self.name]
 
-    def point(self, estimate: Estimate, sample: Sample, rng) -> Identified:
+    def point(
+        self, estimate: Estimate, sample: Sample, rng: np.random.Generator
+    ) -> Identified:
         """By least squares."""
         regression = self._regression(sample)
         if regression.f_statistic < _WEAK:
@@ -450,7 +483,9 @@ class Proxy:
         impact = _scaled_to_one(estimate[2], regression.coefficients / regression.scale)
         return Identified(estimate, impact, {"first_stage_f": regression.f_statistic})
 
-    def draws(self, estimate: Estimate, sample: Sample, rng) -> Identified:
+    def draws(
+        self, estimate: Estimate, sample: Sample, rng: np.random.Generator
+    ) -> Identified:
         """With coefficients from their posterior."""
         regression = self._regression(sample)
         drawn = regression.draws(len(estimate[2]), rng) / regression.scale
@@ -505,11 +540,19 @@ class Proxy:
         return proxy
 
 
+# What users may say that shocks are, beside None.
+Impact: TypeAlias = (
+    Literal["cholesky", "generalized", "long_run"]
+    | np.ndarray
+    | pd.DataFrame
+    | Sequence[Sequence[float]]
+    | Identification
+)
 _BY_NAME = {"cholesky": Cholesky, "generalized": Generalized, "long_run": LongRun}
 _ORDERED = "cholesky", "long_run"
 
 
-def identification(impact, order: Sequence | None) -> Identification:
+def identification(impact: Impact | None, order: Names | None) -> Identification:
     """The identification that a user means.
 
     Raises
@@ -534,12 +577,12 @@ def identification(impact, order: Sequence | None) -> Identification:
             raise ValueError(_no_identification(impact))
         kind = _BY_NAME[impact]
         return kind(order) if impact in _ORDERED else kind()
-    if hasattr(impact, "point"):
+    if isinstance(impact, Identification):
         return impact
     return KnownEffects(impact)
 
 
-def _no_identification(impact) -> str:
+def _no_identification(impact: object) -> str:
     return (
         f"impact must be None, one of {list(_BY_NAME)}, an array or of "
         f"skvar.identification, not {impact!r}."
@@ -554,8 +597,9 @@ def uncorrelated(found: Identification) -> Identification:
             "cannot be shared out among them. Take impact='cholesky' or "
             "impact='generalized'."
         )
-    is_known = isinstance(found, KnownEffects)
-    return replace(found, unit_variance=True) if is_known else found
+    if isinstance(found, KnownEffects):
+        return replace(found, unit_variance=True)
+    return found
 
 
 def additive(found: Identification) -> Identification:
@@ -576,7 +620,7 @@ def generalized(sigma_u: np.ndarray) -> np.ndarray:
 
 
 def _ordered_factor(
-    covariance: np.ndarray, order: Sequence | None, names: list
+    covariance: np.ndarray, order: Names | None, names: list
 ) -> np.ndarray:
     """Factor that is lower triangular once its series are in an order."""
     if order is None:

@@ -3,10 +3,13 @@
 Matrices, intercepts and covariances may be those of many draws, along leading axes.
 """
 
+from typing import TypeAlias
+
 import numpy as np
 
-# The matrices, the intercept and the covariance of the one-step errors.
-Estimate = tuple[np.ndarray, np.ndarray, np.ndarray]
+# The matrices, the intercept and the covariance of the one-step errors; beside terms
+# their coefficients, too.
+Estimate: TypeAlias = tuple[np.ndarray, ...]
 
 # The precision of a network: roots nearer to the unit circle are unit roots.
 _PRECISION = 1e-6
@@ -181,7 +184,7 @@ def run(matrices: np.ndarray, start: np.ndarray, inflow: np.ndarray) -> np.ndarr
     ndarray of shape (n_rows, ..., n_series)
     """
     order = len(matrices)
-    side_by_side = np.hstack(matrices).T
+    side_by_side = np.concatenate(matrices, axis=1).T
     rows = np.concatenate([start, inflow])
     for t in range(order, len(rows)):
         newest_first = np.concatenate(list(rows[t - order : t][::-1]), axis=-1)

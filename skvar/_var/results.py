@@ -1,15 +1,18 @@
 """Analysis of the matrices of a vector autoregression, whoever estimated them."""
 
 import numbers
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from functools import cached_property, partial
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 from sklearn.utils import check_random_state, check_scalar
 
 from .. import plots
 from .._data.tables import continue_index, regular_step
+from .._typing import Names, Seed
 from . import (
     bootstrap,
     checks,
@@ -24,6 +27,7 @@ from . import terms as with_terms
 from .connectedness import Connectedness, pairwise_shares
 from .identification import (
     Identification,
+    Impact,
     Sample,
     SignRestrictions,
     additive,
@@ -33,6 +37,9 @@ from .identification import (
 from .process import Estimate
 from .tables import Tables
 from .terms import Terms
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 _N_DRAWS = {"posterior": 2000, "bootstrap": 200}
 _OPTIONS = {"n_draws", "block_length", "random_state", "n_jobs", "verbose"}
@@ -109,17 +116,17 @@ class VARCoefficients:
 
     def __init__(
         self,
-        matrices,
-        intercept,
-        sigma_u,
+        matrices: ArrayLike,
+        intercept: ArrayLike,
+        sigma_u: ArrayLike,
         *,
-        names: Sequence[str] | None = None,
+        names: Names | None = None,
         label: str = "",
         history: pd.DataFrame | None = None,
-        residuals=None,
+        residuals: pd.DataFrame | np.ndarray | None = None,
         df_model: float | None = None,
         n_rows: int | None = None,
-        scale=None,
+        scale: ArrayLike | None = None,
         refit: Callable[[np.ndarray, int], Estimate] | None = None,
         alpha: float = 0.0,
         posterior: Callable[[int, np.random.Generator], Estimate] | None = None,
@@ -144,7 +151,7 @@ class VARCoefficients:
         self.posterior = posterior
 
     @classmethod
-    def from_statsmodels(cls, results, *, label: str = "") -> "VARCoefficients":
+    def from_statsmodels(cls, results: Any, *, label: str = "") -> "VARCoefficients":
         """Take over a model that statsmodels has fitted.
 
         Parameters
@@ -226,10 +233,10 @@ class VARCoefficients:
     def long_run_effects(
         self,
         *,
-        impact=None,
-        order: Sequence | None = None,
+        impact: Impact | None = None,
+        order: Names | None = None,
         bands: float | None = None,
-        **options,
+        **options: Any,
     ) -> pd.DataFrame:
         """Sum of all responses to a shock.
 
@@ -288,14 +295,14 @@ class VARCoefficients:
         self,
         periods: int = 10,
         *,
-        impact=None,
-        order: Sequence | None = None,
+        impact: Impact | None = None,
+        order: Names | None = None,
         cumulative: bool = False,
         bands: float | None = None,
         method: str = "auto",
         n_draws: int | None = None,
         block_length: int = 1,
-        random_state=None,
+        random_state: Seed = None,
         n_jobs: int | None = None,
         verbose: int = 0,
     ) -> pd.DataFrame:
@@ -391,10 +398,10 @@ class VARCoefficients:
         self,
         periods: int = 10,
         *,
-        impact="cholesky",
-        order: Sequence | None = None,
+        impact: Impact | None = "cholesky",
+        order: Names | None = None,
         bands: float | None = None,
-        **options,
+        **options: Any,
     ) -> pd.DataFrame:
         """Forecast error variance decomposition: shares of shocks in the variance.
 
@@ -479,7 +486,7 @@ class VARCoefficients:
         *,
         cumulative: bool = False,
         bands: float | None = None,
-        **options,
+        **options: Any,
     ) -> pd.DataFrame:
         """Dynamic multipliers: responses of every series to moves of covariates.
 
@@ -514,7 +521,7 @@ class VARCoefficients:
         check_scalar(periods, "periods", numbers.Integral, min_val=0)
         covariates = self._checked_covariates()
 
-        def statistic(estimate) -> np.ndarray:
+        def statistic(estimate: Estimate) -> np.ndarray:
             matrices, _, _, coefficients = estimate
             return with_terms.multipliers(
                 matrices,
@@ -530,7 +537,7 @@ class VARCoefficients:
         )
 
     def long_run_multipliers(
-        self, *, bands: float | None = None, **options
+        self, *, bands: float | None = None, **options: Any
     ) -> pd.DataFrame:
         """Where every series ends when a covariate stays one unit higher for good.
 
@@ -558,7 +565,7 @@ class VARCoefficients:
                 "multipliers() over finite horizons."
             )
 
-        def statistic(estimate) -> np.ndarray:
+        def statistic(estimate: Estimate) -> np.ndarray:
             effects = process.long_run_effects(estimate[:3])
             return with_terms.long_run_multipliers(
                 effects, estimate[3][..., : len(covariates)]
@@ -573,11 +580,11 @@ class VARCoefficients:
     def forecast(
         self,
         steps: int,
-        X=None,
+        X: pd.DataFrame | np.ndarray | None = None,
         *,
         given: pd.DataFrame | None = None,
         n_draws: int | None = None,
-        random_state=None,
+        random_state: Seed = None,
     ) -> pd.DataFrame:
         """Forecast the rows after the history, under conditions where some are given.
 
@@ -647,11 +654,11 @@ class VARCoefficients:
         steps: int,
         coverage: float | Sequence[float] = 0.9,
         *,
-        X=None,
+        X: pd.DataFrame | np.ndarray | None = None,
         given: pd.DataFrame | None = None,
         method: str = "auto",
-        random_state=None,
-        **options,
+        random_state: Seed = None,
+        **options: Any,
     ) -> pd.DataFrame:
         """Intervals around `forecast`, for normal shocks of covariance ``sigma_u``.
 
@@ -710,11 +717,11 @@ class VARCoefficients:
         steps: int,
         n_paths: int = 100,
         *,
-        X=None,
+        X: pd.DataFrame | np.ndarray | None = None,
         given: pd.DataFrame | None = None,
         method: str = "auto",
-        random_state=None,
-        **options,
+        random_state: Seed = None,
+        **options: Any,
     ) -> pd.DataFrame:
         """Draw futures, with the dependence of their series and steps.
 
@@ -762,7 +769,11 @@ class VARCoefficients:
         return self._tables.paths(paths, self._ahead(steps))
 
     def historical_decomposition(
-        self, *, impact="cholesky", order: Sequence | None = None, random_state=None
+        self,
+        *,
+        impact: Impact | None = "cholesky",
+        order: Names | None = None,
+        random_state: Seed = None,
     ) -> pd.DataFrame:
         """Split the history into the effects of past shocks and of its start.
 
@@ -877,7 +888,12 @@ class VARCoefficients:
         return self._tables.labelled(tests)
 
     def granger_causality(
-        self, *, caused=None, causing=None, method: str = "auto", **options
+        self,
+        *,
+        caused: Hashable | Sequence[Hashable] = None,
+        causing: Hashable | Sequence[Hashable] = None,
+        method: str = "auto",
+        **options: Any,
     ) -> pd.DataFrame:
         """Test whether the past of one series helps to predict another.
 
@@ -963,7 +979,9 @@ class VARCoefficients:
         ]
         return self._tables.tests(rows, method)
 
-    def instantaneous_causality(self, *, causing=None) -> pd.DataFrame:
+    def instantaneous_causality(
+        self, *, causing: Hashable | Sequence[Hashable] = None
+    ) -> pd.DataFrame:
         """Test whether one-step errors of series are correlated with those of others.
 
         The Wald test of [1]_, which takes the errors for normal and independent over
@@ -1005,7 +1023,7 @@ class VARCoefficients:
             rows.append({"cause": checks.joined(self.names, group), **dict(row)})
         return self._tables.labelled(pd.DataFrame(rows))
 
-    def lag_exclusion(self, *, method: str = "auto", **options) -> pd.DataFrame:
+    def lag_exclusion(self, *, method: str = "auto", **options: Any) -> pd.DataFrame:
         """Test whether the matrix of each lag is zero, by equation and altogether.
 
         Parameters
@@ -1137,7 +1155,9 @@ class VARCoefficients:
 
     # in pictures
 
-    def plot_matrices(self, *, relative: bool = True, max_lags: int = 6, ax=None):
+    def plot_matrices(
+        self, *, relative: bool = True, max_lags: int = 6, ax: "Axes | None" = None
+    ) -> "Axes":
         """Draw the matrices as heat maps, lags side by side.
 
         Parameters
@@ -1155,10 +1175,13 @@ class VARCoefficients:
         Axes
         """
         matrices = self.relative_matrices() if relative else self.matrices
-        style = {"title": self.label, "max_lags": max_lags}
-        return plots.plot_matrices(matrices, names=self.names, ax=ax, **style)
+        return plots.plot_matrices(
+            matrices, names=self.names, title=self.label, max_lags=max_lags, ax=ax
+        )
 
-    def plot_connectedness(self, steps: int = 10, *, threshold: float = 0.1, ax=None):
+    def plot_connectedness(
+        self, steps: int = 10, *, threshold: float = 0.1, ax: "Axes | None" = None
+    ) -> "Axes":
         """Draw `connectedness` as a graph.
 
         Parameters
@@ -1177,7 +1200,9 @@ class VARCoefficients:
         shares = self.connectedness(steps).pairwise
         return plots.plot_connectedness(shares, threshold=threshold, ax=ax)
 
-    def plot_irf(self, periods: int = 10, *, ax=None, **options):
+    def plot_irf(
+        self, periods: int = 10, *, ax: np.ndarray | None = None, **options: Any
+    ) -> np.ndarray:
         """Draw impulse responses, one panel for each response and shock.
 
         Parameters
@@ -1195,7 +1220,9 @@ class VARCoefficients:
         """
         return plots.plot_irf(self.irf(periods, **options), ax=ax)
 
-    def plot_fevd(self, periods: int = 10, *, ax=None, **options):
+    def plot_fevd(
+        self, periods: int = 10, *, ax: "plots.ManyAxes | None" = None, **options: Any
+    ) -> np.ndarray:
         """Draw the forecast error variance decomposition, one panel for each series.
 
         Parameters
@@ -1213,7 +1240,9 @@ class VARCoefficients:
         """
         return plots.plot_fevd(self.fevd(periods, **options), ax=ax)
 
-    def plot_decomposition(self, *, ax=None, **options):
+    def plot_decomposition(
+        self, *, ax: "plots.ManyAxes | None" = None, **options: Any
+    ) -> np.ndarray:
         """Draw the historical decomposition, one panel for each series.
 
         Parameters
@@ -1232,14 +1261,14 @@ class VARCoefficients:
     def plot_forecast(
         self,
         steps: int,
-        X=None,
+        X: pd.DataFrame | np.ndarray | None = None,
         *,
         coverage: float | Sequence[float] = (0.5, 0.8, 0.95),
         given: pd.DataFrame | None = None,
-        random_state=None,
-        ax=None,
-        **options,
-    ):
+        random_state: Seed = None,
+        ax: "plots.ManyAxes | None" = None,
+        **options: Any,
+    ) -> np.ndarray:
         """Draw the end of the history, `forecast` and `forecast_interval`.
 
         Parameters
@@ -1276,7 +1305,9 @@ class VARCoefficients:
             beside["conditions"] = self._tables.conditions(asked, times)
         return plots.plot_forecast(self.history, path, interval, ax=ax, **beside)
 
-    def draws(self, n_draws: int = 2000, *, random_state=None) -> Estimate:
+    def draws(
+        self, n_draws: int = 2000, *, random_state: Seed = None
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Draw from the posterior of a closed form given its rows.
 
         Parameters
@@ -1301,7 +1332,8 @@ class VARCoefficients:
         """
         check_scalar(n_draws, "n_draws", numbers.Integral, min_val=1)
         rng = bootstrap.generator(random_state)
-        return self._checked_posterior()(n_draws, rng)[:3]
+        matrices, intercepts, covariances, *_ = self._checked_posterior()(n_draws, rng)
+        return matrices, intercepts, covariances
 
     # what these share
 
@@ -1368,8 +1400,8 @@ class VARCoefficients:
         centre: bool = True,
         method: str = "auto",
         n_draws: int | None = None,
-        random_state=None,
-        **options,
+        random_state: Seed = None,
+        **options: Any,
     ) -> np.ndarray:
         """Draws (n_draws, ...) of a statistic, as of `irf`.
 
@@ -1382,7 +1414,7 @@ class VARCoefficients:
             method = "posterior" if penalised else "bootstrap"
         n_draws = _N_DRAWS[method] if n_draws is None else n_draws
         check_scalar(n_draws, "n_draws", numbers.Integral, min_val=2)
-        drawing = {"n_draws": n_draws, "random_state": random_state}
+        drawing: dict[str, Any] = {"n_draws": n_draws, "random_state": random_state}
         if method == "posterior":
             posterior = self._checked_posterior()
             draws = bootstrap.of_posterior(
@@ -1401,7 +1433,7 @@ class VARCoefficients:
     def _bootstrapped(
         self,
         n_draws: int,
-        random_state,
+        random_state: Seed,
         block_length: int = 1,
         n_jobs: int | None = None,
         verbose: int = 0,
@@ -1421,7 +1453,9 @@ class VARCoefficients:
             inflow=self._inflow_on_history,
         )
 
-    def _coefficients(self, method: str, **options):
+    def _coefficients(
+        self, method: str, **options: Any
+    ) -> tuple[diagnostics.Regression | diagnostics.Draws, str]:
         """Where tests of the matrices take their covariance from, and the method."""
         checks.check_method(method, others=["least squares"])
         _check_options("Tests", options, _OPTIONS)
@@ -1498,12 +1532,12 @@ class VARCoefficients:
     def _scenario(
         self,
         steps: int,
-        X,
+        X: pd.DataFrame | np.ndarray | None,
         given: pd.DataFrame | None,
         method: str,
         *,
         n_draws: int | None = None,
-        **options,
+        **options: Any,
     ) -> scenarios.Scenario:
         """Draws of the rows ahead and conditions on them, as of `forecast_interval`."""
         _check_options("Forecasts", options, _OPTIONS)
@@ -1530,7 +1564,7 @@ class VARCoefficients:
             )
         return scenarios.Scenario(draws, asked, conditions, n_simulated)
 
-    def _checked_posterior(self):
+    def _checked_posterior(self) -> Callable[[int, np.random.Generator], Estimate]:
         if self.posterior is None:
             raise ValueError(
                 "These matrices have no posterior: they are not those of a VAR in "
@@ -1549,7 +1583,7 @@ class VARCoefficients:
         return Sample(self.names, self.residuals if has_errors else None)
 
     @property
-    def _estimate_with_terms(self) -> tuple:
+    def _estimate_with_terms(self) -> Estimate:
         """The estimate, and where there are terms their coefficients."""
         if self.terms is None:
             return self._estimate
@@ -1570,14 +1604,16 @@ class VARCoefficients:
         rows = self.terms.on_rows(len(self._long_history()), self.order)
         return with_terms.inflow(self.terms.coefficients, rows)
 
-    def _inflow_ahead(self, times: pd.Index, X) -> Callable[[tuple], np.ndarray]:
+    def _inflow_ahead(
+        self, times: pd.Index, X: pd.DataFrame | np.ndarray | None
+    ) -> Callable[[Estimate], np.ndarray | float]:
         """What terms bring to later rows, by an estimate with their coefficients."""
         if self.terms is None:
             with_terms.check_left_out(X)
             return lambda estimate: 0.0
         terms = self.terms
 
-        def inflow(estimate: tuple) -> np.ndarray:
+        def inflow(estimate: Estimate) -> np.ndarray:
             # Draws may have more lags than the estimate.
             n_lags = estimate[3].shape[-3]
             return with_terms.inflow(estimate[3], terms.ahead(times, X, n_lags))

@@ -10,6 +10,7 @@ from sklearn.utils import check_scalar
 from .._closed_form.ridge_var import choose_var_alpha, ridge_var
 from .._data.tables import as_frame
 from .._data.units import nonzero
+from .._typing import Table
 from .diagnostics import information_criteria, lagged
 from .estimation import one_step_errors, statsmodels
 
@@ -22,7 +23,7 @@ _MOST_SERIES = 12
 
 
 def select_lags(
-    table, max_lags: int | None = None, *, sp: int | None = None
+    table: Table, max_lags: int | None = None, *, sp: int | None = None
 ) -> pd.DataFrame:
     """Compare numbers of lags of a vector autoregression by criteria and errors.
 
@@ -85,7 +86,7 @@ def select_lags(
     """
     frame = as_frame(table, "table")
     values, sp = frame.to_numpy(), _checked_season(sp, len(frame))
-    max_lags = _checked_most(max_lags, *values.shape, sp)
+    max_lags = _checked_most(max_lags, len(values), values.shape[1], sp)
     scale = values.std(axis=0)
     rows = (values - values.mean(axis=0)) / nonzero(scale)
     log_dets = _log_determinants(rows, max_lags, sp) + 2 * np.log(scale).sum()
@@ -148,7 +149,7 @@ def _log_determinants(rows: np.ndarray, max_lags: int, sp: int) -> np.ndarray:
     seasons = np.arange(len(design))[:, np.newaxis] % sp == np.arange(1, sp)
     joint = np.hstack([design[:, :1], seasons, design[:, 1:], rows[max_lags:]])
     # The last columns of the factor below those of a regression are its errors.
-    factor = np.linalg.qr(joint, mode="r")
+    factor = np.asarray(np.linalg.qr(joint, mode="r"))
     if np.abs(np.diag(factor)).min() <= 1e-10 * np.sqrt(len(joint)):
         raise ValueError(
             "Least squares has no unique solution on table, or no errors: series are "
@@ -191,7 +192,7 @@ def _seasonal_means(rows: np.ndarray, n_known: int, sp: int) -> np.ndarray:
     return np.array(means)[np.arange(len(rows)) % sp]
 
 
-def cointegration(table, lags: int, *, trend: str = "c") -> pd.DataFrame:
+def cointegration(table: Table, lags: int, *, trend: str = "c") -> pd.DataFrame:
     """Johansen's tests of how many combinations of series are stationary.
 
     Parameters

@@ -57,7 +57,7 @@ class Terms:
     table: pd.DataFrame
     deterministic: Callable | None = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         table = pd.DataFrame(self.table)
         coefficients = np.array(self.coefficients, dtype=float)
         shape = coefficients.shape
@@ -85,7 +85,7 @@ class Terms:
     @property
     def acting(self) -> np.ndarray:
         """Which columns act at which lags (n_lags, n_columns), on any series."""
-        return self.coefficients.any(axis=1)
+        return np.any(self.coefficients, axis=1)
 
     @property
     def covariates(self) -> list:
@@ -136,7 +136,12 @@ class Terms:
             table = as_frame(table, "The table of terms")
         return _lagged(table.to_numpy(dtype=float), self.n_lags)
 
-    def ahead(self, times: pd.Index, X, n_lags: int | None = None) -> np.ndarray:
+    def ahead(
+        self,
+        times: pd.Index,
+        X: pd.DataFrame | np.ndarray | None,
+        n_lags: int | None = None,
+    ) -> np.ndarray:
         """What acts on the rows after the history.
 
         Parameters
@@ -183,7 +188,9 @@ def _lagged(values: np.ndarray, n_lags: int) -> np.ndarray:
     return windows.swapaxes(1, 2)[:, ::-1]
 
 
-def _future(X, names: list, times: pd.Index) -> pd.DataFrame:
+def _future(
+    X: pd.DataFrame | np.ndarray | None, names: list, times: pd.Index
+) -> pd.DataFrame:
     """Covariates at some times, which X must have."""
     span = f"from {times[0]} to {times[-1]}" if len(times) > 1 else f"of {times[0]}"
     if X is None:
@@ -212,7 +219,7 @@ def _future(X, names: list, times: pd.Index) -> pd.DataFrame:
     return frame
 
 
-def check_left_out(X) -> None:
+def check_left_out(X: pd.DataFrame | np.ndarray | None) -> None:
     """Refuse covariates where none act."""
     if X is not None:
         raise ValueError(
@@ -266,7 +273,7 @@ def long_run_multipliers(
     return long_run_effects @ coefficients.sum(axis=-3)
 
 
-def checked_terms(terms, n_series: int) -> Terms | None:
+def checked_terms(terms: Terms | None, n_series: int) -> Terms | None:
     """Terms that fit so many series, if there are any."""
     if terms is None:
         return None

@@ -3,6 +3,7 @@
 import math
 from itertools import combinations_with_replacement
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -47,7 +48,9 @@ def _tokens_and_weights(network: SAMoVAR, window: Tensor) -> tuple[Tensor, Weigh
 
 
 @torch.no_grad()
-def influence_paths(network: SAMoVAR, window: Tensor, depth: int):
+def influence_paths(
+    network: SAMoVAR, window: Tensor, depth: int
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """The products of ``depth`` layers' matrices that `token_var` sums, one by one.
 
     A path ``i <= j_1 <= ... <= t`` leads from token i over one token for every layer to
@@ -96,7 +99,9 @@ def influence_paths(network: SAMoVAR, window: Tensor, depth: int):
     return paths, left, right, x0
 
 
-def path_sizes(network: SAMoVAR, window: Tensor):
+def path_sizes(
+    network: SAMoVAR, window: Tensor
+) -> tuple[list[list[int]], np.ndarray, np.ndarray]:
     """All paths of one window (1, lags, n_series), of every depth, with their sizes.
 
     Returns

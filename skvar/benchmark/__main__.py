@@ -269,10 +269,13 @@ def _forecaster(spec: str, general: dict) -> BaseForecaster:
     path, parenthesis, rest = spec.strip().partition("(")
     module, _, name = path.strip().rpartition(".")
     try:
-        kind = getattr(import_module(module) if module else forecasting, name)
-        if not (isinstance(kind, type) and issubclass(kind, BaseForecaster)):
+        found = getattr(import_module(module) if module else forecasting, name)
+        if not (isinstance(found, type) and issubclass(found, BaseForecaster)):
             raise TypeError(f"{name} is not the class of a forecaster")
+        kind: type[BaseForecaster] = found
         call = ast.parse(f"f({rest}" if parenthesis else "f()", mode="eval").body
+        if not isinstance(call, ast.Call):
+            raise SyntaxError(f"{ast.unparse(call)} is no call")
         if call.args:
             raise SyntaxError(f"{ast.unparse(call.args[0])} has no name")
         given = {word.arg: ast.literal_eval(word.value) for word in call.keywords}

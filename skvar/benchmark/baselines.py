@@ -2,16 +2,21 @@
 
 import numbers
 from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 from sklearn.utils import check_scalar
-from sktime.forecasting.base import BaseForecaster
+from sktime.forecasting.base import BaseForecaster, ForecastingHorizon
 
 from .._data.tables import as_frame
+from .._typing import Table
 from .._var.estimation import statsmodels
 from .._var.process import run
 from ..forecasting import SAMoVARForecaster
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 _BLOCK = 256
 
@@ -60,25 +65,36 @@ class _AfterManyRows(BaseForecaster):
     _config = {"remember_data": False}
     _y = _X = None
 
-    def _fit(self, y, X=None, fh=None):
+    def _fit(
+        self,
+        y: pd.DataFrame,
+        X: pd.DataFrame | None = None,
+        fh: ForecastingHorizon | None = None,
+    ) -> "Self":
         self._known = y
         self._estimate(y.to_numpy(dtype=float))
         return self
 
-    def _update(self, y, X=None, update_params=True):
+    def _update(
+        self, y: pd.DataFrame, X: pd.DataFrame | None = None, update_params: bool = True
+    ) -> "Self":
         self._known = y.combine_first(self._known)
         if update_params:
             self._estimate(self._known.to_numpy(dtype=float))
         return self
 
-    def _predict(self, fh, X=None):
+    def _predict(
+        self, fh: ForecastingHorizon, X: pd.DataFrame | None = None
+    ) -> pd.DataFrame:
         steps = fh.to_relative(self.cutoff).to_numpy().astype(int)
         last = self._known.index.get_indexer(self.cutoff)
         [values] = self.rolling_batches(self._known, ends=last, steps=steps.max())
         index = fh.to_absolute_index(self.cutoff)
         return pd.DataFrame(values[0, steps - 1], index, self._known.columns)
 
-    def rolling_batches(self, Y, *, ends, steps) -> Iterator[np.ndarray]:
+    def rolling_batches(
+        self, Y: Table, *, ends: np.ndarray, steps: int
+    ) -> Iterator[np.ndarray]:
         """Forecast after rows of a table, as forecasters of skvar do."""
         values = as_frame(Y, "Y").to_numpy()
         for some in np.split(ends, range(_BLOCK, len(ends), _BLOCK)):
@@ -105,11 +121,11 @@ class SeasonalNaive(_AfterManyRows):
 
     n_parameters_ = 0
 
-    def __init__(self, season=None):
+    def __init__(self, season: int | None = None):
         self.season = season
         super().__init__()
 
-    def _estimate(self, values):
+    def _estimate(self, values: np.ndarray) -> None:
         check_scalar(self._n_rows(), "season", numbers.Integral, min_val=1)
         if len(values) < self._n_rows():
             raise ValueError(
@@ -117,7 +133,7 @@ class SeasonalNaive(_AfterManyRows):
                 "more rows or lower season."
             )
 
-    def _after(self, values, ends, steps):
+    def _after(self, values: np.ndarray, ends: np.ndarray, steps: int) -> np.ndarray:
         n_rows = self._n_rows()
         return values[ends + 1 - n_rows + np.arange(steps) % n_rows]
 
@@ -125,7 +141,7 @@ class SeasonalNaive(_AfterManyRows):
         return 1 if self.season is None else self.season
 
     @classmethod
-    def get_test_params(cls, parameter_set="default"):
+    def get_test_params(cls, parameter_set: str = "default") -> list[dict[str, Any]]:
         """Settings for sktime's test suite.
 
         Parameters
@@ -162,7 +178,7 @@ class ClassicalVAR(_AfterManyRows):
 
     _tags = {"python_dependencies": "statsmodels"}
 
-    def __init__(self, max_lags=24):
+    def __init__(self, max_lags: int = 24):
         self.max_lags = max_lags
         super().__init__()
 
@@ -170,7 +186,7 @@ class ClassicalVAR(_AfterManyRows):
     def n_parameters_(self) -> int:
         return self.intercept_.size + self.matrices_.size
 
-    def _estimate(self, values):
+    def _estimate(self, values: np.ndarray) -> None:
         check_scalar(self.max_lags, "max_lags", numbers.Integral, min_val=1)
         n_rows, n_series = values.shape
         varies = np.ptp(values, axis=0) > 0
@@ -184,14 +200,14 @@ class ClassicalVAR(_AfterManyRows):
             matrices[np.ix_(range(len(found)), varies, varies)] = found
         self.intercept_, self.matrices_ = intercept, matrices
 
-    def _after(self, values, ends, steps):
+    def _after(self, values: np.ndarray, ends: np.ndarray, steps: int) -> np.ndarray:
         order, n_series = self.matrices_.shape[:2]
         start = values[ends + 1 - order + np.arange(order)].swapaxes(0, 1)
         inflow = np.broadcast_to(self.intercept_, (steps, len(ends), n_series))
         return run(self.matrices_, start, inflow).swapaxes(0, 1)
 
     @classmethod
-    def get_test_params(cls, parameter_set="default"):
+    def get_test_params(cls, parameter_set: str = "default") -> list[dict[str, Any]]:
         """Settings for sktime's test suite.
 
         Parameters

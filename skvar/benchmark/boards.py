@@ -13,6 +13,7 @@ from sklearn.utils import check_scalar
 from sktime.forecasting.base import BaseForecaster
 
 from .._data.tables import as_frame, regular_step
+from .._typing import PathLike
 from .cells import check_estimators, last_name, run_all, settings_of
 from .results import mean_of_all
 
@@ -62,7 +63,7 @@ class Task:
     season: int = 1
     past_covariates: tuple[str, ...] = ()
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         table = as_frame(self.table, "table", missing=True).copy()
         regular_step(table.index, "table")
         object.__setattr__(self, "table", table)
@@ -190,7 +191,7 @@ def board(
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def read_published(path, task: str) -> pd.DataFrame:
+def read_published(path: PathLike, task: str) -> pd.DataFrame:
     """Read the rows of one task from a CSV file of published figures.
 
     Its columns "task", "model", "SQL" and "MASE" are read.

@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 import joblib
 from sktime.forecasting.base import BaseForecaster
@@ -52,8 +53,8 @@ def last_name(name: str) -> str:
 
 
 def run_all(
-    measure: Callable[[object], dict],
-    cells: Mapping[int, object],
+    measure: Callable[[Any], dict],
+    cells: Mapping[int, Any],
     n_jobs: int | None,
     verbose: int,
     n_done: int = 0,
@@ -79,7 +80,9 @@ def run_all(
     )
 
 
-def _run(measure, number: int, cell) -> tuple[int, dict, str | None]:
+def _run(
+    measure: Callable[[Any], dict], number: int, cell: Any
+) -> tuple[int, dict, str | None]:
     try:
         with warnings.catch_warnings():
             # sktime announces its next version at every construction.

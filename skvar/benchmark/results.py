@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from .._typing import PathLike
+
 # All that a row says, and what tells one cell from another.
 COLUMNS = (
     "data",
@@ -43,7 +45,7 @@ PROTOCOLS = TRAIN_ONLY, TRAIN_AND_VALIDATION
 Row = Mapping[str, str]
 
 
-def read_results(path) -> pd.DataFrame:
+def read_results(path: PathLike) -> pd.DataFrame:
     """Read the file of a benchmark.
 
     Parameters
@@ -119,7 +121,7 @@ class Results:
     ``path`` None keeps them in memory alone.
     """
 
-    def __init__(self, path):
+    def __init__(self, path: PathLike | None):
         # Replacing a link would leave the file that it points to.
         self.path = None if path is None else Path(path).expanduser().resolve()
         self.rows: dict[tuple[str, ...], Row] = {}
@@ -144,7 +146,7 @@ class Results:
             raise
         return self
 
-    def __exit__(self, *_) -> None:
+    def __exit__(self, *_: object) -> None:
         if self.path is not None:
             self._lock.release()
 
@@ -167,7 +169,7 @@ def key_of(row: Row) -> tuple[str, ...]:
     return tuple(row[name] for name in KEY)
 
 
-def text(value) -> str:
+def text(value: object) -> str:
     """A value of a row."""
     return "" if value is None else str(value)
 

@@ -15,6 +15,7 @@ from sklearn.exceptions import FitFailedWarning
 from sklearn.utils import check_scalar
 from sktime.forecasting.base import BaseForecaster
 
+from .._typing import PathLike
 from ..datasets import SplitSeries
 from .cells import check_estimators, last_name, run_all, settings_of, unseeded
 from .results import (
@@ -37,7 +38,7 @@ def benchmark(
     seeds: int | Sequence[int] = (0, 1, 2),
     stride: int = 1,
     refit: bool = True,
-    results=None,
+    results: PathLike | None = None,
     n_jobs: int | None = None,
     verbose: int = 1,
 ) -> pd.DataFrame:
@@ -214,7 +215,15 @@ class _Cell:
         return forecaster.set_params(**settings)
 
 
-def _cells(estimators, data, horizons, protocol, seeds, stride, refit) -> list[_Cell]:
+def _cells(
+    estimators: Mapping[str, BaseForecaster],
+    data: SplitSeries | Iterable[SplitSeries],
+    horizons: int | Sequence[int],
+    protocol: str,
+    seeds: int | Sequence[int],
+    stride: int,
+    refit: bool,
+) -> list[_Cell]:
     """Every cell in the order of the table, checked before the first is run."""
     data = _listed(data)
     check_estimators(estimators)
@@ -250,15 +259,15 @@ def _cells(estimators, data, horizons, protocol, seeds, stride, refit) -> list[_
 
 def _listed(data: SplitSeries | Iterable[SplitSeries]) -> list[SplitSeries]:
     single = isinstance(data, (str, Mapping, pd.DataFrame, np.ndarray))
-    data = [data] if single or not isinstance(data, Iterable) else list(data)
-    for some in data:
+    given: list = [data] if single or not isinstance(data, Iterable) else list(data)
+    for some in given:
         if not isinstance(some, SplitSeries):
             raise TypeError(
                 f"data is or holds a {type(some).__name__}; pass tables with their "
                 "splits, from skvar.datasets.fetch_... or skvar.datasets.split_series."
             )
-    _check_distinct([some.name for some in data], "data")
-    return data
+    _check_distinct([some.name for some in given], "data")
+    return given
 
 
 def _check_takes_rows(estimators: Mapping[str, BaseForecaster]) -> None:
@@ -272,9 +281,12 @@ def _check_takes_rows(estimators: Mapping[str, BaseForecaster]) -> None:
             )
 
 
-def _whole(values, name: str, bounds: tuple[int, int], of: str = "") -> list[int]:
-    scalar = isinstance(values, numbers.Number)
-    values = [values] if scalar else list(values)
+def _whole(
+    values: int | Sequence[int], name: str, bounds: tuple[int, int], of: str = ""
+) -> list[int]:
+    if not isinstance(values, Iterable):
+        values = [values]
+    values = list(values)
     for value in values:
         if not isinstance(value, numbers.Integral) or isinstance(value, bool):
             raise TypeError(f"{name} must be whole numbers, not {value!r}.")
@@ -358,7 +370,9 @@ def _measure(cell: _Cell) -> dict:
     }
 
 
-def _forecasts(forecaster, table: pd.DataFrame, cell: _Cell) -> Iterator[np.ndarray]:
+def _forecasts(
+    forecaster: BaseForecaster, table: pd.DataFrame, cell: _Cell
+) -> Iterator[np.ndarray]:
     """Forecasts (n, horizon, n_series) of windows after the cell's ends, in order."""
     if _rolls(forecaster):
         yield from forecaster.rolling_batches(table, ends=cell.ends, steps=cell.horizon)

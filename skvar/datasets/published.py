@@ -12,6 +12,7 @@ from sklearn.utils import check_scalar
 
 from .._data.tables import as_frame, regular_step
 from .._data.units import standardise, units_of
+from .._typing import PathLike, Table
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,7 +55,7 @@ class SplitSeries:
     test_end: int
     season: int = 1
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not self.name.isprintable():
             raise TypeError(f"name must be printable text, not {self.name!r}.")
         object.__setattr__(self, "series", as_frame(self.series, "series").copy())
@@ -97,7 +98,7 @@ class SplitSeries:
 
 
 def split_series(
-    series,
+    series: Table,
     name: str = "series",
     *,
     training: float = 0.7,
@@ -155,7 +156,7 @@ def split_series(
     return SplitSeries(name, frame, *ends, season)
 
 
-def fetch_ett(name: str = "ETTh1", *, data_home=None) -> SplitSeries:
+def fetch_ett(name: str = "ETTh1", *, data_home: PathLike | None = None) -> SplitSeries:
     """Fetch oil temperature and loads of an electricity transformer: 7 series, 2 years.
 
     Parameters
@@ -188,7 +189,7 @@ def fetch_ett(name: str = "ETTh1", *, data_home=None) -> SplitSeries:
     return _fetch_one_of(_ETT, name, data_home)
 
 
-def fetch_weather(*, data_home=None) -> SplitSeries:
+def fetch_weather(*, data_home: PathLike | None = None) -> SplitSeries:
     """Fetch measurements of a weather station: 21 series, every 10 minutes of 2020.
 
     Parameters
@@ -221,7 +222,7 @@ def fetch_weather(*, data_home=None) -> SplitSeries:
     return fetch("Weather", data_home)
 
 
-def fetch_electricity(*, data_home=None) -> SplitSeries:
+def fetch_electricity(*, data_home: PathLike | None = None) -> SplitSeries:
     """Fetch the consumption of 321 clients, every hour of 3 years (ECL).
 
     Parameters
@@ -253,7 +254,7 @@ def fetch_electricity(*, data_home=None) -> SplitSeries:
     return fetch("Electricity", data_home)
 
 
-def fetch_traffic(*, data_home=None) -> SplitSeries:
+def fetch_traffic(*, data_home: PathLike | None = None) -> SplitSeries:
     """Fetch road occupancy in San Francisco: 862 sensors, every hour of 2 years.
 
     Parameters
@@ -285,7 +286,7 @@ def fetch_traffic(*, data_home=None) -> SplitSeries:
     return fetch("Traffic", data_home)
 
 
-def fetch_exchange_rate(*, data_home=None) -> SplitSeries:
+def fetch_exchange_rate(*, data_home: PathLike | None = None) -> SplitSeries:
     """Fetch exchange rates of 8 currencies to the US dollar, every day from 1990 on.
 
     Parameters
@@ -318,7 +319,7 @@ def fetch_exchange_rate(*, data_home=None) -> SplitSeries:
     return fetch("Exchange", data_home)
 
 
-def fetch_illness(*, data_home=None) -> SplitSeries:
+def fetch_illness(*, data_home: PathLike | None = None) -> SplitSeries:
     """Fetch influenza-like illness in the US: 7 series, every week from 2002 to 2020.
 
     Parameters
@@ -350,7 +351,7 @@ def fetch_illness(*, data_home=None) -> SplitSeries:
     return fetch("ILI", data_home)
 
 
-def fetch_solar(*, data_home=None) -> SplitSeries:
+def fetch_solar(*, data_home: PathLike | None = None) -> SplitSeries:
     """Fetch solar power in Alabama: 137 plants, every 10 minutes of 2006.
 
     Parameters
@@ -383,7 +384,9 @@ def fetch_solar(*, data_home=None) -> SplitSeries:
     return fetch("Solar", data_home)
 
 
-def fetch_pems(name: str = "PEMS03", *, data_home=None) -> SplitSeries:
+def fetch_pems(
+    name: str = "PEMS03", *, data_home: PathLike | None = None
+) -> SplitSeries:
     """Fetch traffic flow in a district of California: sensors, every 5 minutes.
 
     Parameters
@@ -442,13 +445,15 @@ def _months_of(rows: int) -> Callable[[int], tuple[int, int, int]]:
     return lambda n_rows: (12 * month, 16 * month, 20 * month)
 
 
-def _shares(n_rows: int, training: float = 0.7, test: float = 0.2):
+def _shares(
+    n_rows: int, training: float = 0.7, test: float = 0.2
+) -> tuple[int, int, int]:
     # Shares of a whole may come out just below it.
     n_training, n_test = (int(share * n_rows + 1e-9) for share in (training, test))
     return n_training, n_rows - n_test, n_rows
 
 
-def _fifths(n_rows: int):
+def _fifths(n_rows: int) -> tuple[int, int, int]:
     return int(0.6 * n_rows), int(0.8 * n_rows), n_rows
 
 
@@ -543,20 +548,22 @@ SOURCES = {
 }
 
 
-def fetch(name: str, data_home=None) -> SplitSeries:
+def fetch(name: str, data_home: PathLike | None = None) -> SplitSeries:
     """Fetch one of `SOURCES`."""
     source = SOURCES[name]
     series = read_table(_retrieve(source, data_home), source.timed)
     return SplitSeries(name, series, *source.ends(len(series)), source.season)
 
 
-def _fetch_one_of(sources: dict[str, _Source], name: str, data_home) -> SplitSeries:
+def _fetch_one_of(
+    sources: dict[str, _Source], name: str, data_home: PathLike | None
+) -> SplitSeries:
     if name not in sources:
         raise ValueError(f"name must be one of {sorted(sources)}, not {name!r}.")
     return fetch(name, data_home)
 
 
-def _retrieve(source: _Source, data_home) -> Path:
+def _retrieve(source: _Source, data_home: PathLike | None) -> Path:
     """The file in the folder of data, downloaded if need be."""
     try:
         import pooch
@@ -587,7 +594,7 @@ def _retrieve(source: _Source, data_home) -> Path:
         ) from error
 
 
-def read_table(path, timed: bool = True) -> pd.DataFrame:
+def read_table(path: PathLike, timed: bool = True) -> pd.DataFrame:
     """Read a published table: CSV, or the first channel of an array of numpy.
 
     A first column of times becomes the index, or is dropped unless ``timed``. A first

@@ -10,6 +10,8 @@ import numpy as np
 import pandas as pd
 from sklearn.utils import check_random_state, check_scalar
 
+from .._typing import Seed
+
 _BURN_IN = 200
 _TRIES = 100
 # A path that leaves so many times the size of shocks and intercepts is drawn again.
@@ -61,7 +63,7 @@ def make_var(
     intercept: float | Sequence[float] = 0.0,
     noise: float = 1.0,
     shock_correlation: float = 0.0,
-    random_state=None,
+    random_state: Seed = None,
 ) -> SimulatedVAR:
     """Simulate a static VAR: dense, a sparse network, or with correlated shocks.
 
@@ -104,7 +106,7 @@ def make_var(
     check_scalar(density, "density", numbers.Real, min_val=0, max_val=1)
     rng = check_random_state(random_state)
 
-    def draw():
+    def draw() -> tuple[np.ndarray, _Choice]:
         linked = (rng.uniform(size=(n_series, n_series)) < density) | np.eye(
             n_series, dtype=bool
         )
@@ -125,7 +127,7 @@ def make_switching_var(
     intercept: float | Sequence[float] = 0.0,
     noise: float = 1.0,
     shock_correlation: float = 0.0,
-    random_state=None,
+    random_state: Seed = None,
 ) -> SimulatedVAR:
     """Simulate a VAR that switches between regimes, each with its own matrices.
 
@@ -179,7 +181,7 @@ def make_switching_var(
         )
     rng = check_random_state(random_state)
 
-    def draw():
+    def draw() -> tuple[np.ndarray, _Choice]:
         matrices = [sizes.stable(sizes.gaussian(rng)) for _ in range(n_regimes)]
         return np.stack(matrices), _SWITCHES[switch](sizes, n_regimes, persistence, rng)
 
@@ -198,7 +200,7 @@ def make_drifting_var(
     intercept: float | Sequence[float] = 0.0,
     noise: float = 1.0,
     shock_correlation: float = 0.0,
-    random_state=None,
+    random_state: Seed = None,
 ) -> SimulatedVAR:
     """Simulate a VAR whose matrices drift: by a swing, or every entry by itself.
 
@@ -248,7 +250,7 @@ def make_drifting_var(
         raise ValueError(f"kind must be 'swing' or 'random_walk', not {kind!r}.")
     rng = check_random_state(random_state)
 
-    def walk():
+    def walk() -> np.ndarray:
         path = np.empty((_BURN_IN + n_rows, order, n_series, n_series))
         path[0] = sizes.stable(sizes.gaussian(rng))
         for t in range(1, len(path)):
@@ -256,7 +258,7 @@ def make_drifting_var(
             path[t] = moved * sizes.powers(min(sizes.shrinkage(moved), 1.0))
         return path
 
-    def swing():
+    def swing() -> np.ndarray:
         angle = 2 * np.pi * np.arange(-_BURN_IN, n_rows) / period
         weight = (0.5 + 0.5 * np.cos(angle))[:, np.newaxis, np.newaxis, np.newaxis]
         one, other = sizes.gaussian(rng), sizes.gaussian(rng)
@@ -265,7 +267,7 @@ def make_drifting_var(
         path = weight * one + (1 - weight) * other
         return path * sizes.powers(shrink)
 
-    def draw():
+    def draw() -> tuple[np.ndarray, _Choice]:
         return walk() if kind == "random_walk" else swing(), lambda t, before: t
 
     return _simulate(sizes, draw, intercept, noise, shock_correlation, rng)
@@ -279,7 +281,7 @@ def make_var_tasks(
     *,
     spectral_radius: float = 0.8,
     noise: float = 0.05,
-    random_state=None,
+    random_state: Seed = None,
 ) -> list[SimulatedVAR]:
     """Simulate many short tables, each of a static VAR of its own.
 
@@ -349,12 +351,12 @@ class _Sizes:
     order: int
     spectral_radius: float
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for name in ("n_rows", "n_series", "order"):
             check_scalar(getattr(self, name), name, numbers.Integral, min_val=1)
         _check_open("spectral_radius", self.spectral_radius, 0, 1)
 
-    def gaussian(self, rng) -> np.ndarray:
+    def gaussian(self, rng: np.random.RandomState) -> np.ndarray:
         """Matrices (order, n_series, n_series) of any size."""
         return rng.normal(size=(self.order, self.n_series, self.n_series))
 
@@ -365,7 +367,9 @@ class _Sizes:
     def shrinkage(self, matrices: np.ndarray) -> float:
         """Factor of the companion matrix's eigenvalues that `powers` turns into."""
         size = self.n_series * (self.order - 1)
-        companion = np.vstack([np.hstack(matrices), np.eye(size, size + self.n_series)])
+        companion = np.vstack(
+            [np.concatenate(matrices, axis=1), np.eye(size, size + self.n_series)]
+        )
         return self.spectral_radius / np.abs(np.linalg.eigvals(companion)).max()
 
     def powers(self, factor: float) -> np.ndarray:
@@ -381,7 +385,9 @@ def _always_first(t: int, before: np.ndarray) -> int:
     return 0
 
 
-def _markov(sizes: _Sizes, n_regimes: int, persistence: float, rng) -> _Choice:
+def _markov(
+    sizes: _Sizes, n_regimes: int, persistence: float, rng: np.random.RandomState
+) -> _Choice:
     n_steps = _BURN_IN + sizes.n_rows
     moves = rng.uniform(size=n_steps) >= persistence
     # To any other regime with the same probability.
@@ -390,13 +396,17 @@ def _markov(sizes: _Sizes, n_regimes: int, persistence: float, rng) -> _Choice:
     return lambda t, before: regimes[t]
 
 
-def _threshold(sizes: _Sizes, n_regimes: int, persistence: float, rng) -> _Choice:
+def _threshold(
+    sizes: _Sizes, n_regimes: int, persistence: float, rng: np.random.RandomState
+) -> _Choice:
     quantile = NormalDist().inv_cdf
     borders = [quantile(part / n_regimes) for part in range(1, n_regimes)]
     return lambda t, before: np.searchsorted(borders, before[0, 0])
 
 
-def _season(sizes: _Sizes, n_regimes: int, persistence: float, rng) -> _Choice:
+def _season(
+    sizes: _Sizes, n_regimes: int, persistence: float, rng: np.random.RandomState
+) -> _Choice:
     return lambda t, before: (t - _BURN_IN) % n_regimes
 
 
@@ -409,7 +419,7 @@ def _simulate(
     intercept: float | Sequence[float],
     noise: float,
     shock_correlation: float,
-    rng,
+    rng: np.random.RandomState,
     regimes: bool = False,
 ) -> SimulatedVAR:
     """Draw matrices and run them, again where the path explodes.

@@ -1,7 +1,11 @@
 """Attention as a recurrent neural network."""
 
+from collections.abc import Sequence
+from typing import Any, Literal
+
 from .._forecasting.forecaster import Forecaster
 from .._models.families import AarenSpecification
+from .._typing import PathLike, Seed
 
 
 class AarenForecaster(Forecaster):
@@ -187,33 +191,33 @@ class AarenForecaster(Forecaster):
 
     def __init__(
         self,
-        lags="auto",
+        lags: int | Literal["auto"] = "auto",
         *,
-        sp="auto",
-        horizon=None,
-        token_length=None,
-        n_layers=2,
-        n_heads=4,
-        d_model=32,
-        dropout=0.2,
-        static_path="auto",
-        alpha="auto",
-        learning_rate=3e-3,
-        max_epochs=None,
-        batch_size="auto",
-        weight_decay=0.1,
-        early_stopping=True,
-        retrain=True,
-        validation_fraction=0.15,
-        n_iter_no_change=4,
-        past_covariates=None,
-        calendar=None,
-        warm_start=False,
-        device="auto",
-        random_state=None,
-        verbose=0,
-        on_interrupt="raise",
-        checkpoint=None,
+        sp: int | list[int] | Literal["auto"] = "auto",
+        horizon: int | None = None,
+        token_length: int | None = None,
+        n_layers: int = 2,
+        n_heads: int = 4,
+        d_model: int = 32,
+        dropout: float = 0.2,
+        static_path: Literal["auto", "ridge", "var"] | None = "auto",
+        alpha: float | Literal["auto"] = "auto",
+        learning_rate: float = 3e-3,
+        max_epochs: int | None = None,
+        batch_size: int | Literal["auto"] = "auto",
+        weight_decay: float = 0.1,
+        early_stopping: bool = True,
+        retrain: bool = True,
+        validation_fraction: float = 0.15,
+        n_iter_no_change: int = 4,
+        past_covariates: Sequence[str] | None = None,
+        calendar: Sequence[str] | None = None,
+        warm_start: bool = False,
+        device: str = "auto",
+        random_state: Seed = None,
+        verbose: int = 0,
+        on_interrupt: Literal["raise", "keep_best"] = "raise",
+        checkpoint: PathLike | None = None,
     ):
         self.lags = lags
         self.sp = sp
@@ -244,7 +248,7 @@ class AarenForecaster(Forecaster):
         super().__init__()
 
     @classmethod
-    def get_test_params(cls, parameter_set="default"):
+    def get_test_params(cls, parameter_set: str = "default") -> list[dict[str, Any]]:
         """Small settings for sktime's test suite.
 
         Parameters

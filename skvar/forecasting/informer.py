@@ -1,7 +1,11 @@
 """Informer, a comparator."""
 
+from collections.abc import Sequence
+from typing import Any, Literal
+
 from .._forecasting.forecaster import Forecaster
 from .._models.families import InformerSpecification
+from .._typing import PathLike, Seed
 
 
 class InformerForecaster(Forecaster):
@@ -192,35 +196,35 @@ class InformerForecaster(Forecaster):
 
     def __init__(
         self,
-        lags="auto",
+        lags: int | Literal["auto"] = "auto",
         *,
-        sp="auto",
-        horizon=None,
-        label_len=None,
-        factor=5,
-        n_layers=2,
-        n_heads=4,
-        d_model=32,
-        d_ff=None,
-        dropout=0.1,
-        static_path=None,
-        alpha="auto",
-        learning_rate=1e-3,
-        max_epochs=None,
-        batch_size="auto",
-        weight_decay=0.1,
-        early_stopping=True,
-        retrain=True,
-        validation_fraction=0.15,
-        n_iter_no_change=4,
-        past_covariates=None,
-        calendar=None,
-        warm_start=False,
-        device="auto",
-        random_state=None,
-        verbose=0,
-        on_interrupt="raise",
-        checkpoint=None,
+        sp: int | list[int] | Literal["auto"] = "auto",
+        horizon: int | None = None,
+        label_len: int | None = None,
+        factor: int = 5,
+        n_layers: int = 2,
+        n_heads: int = 4,
+        d_model: int = 32,
+        d_ff: int | None = None,
+        dropout: float = 0.1,
+        static_path: Literal["auto", "ridge", "var"] | None = None,
+        alpha: float | Literal["auto"] = "auto",
+        learning_rate: float = 1e-3,
+        max_epochs: int | None = None,
+        batch_size: int | Literal["auto"] = "auto",
+        weight_decay: float = 0.1,
+        early_stopping: bool = True,
+        retrain: bool = True,
+        validation_fraction: float = 0.15,
+        n_iter_no_change: int = 4,
+        past_covariates: Sequence[str] | None = None,
+        calendar: Sequence[str] | None = None,
+        warm_start: bool = False,
+        device: str = "auto",
+        random_state: Seed = None,
+        verbose: int = 0,
+        on_interrupt: Literal["raise", "keep_best"] = "raise",
+        checkpoint: PathLike | None = None,
     ):
         self.lags = lags
         self.sp = sp
@@ -253,7 +257,7 @@ class InformerForecaster(Forecaster):
         super().__init__()
 
     @classmethod
-    def get_test_params(cls, parameter_set="default"):
+    def get_test_params(cls, parameter_set: str = "default") -> list[dict[str, Any]]:
         """Small settings for sktime's test suite.
 
         Parameters

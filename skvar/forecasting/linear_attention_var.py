@@ -1,10 +1,14 @@
 """Linear attention on the observed series: a VAR whose matrices follow the input."""
 
+from collections.abc import Sequence
+from typing import Any, Literal
+
 import pandas as pd
 
 from .._forecasting import dynamics
 from .._forecasting.forecaster import Forecaster, single_state
 from .._models.families import LinearAttentionVARSpecification
+from .._typing import PathLike, Seed, Table
 
 
 class LinearAttentionVAR(Forecaster):
@@ -195,34 +199,34 @@ class LinearAttentionVAR(Forecaster):
 
     def __init__(
         self,
-        lags="auto",
+        lags: int | Literal["auto"] = "auto",
         *,
-        sp="auto",
-        tracking_rows=0,
-        horizon=None,
-        n_layers=1,
-        n_heads=4,
-        d_model=32,
-        dropout=0.0,
-        alpha="auto",
-        trend="c",
-        seasonal=False,
-        covariate_lags="auto",
-        learning_rate=0.01,
-        max_epochs=20,
-        batch_size="auto",
-        weight_decay=0.1,
-        early_stopping=True,
-        validation_fraction=0.15,
-        n_iter_no_change=6,
-        past_covariates=None,
-        calendar=None,
-        warm_start=False,
-        device="auto",
-        random_state=None,
-        verbose=0,
-        on_interrupt="raise",
-        checkpoint=None,
+        sp: int | list[int] | Literal["auto"] = "auto",
+        tracking_rows: int = 0,
+        horizon: int | None = None,
+        n_layers: int = 1,
+        n_heads: int = 4,
+        d_model: int = 32,
+        dropout: float = 0.0,
+        alpha: float | Literal["auto"] = "auto",
+        trend: Literal["n", "c", "ct"] = "c",
+        seasonal: bool = False,
+        covariate_lags: int | Literal["auto"] = "auto",
+        learning_rate: float = 0.01,
+        max_epochs: int = 20,
+        batch_size: int | Literal["auto"] = "auto",
+        weight_decay: float = 0.1,
+        early_stopping: bool = True,
+        validation_fraction: float = 0.15,
+        n_iter_no_change: int = 6,
+        past_covariates: Sequence[str] | None = None,
+        calendar: Sequence[str] | None = None,
+        warm_start: bool = False,
+        device: str = "auto",
+        random_state: Seed = None,
+        verbose: int = 0,
+        on_interrupt: Literal["raise", "keep_best"] = "raise",
+        checkpoint: PathLike | None = None,
     ):
         self.lags = lags
         self.sp = sp
@@ -253,7 +257,7 @@ class LinearAttentionVAR(Forecaster):
         self.checkpoint = checkpoint
         super().__init__()
 
-    def test_dynamics(self, Y=None) -> pd.DataFrame:
+    def test_dynamics(self, Y: Table | None = None) -> pd.DataFrame:
         """Test whether matrices that change forecast better than a static VAR.
 
         Compares one-step forecasts of rows that neither model has seen with those of
@@ -300,7 +304,7 @@ class LinearAttentionVAR(Forecaster):
         return dynamics.test_dynamics(single_state(self), Y)
 
     @classmethod
-    def get_test_params(cls, parameter_set="default"):
+    def get_test_params(cls, parameter_set: str = "default") -> list[dict[str, Any]]:
         """Small settings for sktime's test suite.
 
         Parameters

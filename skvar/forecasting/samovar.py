@@ -1,10 +1,15 @@
 """The linear Transformer that stays a VAR."""
 
+from collections.abc import Sequence
+from typing import Any, Literal, overload
+
+import numpy as np
 import pandas as pd
 
 from .._forecasting import matrices
 from .._forecasting.forecaster import Forecaster, single_state
 from .._models.families import SAMoVARSpecification
+from .._typing import PathLike, Seed, Table
 
 
 class SAMoVARForecaster(Forecaster):
@@ -199,36 +204,36 @@ class SAMoVARForecaster(Forecaster):
 
     def __init__(
         self,
-        lags="auto",
+        lags: int | Literal["auto"] = "auto",
         *,
-        sp="auto",
-        horizon=None,
-        token_length=None,
-        n_layers=1,
-        n_heads=4,
-        d_model=32,
-        dropout=0.1,
-        scaled_attention=True,
-        centre_on="auto",
-        predictor="linear_attention",
-        static_path="auto",
-        alpha="auto",
-        learning_rate=3e-3,
-        max_epochs=None,
-        batch_size="auto",
-        weight_decay=0.1,
-        early_stopping=True,
-        retrain=True,
-        validation_fraction=0.15,
-        n_iter_no_change=4,
-        past_covariates=None,
-        calendar=None,
-        warm_start=False,
-        device="auto",
-        random_state=None,
-        verbose=0,
-        on_interrupt="raise",
-        checkpoint=None,
+        sp: int | list[int] | Literal["auto"] = "auto",
+        horizon: int | None = None,
+        token_length: int | None = None,
+        n_layers: int = 1,
+        n_heads: int = 4,
+        d_model: int = 32,
+        dropout: float = 0.1,
+        scaled_attention: bool = True,
+        centre_on: Literal["auto", "token", "last"] = "auto",
+        predictor: Literal["linear_attention", "fixed_var"] = "linear_attention",
+        static_path: Literal["auto", "ridge", "var"] | None = "auto",
+        alpha: float | Literal["auto"] = "auto",
+        learning_rate: float = 3e-3,
+        max_epochs: int | None = None,
+        batch_size: int | Literal["auto"] = "auto",
+        weight_decay: float = 0.1,
+        early_stopping: bool = True,
+        retrain: bool = True,
+        validation_fraction: float = 0.15,
+        n_iter_no_change: int = 4,
+        past_covariates: Sequence[str] | None = None,
+        calendar: Sequence[str] | None = None,
+        warm_start: bool = False,
+        device: str = "auto",
+        random_state: Seed = None,
+        verbose: int = 0,
+        on_interrupt: Literal["raise", "keep_best"] = "raise",
+        checkpoint: PathLike | None = None,
     ):
         self.lags = lags
         self.sp = sp
@@ -261,7 +266,19 @@ class SAMoVARForecaster(Forecaster):
         self.checkpoint = checkpoint
         super().__init__()
 
-    def token_var_matrices(self, Y, *, segment: int = -1, return_tokens: bool = False):
+    @overload
+    def token_var_matrices(
+        self, Y: Table, *, segment: int = -1, return_tokens: Literal[False] = False
+    ) -> np.ndarray: ...
+
+    @overload
+    def token_var_matrices(
+        self, Y: Table, *, segment: int = -1, return_tokens: Literal[True]
+    ) -> tuple[np.ndarray, np.ndarray]: ...
+
+    def token_var_matrices(
+        self, Y: Table, *, segment: int = -1, return_tokens: bool = False
+    ) -> np.ndarray | tuple[np.ndarray, np.ndarray]:
         """Matrices of the VAR that the network applies to its tokens.
 
         For every window of a table and every series, in closed form, from each token to
@@ -301,7 +318,7 @@ class SAMoVARForecaster(Forecaster):
             single_state(self), Y, segment, return_tokens
         )
 
-    def influence_paths(self, Y, *, n_strongest: int = 10) -> pd.DataFrame:
+    def influence_paths(self, Y: Table, *, n_strongest: int = 10) -> pd.DataFrame:
         """Split the matrices between tokens by the way that influence takes.
 
         A path leads from a token through one token for every further layer to the last
@@ -333,7 +350,7 @@ class SAMoVARForecaster(Forecaster):
         return matrices.influence_paths(single_state(self), Y, n_strongest)
 
     @classmethod
-    def get_test_params(cls, parameter_set="default"):
+    def get_test_params(cls, parameter_set: str = "default") -> list[dict[str, Any]]:
         """Small settings for sktime's test suite.
 
         Parameters

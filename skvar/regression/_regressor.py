@@ -3,12 +3,14 @@
 import numbers
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
 from sklearn.metrics import r2_score
-from sklearn.utils import check_consistent_length, check_scalar, column_or_1d
+from sklearn.utils import Tags, check_consistent_length, check_scalar, column_or_1d
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .._data.tables import check_sizes
@@ -16,10 +18,14 @@ from .._data.windows import Windows, windows_ending_at
 from .._models.estimation import estimate
 from .._models.regression import FittedRegression, Units, columns_of
 from .._models.specification import Specification
+from .._models.stream import Stream
 from .._protocols.fitted import NetworkEstimator, fitted_attribute
 from .._protocols.sharing import copy_of, replacement
 from .._training.randomness import draw_seed
 from .._var.extraction import collect_matrices
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 
 class Regressor(NetworkEstimator, MultiOutputMixin, RegressorMixin, BaseEstimator):
@@ -29,8 +35,15 @@ class Regressor(NetworkEstimator, MultiOutputMixin, RegressorMixin, BaseEstimato
     """
 
     _specification: type[Specification]
+    _fitted: FittedRegression
 
-    def fit(self, X, y=None, *, segments=None):
+    def fit(
+        self,
+        X: ArrayLike,
+        y: ArrayLike | None = None,
+        *,
+        segments: ArrayLike | None = None,
+    ) -> "Self":
         """Fit to consecutive time steps.
 
         Parameters
@@ -59,7 +72,13 @@ class Regressor(NetworkEstimator, MultiOutputMixin, RegressorMixin, BaseEstimato
             working._learn(X, y, segments, go_on=False)
         return self
 
-    def partial_fit(self, X, y=None, *, segments=None):
+    def partial_fit(
+        self,
+        X: ArrayLike,
+        y: ArrayLike | None = None,
+        *,
+        segments: ArrayLike | None = None,
+    ) -> "Self":
         """Append rows that follow in time and train on from the present weights.
 
         All rows seen so far are kept and trained on, and closed forms are solved anew;
@@ -84,7 +103,7 @@ class Regressor(NetworkEstimator, MultiOutputMixin, RegressorMixin, BaseEstimato
             working._learn(X, y, segments, go_on=hasattr(working, "_fitted"))
         return self
 
-    def predict(self, X, *, segments=None):
+    def predict(self, X: ArrayLike, *, segments: ArrayLike | None = None) -> np.ndarray:
         """Predict the target of every row from the rows up to it.
 
         Before its first row a series is taken as constant.
@@ -111,7 +130,7 @@ class Regressor(NetworkEstimator, MultiOutputMixin, RegressorMixin, BaseEstimato
         predicted = fitted.predictions(X, _parts(X, segments))
         return predicted.ravel() if fitted.is_flat else predicted
 
-    def forecast(self, X, steps):
+    def forecast(self, X: ArrayLike, steps: int) -> np.ndarray:
         """Forecast the rows that follow a table, feeding forecasts back.
 
         Parameters
@@ -144,7 +163,13 @@ class Regressor(NetworkEstimator, MultiOutputMixin, RegressorMixin, BaseEstimato
         past = windows_ending_at(values, np.array([len(X) - 1]), rows)
         return fitted.after(past, steps)[0]
 
-    def score(self, X, y=None, *, segments=None):
+    def score(
+        self,
+        X: ArrayLike,
+        y: ArrayLike | None = None,
+        *,
+        segments: ArrayLike | None = None,
+    ) -> float:
         """Coefficient of determination of the predictions.
 
         Parameters
@@ -177,7 +202,7 @@ class Regressor(NetworkEstimator, MultiOutputMixin, RegressorMixin, BaseEstimato
         truth = np.concatenate([values[part[1:]] for part in rows])
         return r2_score(truth, np.concatenate([predicted[part[:-1]] for part in rows]))
 
-    def stream(self):
+    def stream(self) -> Stream:
         """Predict one new row at a time.
 
         Returns
@@ -188,7 +213,19 @@ class Regressor(NetworkEstimator, MultiOutputMixin, RegressorMixin, BaseEstimato
         """
         return self._known().stream(getattr(self, "feature_names_in_", None))
 
-    def var_matrices(self, Y, *, step: int = 1, return_intercept: bool = False):
+    @overload
+    def var_matrices(
+        self, Y: ArrayLike, *, step: int = 1, return_intercept: Literal[False] = False
+    ) -> np.ndarray: ...
+
+    @overload
+    def var_matrices(
+        self, Y: ArrayLike, *, step: int = 1, return_intercept: Literal[True]
+    ) -> tuple[np.ndarray, np.ndarray]: ...
+
+    def var_matrices(
+        self, Y: ArrayLike, *, step: int = 1, return_intercept: bool = False
+    ) -> np.ndarray | tuple[np.ndarray, np.ndarray]:
         """VAR matrices of every window of a table, each taken for a whole history.
 
         Parameters
@@ -251,7 +288,7 @@ class Regressor(NetworkEstimator, MultiOutputMixin, RegressorMixin, BaseEstimato
     scaler_ = fitted_attribute("scaler", "Units of ``X``.")
     y_scaler_ = fitted_attribute("y_scaler", "Units of ``y``, if there was any.")
 
-    def __sklearn_tags__(self):
+    def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.target_tags.required = False
         return tags
@@ -273,7 +310,9 @@ class Regressor(NetworkEstimator, MultiOutputMixin, RegressorMixin, BaseEstimato
         check_is_fitted(self)
         return self._fitted
 
-    def _checked(self, X, dtype=np.float64) -> tuple["FittedRegression", np.ndarray]:
+    def _checked(
+        self, X: ArrayLike, dtype: Any = np.float64
+    ) -> tuple["FittedRegression", np.ndarray]:
         """What was fitted, and a table that fits to it."""
         # A copy, so that another thread's fit does not come between the two.
         view = copy_of(self)
@@ -281,7 +320,9 @@ class Regressor(NetworkEstimator, MultiOutputMixin, RegressorMixin, BaseEstimato
         check_sizes(X, "X", _columns(view, X))
         return view._known(), X
 
-    def _learn(self, X, y, segments, go_on: bool) -> None:
+    def _learn(
+        self, X: ArrayLike, y: ArrayLike | None, segments: ArrayLike | None, go_on: bool
+    ) -> None:
         specification = self._specification.from_parameters(self.get_params(deep=False))
         goes_on = go_on or (self.warm_start and hasattr(self, "_fitted"))
         before = self._fitted if goes_on else None
@@ -314,7 +355,7 @@ class Regressor(NetworkEstimator, MultiOutputMixin, RegressorMixin, BaseEstimato
                 )
             units = before.units.after(X, y)
         history = units.appended(before.history if go_on else {}, X, y, parts)
-        rows = units.rows(history, specification.lags)
+        rows = units.rows(history, int(specification.lags))
         weights = None if before is None else before.model.network.state_dict()
         specification = replace(specification, seed=draw_seed(self.random_state))
         model = estimate(specification, rows, weights)
@@ -327,7 +368,7 @@ def _columns(regressor: Regressor, X: np.ndarray) -> Sequence:
     return getattr(regressor, "feature_names_in_", range(X.shape[1]))
 
 
-def _parts(X: np.ndarray, segments) -> dict[object, np.ndarray]:
+def _parts(X: np.ndarray, segments: ArrayLike | None) -> dict[object, np.ndarray]:
     """Row numbers of each segment, in the order of the table."""
     if segments is None:
         return {None: np.arange(len(X))}

@@ -1,6 +1,9 @@
 """Linear attention on the rows: a regression whose matrices follow the input."""
 
+from typing import Literal
+
 from .._models.families import LinearAttentionVARSpecification
+from .._typing import PathLike, Seed
 from ._regressor import Regressor
 
 
@@ -129,27 +132,27 @@ class LinearAttentionVARRegressor(Regressor):
 
     def __init__(
         self,
-        lags=4,
+        lags: int = 4,
         *,
-        tracking_rows=0,
-        n_layers=1,
-        n_heads=4,
-        d_model=32,
-        dropout=0.0,
-        alpha="auto",
-        learning_rate=0.01,
-        max_epochs=20,
-        batch_size="auto",
-        weight_decay=0.1,
-        early_stopping=True,
-        validation_fraction=0.15,
-        n_iter_no_change=6,
-        warm_start=False,
-        device="auto",
-        random_state=None,
-        verbose=0,
-        on_interrupt="raise",
-        checkpoint=None,
+        tracking_rows: int = 0,
+        n_layers: int = 1,
+        n_heads: int = 4,
+        d_model: int = 32,
+        dropout: float = 0.0,
+        alpha: float | Literal["auto"] = "auto",
+        learning_rate: float = 0.01,
+        max_epochs: int = 20,
+        batch_size: int | Literal["auto"] = "auto",
+        weight_decay: float = 0.1,
+        early_stopping: bool = True,
+        validation_fraction: float = 0.15,
+        n_iter_no_change: int = 6,
+        warm_start: bool = False,
+        device: str = "auto",
+        random_state: Seed = None,
+        verbose: int = 0,
+        on_interrupt: Literal["raise", "keep_best"] = "raise",
+        checkpoint: PathLike | None = None,
     ):
         self.lags = lags
         self.tracking_rows = tracking_rows

@@ -1,6 +1,9 @@
 """The linear Transformer that stays a VAR, as a regressor."""
 
+from typing import Literal
+
 from .._models.families import SAMoVARSpecification
+from .._typing import PathLike, Seed
 from ._regressor import Regressor
 
 
@@ -142,32 +145,32 @@ class SAMoVARRegressor(Regressor):
 
     def __init__(
         self,
-        lags=24,
+        lags: int = 24,
         *,
-        token_length=None,
-        n_layers=1,
-        n_heads=4,
-        d_model=32,
-        dropout=0.1,
-        scaled_attention=True,
-        centre_on="auto",
-        predictor="linear_attention",
-        static_path="auto",
-        alpha="auto",
-        learning_rate=3e-3,
-        max_epochs=None,
-        batch_size="auto",
-        weight_decay=0.1,
-        early_stopping=True,
-        retrain=True,
-        validation_fraction=0.15,
-        n_iter_no_change=4,
-        warm_start=False,
-        device="auto",
-        random_state=None,
-        verbose=0,
-        on_interrupt="raise",
-        checkpoint=None,
+        token_length: int | None = None,
+        n_layers: int = 1,
+        n_heads: int = 4,
+        d_model: int = 32,
+        dropout: float = 0.1,
+        scaled_attention: bool = True,
+        centre_on: Literal["auto", "token", "last"] = "auto",
+        predictor: Literal["linear_attention", "fixed_var"] = "linear_attention",
+        static_path: Literal["auto", "ridge", "var"] | None = "auto",
+        alpha: float | Literal["auto"] = "auto",
+        learning_rate: float = 3e-3,
+        max_epochs: int | None = None,
+        batch_size: int | Literal["auto"] = "auto",
+        weight_decay: float = 0.1,
+        early_stopping: bool = True,
+        retrain: bool = True,
+        validation_fraction: float = 0.15,
+        n_iter_no_change: int = 4,
+        warm_start: bool = False,
+        device: str = "auto",
+        random_state: Seed = None,
+        verbose: int = 0,
+        on_interrupt: Literal["raise", "keep_best"] = "raise",
+        checkpoint: PathLike | None = None,
     ):
         self.lags = lags
         self.token_length = token_length

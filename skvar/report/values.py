@@ -1,9 +1,11 @@
 """Numbers as JSON holds them."""
 
+from typing import Any
+
 import numpy as np
 
 
-def plain(values) -> list | float | None:
+def plain(values: object) -> Any:
     """Numbers as nested lists, with None where one is not finite."""
     values = np.asarray(values, dtype=float)
     return np.where(np.isfinite(values), values.astype(object), None).tolist()
