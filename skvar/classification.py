@@ -19,6 +19,8 @@ from ._protocols.sharing import copy_of, reading, replacement, writing
 from ._protocols.sktime import SktimeEstimator
 from ._training.randomness import draw_seed
 
+__all__ = ["AarenClassifier"]
+
 
 class AarenClassifier(NetworkEstimator, SktimeEstimator, BaseClassifier):
     """Classification of time series by attention as a recurrent neural network.

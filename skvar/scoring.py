@@ -8,6 +8,8 @@ from ._data.tables import as_frame
 from ._data.units import nonzero
 from ._forecasting.forecaster import Forecaster, single_state
 
+__all__ = ["rolling_score"]
+
 
 def rolling_score(estimator, Y, y=None, *, by_scale: bool = False) -> float:
     """Score a forecaster on every window of a table, for scikit-learn's searches.

@@ -1,25 +1,16 @@
-"""The house: lazy names, one-way imports, documented surface, a demo that runs."""
+"""The house: lazy names, one-way imports, tables of files, a demo that runs."""
 
 import ast
-import contextlib
-import io
 import os
-import pkgutil
-import re
 import subprocess
 import sys
 from collections import defaultdict
 from pathlib import Path
 
 import pytest
-from numpydoc.validate import validate
 
 import skvar
-import skvar.benchmark
-import skvar.datasets
 import skvar.forecasting
-import skvar.nn
-import skvar.plots
 from skvar.benchmark import read_results
 from skvar.benchmark.__main__ import markdown
 
@@ -59,12 +50,13 @@ MAY_IMPORT = {
     "forecasting": {"_forecasting", "_models"},
     "regression": {"_data", "_models", "_protocols", "_training", "_var"},
     "classification": {"_data", "_models", "_protocols", "_training"},
-    "analysis": {"_var"},
+    "analysis": {"_closed_form", "_var"},
     "files": {"_files"},
     "coefficients": {"_var"},
     "identification": {"_var"},
     "nn": {"_attention", "_networks"},
     "scoring": {"_data", "_forecasting"},
+    "streaming": {"_models"},
     "training": {"_training"},
     "datasets": {"_data"},
     "benchmark": {"_data", "_parallel", "_var", "datasets", "forecasting", "plots"},
@@ -167,147 +159,6 @@ def test_public_names_resolve():
         assert name in dir(skvar)
     with pytest.raises(AttributeError, match="no attribute 'Oracle'"):
         skvar.Oracle  # noqa: B018
-
-
-PUBLIC = [
-    "skvar.AarenForecaster",
-    "skvar.ITransformerForecaster",
-    "skvar.InformerForecaster",
-    "skvar.LinearAttentionVAR",
-    "skvar.LinearTransformerForecaster",
-    "skvar.SAMoVARForecaster",
-    "skvar.cointegration",
-    "skvar.data_parallel",
-    "skvar.rolling_score",
-    "skvar.select_lags",
-    *(
-        f"skvar.{forecaster}.{method}"
-        for forecaster in ("AarenForecaster", "LinearAttentionVAR", "SAMoVARForecaster")
-        for method in (
-            "fit",
-            "fit_blocks",
-            "pretrain",
-            "predict",
-            "predict_residuals",
-            "sample_paths",
-            "instance",
-            "update",
-            "reset",
-            "rolling_forecast",
-            "rolling_interval",
-            "var_matrices",
-            "var_coefficients",
-            "compare_with_ols",
-            "get_test_params",
-            "coef_",
-            "intercept_",
-            "sigma_u_",
-            "exog_coef_",
-            "n_parameters_",
-            "stream",
-        )
-    ),
-    "skvar.LinearAttentionVAR.test_dynamics",
-    "skvar.SAMoVARForecaster.token_var_matrices",
-    "skvar.SAMoVARForecaster.influence_paths",
-    "skvar.VARCoefficients",
-    *(
-        f"skvar.VARCoefficients.{name}"
-        for name in dir(skvar.VARCoefficients)
-        if not name.startswith("_")
-    ),
-    *(
-        f"{home}.{name}"
-        for home in ("skvar.analysis.Terms", "skvar._var.connectedness.Connectedness")
-        for name, thing in vars(pkgutil.resolve_name(home)).items()
-        if not name.startswith("_") and thing is not None
-    ),
-    "skvar.analysis.Terms",
-    "skvar._var.connectedness.Connectedness",
-    *(
-        f"skvar.{module.__name__.split('.')[1]}.{name}"
-        for module in (skvar.benchmark, skvar.datasets, skvar.plots)
-        for name, thing in vars(module).items()
-        if getattr(thing, "__module__", "").startswith(module.__name__)
-        and not name.startswith("_")
-    ),
-    "skvar.AarenClassifier",
-    *(
-        f"skvar.AarenClassifier.{method}"
-        for method in ("fit", "rolling_predict_proba", "stream", "get_test_params")
-    ),
-    "skvar.LinearAttentionVARRegressor",
-    "skvar.SAMoVARRegressor",
-    *(
-        f"skvar.SAMoVARRegressor.{method}"
-        for method in (
-            "fit",
-            "partial_fit",
-            "predict",
-            "forecast",
-            "score",
-            "stream",
-            "coef_",
-            "intercept_",
-        )
-    ),
-    "skvar._models.stream.Stream",
-    "skvar._models.stream.Stream.push",
-    *(f"skvar.identification.{name}" for name in skvar.identification.__all__),
-    *(f"skvar.nn.{name}" for name in skvar.nn.__all__),
-    "skvar.nn.Aaren.forward",
-    "skvar.nn.AarenForClassification.extend",
-    "skvar.nn.AarenForForecasting.extend",
-    "skvar.nn.ITransformer.from_reference",
-    "skvar.nn.Informer.from_reference",
-    "skvar.nn.LinearTransformer.from_reference",
-    "skvar.nn.SAMoVAR.from_reference",
-]
-# Left to the writer: mood and length of the summary, extended summary, See Also,
-# Examples everywhere, descriptions that begin in lower case or are missing in Returns.
-OPTIONAL = {"SS05", "SS06", "ES01", "SA01", "EX01", "RT03", "PR08"}
-
-
-@pytest.mark.parametrize("name", PUBLIC)
-def test_docstrings_are_numpydoc(name):
-    problems = [p for p in validate(name)["errors"] if p[0] not in OPTIONAL]
-    assert not problems
-
-
-def test_readme_runs(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.S)
-    names = {}
-    for block in blocks:
-        exec(block, names)
-    assert names["search"].predict(names["table"]).shape == (4, 5)
-
-
-def run_page(name):
-    page = (ROOT / "docs" / name).read_text()
-    names, printed = {}, io.StringIO()
-    with contextlib.redirect_stdout(printed):
-        for block in re.findall(r"```python\n(.*?)```", page, re.S):
-            exec(block, names)
-    for shown in re.findall(r"```text\n(.*?)```", page, re.S):
-        assert shown in printed.getvalue()
-    return names
-
-
-@pytest.mark.slow
-def test_pages_run(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    names = run_page("analysis.md")
-    assert names["crisis"].label == "window ending 2008Q4"
-    names = run_page("aaren.md")
-    assert names["counts"] == {"Transformer": 49_984, "Aaren": 49_984 + 64}
-    assert names["probabilities"].shape == (4,)
-    names = run_page("practice.md")
-    assert names["paths"].shape == (500, 4, 3)
-    assert len(names["store"].predict()) == 3
-    names = run_page("benchmarks.md")
-    assert names["errors"].shape == (6, 3)
-    assert names["scores"]["SQL"].is_monotonic_decreasing
 
 
 def test_tables_of_boards_are_those_of_the_file():

@@ -260,7 +260,7 @@ def save(estimator, path, *, history: bool = True) -> None:
 
     See Also
     --------
-    load
+    load : Make the estimator of the file again.
 
     Examples
     --------
@@ -292,6 +292,7 @@ def load(path):
     Parameters
     ----------
     path : str, path or binary file
+        Where the file is, or the file itself, opened for reading.
 
     Returns
     -------
@@ -306,7 +307,7 @@ def load(path):
 
     See Also
     --------
-    save
+    save : Write such a file.
     """
     if hasattr(path, "read"):
         return _loaded(path, getattr(path, "name", "the file"))

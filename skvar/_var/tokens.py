@@ -21,7 +21,9 @@ def token_var(
     Parameters
     ----------
     network : skvar.nn.SAMoVAR
+        With layers.
     window : Tensor of shape (B, lags, n_series)
+        Rows of standardised series, oldest first.
     segment : int
         Of the window, oldest first; negative ones count from the last.
 
@@ -57,7 +59,9 @@ def influence_paths(network: SAMoVAR, window: Tensor, depth: int):
     Parameters
     ----------
     network : skvar.nn.SAMoVAR
+        With layers.
     window : Tensor of shape (B, lags, n_series)
+        Rows of standardised series, oldest first.
     depth : int
         Number of layers passed, 1 to n_layers.
 
@@ -97,11 +101,19 @@ def influence_paths(network: SAMoVAR, window: Tensor, depth: int):
 
 
 def path_sizes(network: SAMoVAR, window: Tensor):
-    """All paths of one window (1, lags, n_series), of every depth, with their sizes.
+    """All paths of one window, of every depth, with their sizes.
+
+    Parameters
+    ----------
+    network : skvar.nn.SAMoVAR
+        With layers.
+    window : Tensor of shape (1, lags, n_series)
+        Rows of standardised series, oldest first.
 
     Returns
     -------
     paths : list of list of int
+        Tokens on each way, as in `influence_paths`.
     strength : ndarray of shape (n_targets, n_paths)
         Frobenius norms of the paths' matrices.
     contribution : ndarray of shape (n_targets, n_paths)
