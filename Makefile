@@ -22,7 +22,7 @@ lint: $(VENV)/dev.stamp
 	$(BIN)/ruff check .
 
 clean:
-	rm -rf $(VENV) docs/_build docs/api/generated docs/gallery
+	rm -rf $(VENV) docs/_build docs/api/generated docs/gallery examples/*.png
 
 $(VENV)/%.stamp: pyproject.toml constraints.txt | $(BIN)/python
 	$(BIN)/python -m pip install -q -c constraints.txt -e ".[$*]"

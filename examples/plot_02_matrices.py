@@ -43,6 +43,7 @@ for panel, (response, cause) in zip(axes, [(0, 1), (2, 2)], strict=True):
         label=f"effect of y{cause} on y{response}",
         ax=panel,
     )
+panel.set_xlabel("row")
 plt.savefig("drift.png", dpi=150)
 
 # %%
