@@ -3,7 +3,13 @@
 import re
 from pathlib import PurePosixPath
 
+from docutils import nodes
+from latex2mathml.converter import convert
+from sphinx.util import logging
+
 import skvar
+
+logger = logging.getLogger(__name__)
 
 project = "skvar"
 author = copyright = "skvar developers"
@@ -14,7 +20,6 @@ extensions = [
     "numpydoc",
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
-    "sphinx.ext.mathjax",
     "sphinx_copybutton",
     "sphinx_gallery.gen_gallery",
 ]
@@ -52,11 +57,13 @@ sphinx_gallery_conf = {
 
 copybutton_exclude = ".linenos, .gp, .go"
 
+html_math_renderer = "mathml"
 html_theme = "pydata_sphinx_theme"
 html_title = "skvar"
 html_static_path = ["_static"]
 html_css_files = ["skvar.css"]
 html_show_sourcelink = False
+html_sidebars = {"start": []}
 html_theme_options = {
     "logo": {"text": "skvar"},
     "navigation_with_keys": False,
@@ -85,7 +92,18 @@ def leave_to_others(app, what, name, member, skip, options):
     return True if home and not home.startswith("skvar") else None
 
 
+def write_formula(translator, node):
+    """Write MathML, which browsers show without a script from the network."""
+    display = "block" if isinstance(node, nodes.math_block) else "inline"
+    formula = convert(node.astext(), display=display)
+    if ">\\" in formula:
+        logger.warning("unknown command in %s", node.astext(), location=node)
+    translator.body.append(formula)
+    raise nodes.SkipNode
+
+
 def setup(app):
     """Read pages as they are to be linked, and classes without what they inherit."""
+    app.add_html_math_renderer("mathml", (write_formula, None), (write_formula, None))
     app.connect("source-read", lead_to_pages)
     app.connect("autodoc-skip-member", leave_to_others)
