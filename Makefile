@@ -8,6 +8,7 @@ BIN := $(VENV)/bin
 
 demo: $(VENV)/examples.stamp
 	$(BIN)/python examples/plot_01_forecast.py
+	$(BIN)/python examples/plot_02_matrices.py
 
 test: $(VENV)/test.stamp
 	$(BIN)/python -m pytest -n auto --dist worksteal

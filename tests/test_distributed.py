@@ -1,12 +1,14 @@
 """Fits to tables that are read block by block, here and by workers, against `fit`."""
 
 import os
+import pickle
 import signal
 import subprocess
 import sys
 import textwrap
 from functools import partial, reduce
 from operator import add
+from pathlib import Path
 
 import joblib
 import numpy as np
@@ -25,6 +27,7 @@ from skvar import (
 )
 from skvar._closed_form.ridge_var import error_products, path_error
 from skvar._closed_form.sums import SummedTable, Sums
+from skvar._forecasting import from_blocks
 
 pytestmark = pytest.mark.distributed
 
@@ -517,6 +520,40 @@ def test_ray(ray_started, held, expected, tmp_path):
     check(held["parquet"], expected, "ray")
     check(fragile_blocks(tmp_path), expected, "ray")
     assert (tmp_path / "killed").exists()
+
+
+def test_messages_have_the_size_that_costs_are_reckoned_with(monkeypatch):
+    """docs/scaling.md predicts what is sent between machines from it."""
+    sizes, n_rows, n_series, lags = [], 4000, 60, 3
+    of_block = from_blocks.summarise
+
+    def summarise(*task):
+        summary = of_block(*task)
+        sizes.append((len(pickle.dumps(summary)), len(summary.sums)))
+        return summary
+
+    monkeypatch.setattr(from_blocks, "summarise", summarise)
+    rows = table(n_rows, n_series=4).to_numpy().repeat(15, axis=1)
+    rows += np.random.default_rng(0).normal(size=rows.shape)
+    blocks = in_blocks(rows, [500])
+    LinearAttentionVAR(lags, n_layers=0, alpha=0.0).fit_blocks(blocks)
+    script = f"""
+        from cost_model import ClosedForm
+        fit = ClosedForm({n_rows}, {n_series}, {lags})
+        print(fit.message)
+    """
+    benchmarks = Path(__file__).parents[1] / "benchmarks"
+    said = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(script)],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([*sys.path, str(benchmarks)])},
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
+    inner = [size for size, n_stretches in sizes if n_stretches == 1]
+    assert len(sizes) == 8
+    # Sums of single series, names and times are the rest.
+    np.testing.assert_allclose(min(inner), float(said), rtol=0.1)
 
 
 def test_a_table_of_more_than_the_memory(tmp_path):

@@ -147,13 +147,14 @@ ALIKE = {
     ),
     "regressors": (
         [thing for thing in ESTIMATORS if issubclass(thing, RegressorMixin)],
-        "alpha d_model early_stopping lags max_epochs n_heads n_layers weight_decay",
+        "alpha batch_size d_model early_stopping lags max_epochs n_heads n_layers "
+        "weight_decay",
         "alpha_ best_epoch_ coef_",
     ),
     "forecasters": (
         FORECASTERS,
-        "alpha d_model early_stopping horizon lags max_epochs n_heads n_layers "
-        "random_state validation_fraction weight_decay",
+        "alpha batch_size d_model early_stopping horizon lags max_epochs n_heads "
+        "n_layers random_state validation_fraction weight_decay",
         "alpha_ best_epoch_ coef_ covariates_ exog_coef_ horizon_ intercept_ "
         "loss_curve_ network_ sigma_u_ validation_scores_",
     ),
@@ -167,7 +168,7 @@ ALIKE = {
         "coef_ loss_curve_ network_",
     ),
 }
-DEFAULTS_DIFFER = "batch_size", "dropout", "learning_rate", "n_iter_no_change"
+DEFAULTS_DIFFER = "dropout", "learning_rate", "n_iter_no_change"
 
 
 @pytest.mark.filterwarnings("ignore:Checking was skipped")

@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from skvar._data.reading import read_own
 from skvar.benchmark.__main__ import main
-from skvar.benchmark.reading import read_own
 
 DAYS = pd.date_range("2024-01-25", periods=20)
 VALUES = np.column_stack([np.arange(20) + 0.25, -np.arange(20) / 8])
@@ -139,6 +139,11 @@ def test_gaps_are_named_and_filled_if_asked(path):
     np.testing.assert_array_equal(found, expected)
     assert "Filled with the values before them: 6" in said[-1]
     assert "rows that were missing altogether: 2." in said[-1]
+    expected[[0, 4], 1] = np.nan
+    expected[7:9] = np.nan
+    found, _ = read(path, missing=True)
+    np.testing.assert_array_equal(found, expected)
+    assert found.index.equals(DAYS)
     months = pd.date_range("2024-01-01", periods=20, freq="MS")
     table.assign(date=months).drop([7, 8]).to_csv(path, index=False)
     assert read(path, fill=True)[0].index.equals(months)

@@ -77,14 +77,22 @@ def sklearns_var(segments, order, alpha, n_inputs=None):
     return matrices[:, ::-1].transpose(1, 0, 2), ridge.intercept_
 
 
-def test_ridge_var_penalty_is_sklearns_per_row():
-    values = np.random.default_rng(2).normal(size=(200, 3))
+# Windows are fewer than the lagged values in them, or more.
+@pytest.mark.parametrize("n_rows", [7, 8, 200])
+def test_ridge_var_penalty_is_sklearns_per_row(n_rows):
+    values = np.random.default_rng(2).normal(size=(n_rows, 3))
     for ours, theirs in zip(
         ridge_var([values], 2, alpha=0.3)[:2],
         sklearns_var([values], 2, alpha=0.3),
         strict=True,
     ):
         np.testing.assert_allclose(ours, theirs, atol=1e-10)
+
+
+def test_least_squares_on_fewer_windows_than_coefficients():
+    values = np.random.default_rng(0).normal(size=(20, 5))
+    with pytest.raises(ValueError, match="there are fewer rows than coefficients"):
+        ridge_var([values], 4, alpha=0.0)
 
 
 def test_collinear_series_are_named_as_the_reason():
@@ -101,16 +109,19 @@ def autoregressive(n_rows, n_series, seed=0):
     return values
 
 
-def equation(values, series):
-    """Windows of two lags less their mean, by the root penalty, and what follows."""
-    lagged = np.hstack([values[1:-1], values[:-2] / 2])
-    target = values[2:, series]
+def equation(values, series, order=2):
+    """Windows less their mean, newest row first, by the root penalty, and a target."""
+    n = len(values) - order
+    lags = range(1, order + 1)
+    lagged = np.hstack([values[order - lag : order - lag + n] / lag for lag in lags])
+    target = values[order:, series]
     return lagged - lagged.mean(axis=0), target - target.mean()
 
 
-def test_evidence_is_the_density_of_the_rows():
+@pytest.mark.parametrize("n_rows", [5, 14])
+def test_evidence_is_the_density_of_the_rows(n_rows):
     # Integrated over coefficients it is a multivariate t, all but for the intercept.
-    values = autoregressive(14, 2)
+    values = autoregressive(n_rows, 2)
     n = len(values) - 2
 
     def expected(alpha):
@@ -141,34 +152,34 @@ def test_chosen_penalty_of_a_var_has_the_largest_evidence():
         assert ridge_var([values], 2, factor * chosen)[2].log_evidence < best
 
 
-@pytest.mark.parametrize("alpha", [0.0, 0.3])
-def test_coefficients_count_by_the_trace_of_the_hat(alpha):
-    values = autoregressive(80, 2)
+@pytest.mark.parametrize(("n_rows", "alpha"), [(80, 0.0), (80, 0.3), (5, 0.3)])
+def test_coefficients_count_by_the_trace_of_the_hat(n_rows, alpha):
+    values = autoregressive(n_rows, 2)
     lagged, _ = equation(values, 0)
-    penalty = 78 * alpha * np.eye(4)
+    penalty = (n_rows - 2) * alpha * np.eye(4)
     hat = lagged @ np.linalg.solve(lagged.T @ lagged + penalty, lagged.T)
     evidence = ridge_var([values], 2, alpha)[2]
     assert evidence.n_coefficients == pytest.approx(1 + np.trace(hat))
-    assert evidence.n_rows == 78
+    assert evidence.n_rows == n_rows - 2
     assert np.isnan(evidence.log_evidence) == (alpha == 0)
 
 
-def test_draws_have_the_moments_of_the_posterior():
-    values, alpha, n_draws = autoregressive(60, 2), 0.2, 40_000
+@pytest.mark.parametrize(("n_rows", "order"), [(60, 2), (22, 8)])
+def test_draws_have_the_moments_of_the_posterior(n_rows, order):
+    values, alpha, n_draws = autoregressive(n_rows, 2), 0.2, 40_000
     rng = np.random.default_rng(0)
     matrices, intercepts, covariances = ridge_var_draws(
-        [values], 2, alpha, n_draws, rng
+        [values], order, alpha, n_draws, rng
     )
-    mean, intercept, _ = ridge_var([values], 2, alpha)
-    n = 58
-    by_equation = matrices.transpose(0, 2, 1, 3).reshape(n_draws, 2, 4)
-    gram = np.linalg.inv(
-        np.cov(np.hstack([values[1:-1], values[:-2]]).T, bias=True) * n
-        + n * alpha * np.diag([1, 1, 4, 4])
-    )
-    inputs = [equation(values, series) for series in range(2)]
+    mean, intercept, _ = ridge_var([values], order, alpha)
+    n, n_lagged = n_rows - order, 2 * order
+    by_equation = matrices.transpose(0, 2, 1, 3).reshape(n_draws, 2, n_lagged)
+    inputs = [equation(values, series, order) for series in range(2)]
     lagged, targets = inputs[0][0], np.column_stack([x[1] for x in inputs])
-    hat = lagged @ np.linalg.solve(lagged.T @ lagged + n * alpha * np.eye(4), lagged.T)
+    lag = np.repeat(np.arange(1.0, order + 1), 2)
+    gram = lagged.T @ lagged + n * alpha * np.eye(n_lagged)
+    hat = lagged @ np.linalg.solve(gram, lagged.T)
+    spread = np.linalg.inv(gram) / np.outer(lag, lag)
     # The mean of an inverse Wishart distribution with n - 1 degrees of freedom.
     expected = targets.T @ (targets - hat @ targets) / (n - 1 - 2 - 1)
     error = 5 / np.sqrt(n_draws)
@@ -178,10 +189,13 @@ def test_draws_have_the_moments_of_the_posterior():
         expected / np.outer(scale, scale),
         atol=error,
     )
-    np.testing.assert_allclose(matrices.mean(axis=0), mean, atol=0.2 * error)
+    # Of the coefficients, and of the intercept, whose windows are away from 0.
+    size = np.sqrt(expected.max() * spread.max())
+    np.testing.assert_allclose(matrices.mean(axis=0), mean, atol=size * error)
     np.testing.assert_allclose(intercepts.mean(axis=0), intercept, atol=error)
     # At the mean of the windows, only the intercept of centred inputs is drawn.
-    rows = np.concatenate([values[1:-1].mean(axis=0), values[:-2].mean(axis=0)])
+    lags = range(1, order + 1)
+    rows = np.hstack([values[order - k : n_rows - k].mean(axis=0) for k in lags])
     fitted = intercepts + by_equation @ rows
     np.testing.assert_allclose(fitted.var(axis=0) * n, np.diag(expected), rtol=0.06)
     for i in range(2):
@@ -190,7 +204,9 @@ def test_draws_have_the_moments_of_the_posterior():
                 by_equation[:, j] - by_equation[:, j].mean(axis=0)
             )
             np.testing.assert_allclose(
-                product / n_draws, gram * expected[i, j], atol=0.1 * error
+                product / n_draws,
+                spread * expected[i, j],
+                atol=2 * size**2 * error,
             )
 
 
@@ -212,9 +228,10 @@ def test_too_few_rows_to_choose():
     assert choose_var_alpha([values[:3]], 2) == pytest.approx(1000)
 
 
-def test_ridge_pools_segments_and_separates_targets():
+@pytest.mark.parametrize("n_rows", [(30, 2, 50), (5, 2, 4)])
+def test_ridge_pools_segments_and_separates_targets(n_rows):
     rng = np.random.default_rng(4)
-    segments = [rng.normal(size=(n, 5)) for n in (30, 2, 50)]
+    segments = [rng.normal(size=(n, 5)) for n in n_rows]
     for ours, theirs in zip(
         ridge_var(segments, 2, alpha=0.2, n_inputs=3)[:2],
         sklearns_var(segments, 2, alpha=0.2, n_inputs=3),
@@ -223,12 +240,15 @@ def test_ridge_pools_segments_and_separates_targets():
         np.testing.assert_allclose(ours, theirs, atol=1e-10)
 
 
-@pytest.mark.parametrize("alpha", [0.0, 0.3])
-def test_filled_targets_have_no_say(alpha):
+@pytest.mark.parametrize(
+    ("alpha", "n_rows", "share"),
+    [(0.0, (120, 80, 2), 0.7), (0.3, (120, 80, 2), 0.7), (0.3, (5, 4, 2), 0.8)],
+)
+def test_filled_targets_have_no_say(alpha, n_rows, share):
     """Each target by normal equations of the windows that have it."""
     rng = np.random.default_rng(12)
-    segments = [rng.normal(size=(n, 3)).cumsum(axis=0) * 0.3 for n in (120, 80, 2)]
-    observed = [rng.random(values.shape) < 0.7 for values in segments]
+    segments = [rng.normal(size=(n, 3)).cumsum(axis=0) * 0.3 for n in n_rows]
+    observed = [rng.random(values.shape) < share for values in segments]
     matrices, intercept, _ = ridge_var(segments, 2, alpha, observed=observed)
     design = np.concatenate(
         [np.hstack([np.ones((len(v) - 2, 1)), v[1:-1], v[:-2]]) for v in segments]

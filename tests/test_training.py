@@ -118,6 +118,26 @@ def test_split_keeps_validation_rows_out_of_training():
     assert split_by_time(values[:31], 7, 5, 0.65) is None
 
 
+def test_an_epoch_may_be_a_new_sample_of_the_windows():
+    values = np.arange(20, dtype=np.float32).reshape(-1, 1)
+    seen = []
+
+    class Watched(Level):
+        def losses(self, window, target):
+            seen.append(window[:, 0, 0].tolist())
+            return super().losses(window, target)
+
+    sampled = options(batch_size=4, max_epochs=3, epoch_size=6)
+    record = train(Watched(), Windows([values], 2, 1), None, sampled, generators())
+    # The last one looks whether the loss is finite.
+    *seen, _ = seen
+    assert record.n_epochs == 3
+    assert [len(some) for some in seen] == [4, 2] * 3
+    epochs = [set(a) | set(b) for a, b in zip(seen[::2], seen[1::2], strict=True)]
+    assert all(len(drawn) == 6 for drawn in epochs)
+    assert epochs[0] != epochs[1] != epochs[2]
+
+
 class Level(nn.Module):
     """Forecasts one learned number."""
 

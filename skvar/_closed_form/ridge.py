@@ -33,6 +33,16 @@ def segment_moments(
     return tuple(sum(parts) for parts in zip(*found, strict=True))
 
 
+def segment_windows(segments: Sequence[np.ndarray], width: int) -> np.ndarray:
+    """All windows (n, width * n_variables) of tables, the oldest row first."""
+    rows = [
+        np.hstack([values[i : len(values) - width + 1 + i] for i in range(width)])
+        for values in segments
+        if len(values) >= width
+    ]
+    return np.concatenate(rows)
+
+
 def _moments_of_sums(
     table: SummedTable, width: int
 ) -> tuple[np.ndarray, np.ndarray, int]:

@@ -8,6 +8,7 @@ prior of Litterman (1986), "Forecasting with Bayesian vector autoregressions".
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
@@ -16,8 +17,14 @@ import scipy.stats
 
 from .._data.units import nonzero
 from .evidence import Evidence
-from .ridge import Segments, segment_moments, solve_ridge, without_solution
-from .sums import SummedTable, Sums
+from .ridge import (
+    Segments,
+    segment_moments,
+    segment_windows,
+    solve_ridge,
+    without_solution,
+)
+from .sums import SummedTable, Sums, are_summed
 from .terms import Design
 
 # Each leaves about as large a share of the error that fills make as there are missing
@@ -243,11 +250,50 @@ def _excess(
     return np.vstack([errors.sum(axis=0), *(rows.T @ errors for rows in past)])
 
 
+@dataclass(frozen=True)
+class _Span:
+    """Directions in which windows differ, where lagged values outnumber the windows.
+
+    Windows say nothing about coefficients in other directions, so that a penalised
+    solution has none there, and a posterior the prior.
+
+    Parameters
+    ----------
+    directions : ndarray of shape (n_lagged, n_directions)
+        Orthogonal, for lagged values over the roots of their penalties.
+    weight : ndarray of shape (n_lagged,)
+        One over these roots.
+    """
+
+    directions: np.ndarray
+    weight: np.ndarray
+
+    @classmethod
+    def of(cls, lagged: np.ndarray, penalty: np.ndarray) -> tuple["_Span", np.ndarray]:
+        """The span of centred windows (n, n_lagged), and these windows in it."""
+        weight = 1 / np.sqrt(penalty)
+        directions, inputs = np.linalg.qr((lagged * weight).T)
+        return cls(directions, weight), inputs.T
+
+    def products(self, lagged: np.ndarray) -> np.ndarray:
+        """Sums of products with lagged values (n_lagged, ...) along the directions."""
+        return self.directions.T @ (self.weight[:, np.newaxis] * lagged)
+
+    def coefficients(self, along: np.ndarray) -> np.ndarray:
+        """Coefficients (..., n_lagged) of lagged values."""
+        return along @ self.directions.T * self.weight
+
+    def unseen(self, noise: np.ndarray) -> np.ndarray:
+        """Coefficients of white noise (..., n_lagged) in all other directions."""
+        return (noise - noise @ self.directions @ self.directions.T) * self.weight
+
+
 class _Problem:
     """Moments of windows: the solution for any penalty, and how good it is.
 
     Less what the terms explain that are not penalised: ``levels`` (n_free, n_columns)
-    are their coefficients, and ``root`` is one of the inverse of their products.
+    are their coefficients, and ``root`` is one of the inverse of their products. Inputs
+    are the lagged values, or the directions of a `_Span`.
     """
 
     def __init__(
@@ -261,18 +307,35 @@ class _Problem:
         n_inputs = n_inputs or n_columns
         rows = n_columns * np.arange(order)[:, np.newaxis]
         inputs = (rows + np.arange(n_inputs)).ravel()
-        self.order, self.n_inputs = order, len(inputs)
+        self.order, self.n_lagged, self.n_inputs = order, len(inputs), len(inputs)
         self.penalty = np.repeat(np.arange(order, 0, -1.0) ** 2, n_inputs)
+        self.span = None
         if design is not None:
             self._take_out(*design.windows(segments, order))
             return
-        second, first, count = segment_moments(segments, order + 1)
         last = n_inputs if n_inputs < n_columns else 0
         outputs = n_columns * order + np.arange(last, n_columns)
         used = np.concatenate([inputs, outputs])
+        n_windows = sum(max(len(values) - order, 0) for values in segments)
+        if 0 < n_windows < len(inputs) and not are_summed(segments):
+            self._restrict(segment_windows(segments, order + 1)[:, used])
+            return
+        second, first, count = segment_moments(segments, order + 1)
         mean = first[used] / count
         second = second[np.ix_(used, used)] / count
         self.covariance = second - np.outer(mean, mean)
+        self.levels, self.root = mean[np.newaxis], np.array([[1 / np.sqrt(count)]])
+        self.count, self.n_free = count, 1
+
+    def _restrict(self, windows: np.ndarray) -> None:
+        """Moments of windows (n, n_columns) in the directions that they span."""
+        count, mean = len(windows), windows.mean(axis=0)
+        lagged, outputs = np.split(windows - mean, [self.n_lagged], axis=1)
+        self.span, inputs = _Span.of(lagged, self.penalty)
+        self.n_inputs = inputs.shape[1]
+        self.penalty = np.ones(self.n_inputs)
+        moved = np.hstack([inputs, outputs])
+        self.covariance = moved.T @ moved / count
         self.levels, self.root = mean[np.newaxis], np.array([[1 / np.sqrt(count)]])
         self.count, self.n_free = count, 1
 
@@ -305,10 +368,14 @@ class _Problem:
             raise ValueError(without_solution(alpha))
         return self._parts(coef.T)
 
+    def _of_lagged(self, coef: np.ndarray) -> np.ndarray:
+        """Coefficients (..., n_lagged) of lagged values from those of the inputs."""
+        return coef if self.span is None else self.span.coefficients(coef)
+
     def _parts(self, coef: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Matrices and offsets of coefficients (..., n_targets, n_inputs) of lags."""
+        """Matrices and offsets of coefficients (..., n_targets, n_lagged) of lags."""
         blocks = coef.reshape(*coef.shape[:-1], self.order, -1)[..., ::-1, :]
-        of_inputs, of_outputs = np.split(self.levels.T, [self.n_inputs])
+        of_inputs, of_outputs = np.split(self.levels.T, [self.n_lagged])
         return np.moveaxis(blocks, -2, -3).copy(), of_outputs - coef @ of_inputs
 
     def solve(
@@ -316,14 +383,20 @@ class _Problem:
     ) -> tuple[np.ndarray, np.ndarray]:
         """Matrices, lag 1 first, and intercept.
 
-        ``excess`` is taken off the sums (1 + n_inputs, n_targets) of the products of
+        ``excess`` is taken off the sums (1 + n_lagged, n_targets) of the products of
         windows, 1 first, with targets.
         """
-        n, [means] = self.n_inputs, self.levels
-        excess = np.broadcast_to(excess / self.count, (1 + n, len(means) - n))
-        cross = self.covariance[:n, n:] - excess[1:] + np.outer(means[:n], excess[0])
+        n, n_lagged, [means] = self.n_inputs, self.n_lagged, self.levels
+        if self.span is not None and not alpha:
+            raise ValueError(without_solution(alpha))
+        shape = 1 + n_lagged, len(means) - n_lagged
+        excess = np.broadcast_to(excess / self.count, shape)
+        of_fills = excess[1:] - np.outer(means[:n_lagged], excess[0])
+        if self.span is not None:
+            of_fills = self.span.products(of_fills)
+        cross = self.covariance[:n, n:] - of_fills
         coef = solve_ridge(self.covariance[:n, :n], cross, alpha, self.penalty)
-        matrices, offsets = self._parts(coef)
+        matrices, offsets = self._parts(self._of_lagged(coef))
         return matrices, offsets[:, 0] - excess[0]
 
     def evidence(self, alpha: float) -> Evidence:
@@ -366,7 +439,7 @@ class _Problem:
     def draws(self, alpha: float, n_draws: int, rng: np.random.Generator):
         """As of `ridge_var_draws`, with offsets (n_draws, n_series, n_free)."""
         n, count = self.n_inputs, self.count
-        n_series = self.levels.shape[1] - n
+        n_series = self.levels.shape[1] - self.n_lagged
         if count <= n_series:
             raise ValueError(
                 f"{count} windows of {self.order} lags are too few for the posterior "
@@ -388,7 +461,10 @@ class _Problem:
         spread = scipy.linalg.solve_triangular(
             np.linalg.cholesky(gram), whitened.reshape(-1, n).T, trans="T", lower=True
         )
-        coef = mean + roots @ spread.T.reshape(n_draws, n_series, n)
+        coef = self._of_lagged(mean + roots @ spread.T.reshape(n_draws, n_series, n))
+        if self.span is not None:
+            prior = rng.standard_normal((n_draws, n_series, self.n_lagged))
+            coef += roots @ self.span.unseen(prior / np.sqrt(count * alpha))
         noise = rng.standard_normal((n_draws, n_series, self.n_free)) @ self.root.T
         matrices, offsets = self._parts(coef)
         return matrices, offsets + roots @ noise, covariances

@@ -46,13 +46,17 @@ class Panel(Dataset):
         return vars(self)
 
     def batches(
-        self, batch_size: int, *, generator: torch.Generator | None = None
+        self,
+        batch_size: int,
+        *,
+        generator: torch.Generator | None = None,
+        most: int | None = None,
     ) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
         """Every series once: rows (B, longest, n_series), lengths and labels (B,).
 
         In order, or in one that a generator draws.
         """
-        for index in order_of(len(self), generator).split(batch_size):
+        for index in order_of(len(self), generator)[:most].split(batch_size):
             some = self[index.long()]
             rows = pad_sequence(some.series, batch_first=True)
             yield rows, some.lengths, some.labels

@@ -382,7 +382,8 @@ def _on_grid(index: pd.Index, step: pd.DateOffset | int) -> bool:
 def _irregular(name: str) -> ValueError:
     return ValueError(
         f"{name} has an irregular time index: its rows are not one step apart. Bring "
-        "them to equal steps with asfreq(...) or resample(...).mean(), integers with "
+        "them to equal steps: timestamps with asfreq(...) or resample(...).mean(), "
+        "periods with reindex(pd.period_range(...)), integers with "
         "reset_index(drop=True)."
     )
 

@@ -27,6 +27,8 @@ class Windows(Dataset):
     observed : sequence of bool ndarray of shape (n_rows, n_columns), optional
         Where the tables are not filled. With it, filled targets are NaN, and a third
         part of every batch tells where the past was observed.
+    stride : int
+        Rows from the start of a window to that of the next one.
     """
 
     def __init__(
@@ -38,14 +40,17 @@ class Windows(Dataset):
         n_inputs: int | None = None,
         dtype: torch.dtype | None = None,
         observed: Sequence[np.ndarray] | None = None,
+        stride: int = 1,
     ):
         self.values = _joined(segments)
         self.observed = None if observed is None else _joined(observed)
         self.lags, self.horizon, self.n_inputs = lags, horizon, n_inputs
+        self.stride = stride
         self.dtype = dtype or self.values.dtype
         lengths = [len(segment) for segment in segments]
         ends = np.cumsum(lengths)
-        counts = np.maximum(0, np.asarray(lengths) - lags - horizon + 1)
+        n_starts = np.maximum(0, np.asarray(lengths) - lags - horizon + 1)
+        counts = -(-n_starts // stride)
         self._first = torch.from_numpy(ends - lengths)
         self._ends = torch.from_numpy(np.cumsum(counts))
 
@@ -56,11 +61,12 @@ class Windows(Dataset):
         """Past (B, lags, n_inputs) and future (B, horizon, n_targets) of some windows.
 
         And where the past was observed (B, lags, n_inputs), if that is known. Windows
-        count through the segments in order; in a single one, window i starts at row i.
+        count through the segments in order; in a single one, window i starts at row
+        ``i * stride``.
         """
         segment = torch.searchsorted(self._ends, index, right=True)
         before = torch.cat([self._ends.new_zeros(1), self._ends])[segment]
-        start = self._first[segment] + index - before
+        start = self._first[segment] + (index - before) * self.stride
         start = start.to(self.values.device)
         past, future = self._parts(self.values, start, self.dtype)
         if self.observed is None:
@@ -82,10 +88,14 @@ class Windows(Dataset):
         return {**vars(self), "dtype": str(self.dtype)}
 
     def batches(
-        self, batch_size: int, *, generator: torch.Generator | None = None
+        self,
+        batch_size: int,
+        *,
+        generator: torch.Generator | None = None,
+        most: int | None = None,
     ) -> Iterator[tuple[Tensor, ...]]:
-        """Every window once, in order or in one that a generator draws."""
-        for index in order_of(len(self), generator).split(batch_size):
+        """Every window once, or the first ones, in order or as a generator draws it."""
+        for index in order_of(len(self), generator)[:most].split(batch_size):
             yield self[index.long()]
 
     def to(self, device: torch.device) -> "Windows":

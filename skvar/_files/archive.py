@@ -84,11 +84,7 @@ def replacing(path: str | os.PathLike) -> Iterator[BinaryIO]:
     Whatever happens meanwhile, what was at the path before stays there: the new file
     has another name until it is on the disk.
     """
-    path = Path(path).resolve()
-    if path.is_dir():
-        raise IsADirectoryError(f"{path} is a directory; pass the path of a file.")
-    if not path.parent.is_dir():
-        raise FileNotFoundError(f"There is no directory {path.parent}; make it first.")
+    path = checked_place(path)
     unfinished = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     try:
         with open(unfinished, "xb") as file:
@@ -101,6 +97,16 @@ def replacing(path: str | os.PathLike) -> Iterator[BinaryIO]:
     finally:
         unfinished.unlink(missing_ok=True)
     _sync_directory(path.parent)
+
+
+def checked_place(path: str | os.PathLike) -> Path:
+    """The full path of a file that may be written."""
+    path = Path(path).resolve()
+    if path.is_dir():
+        raise IsADirectoryError(f"{path} is a directory; pass the path of a file.")
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"There is no directory {path.parent}; make it first.")
+    return path
 
 
 def _sync_directory(path: Path) -> None:

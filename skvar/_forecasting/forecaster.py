@@ -2,7 +2,9 @@
 
 import numbers
 import warnings
+from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -16,12 +18,14 @@ from .._protocols.fitted import NetworkEstimator, fitted_attribute
 from .._protocols.sharing import copy_of, reading, replacement
 from .._training.randomness import draw_seed
 from .._var.results import VARCoefficients
+from ..report import write_report
 from . import matrices
 from .advice import advice
 from .from_blocks import state_from_blocks
 from .history import History, Schema, name_of
 from .intervals import Intervals, StreamErrors, rolling_intervals
 from .learning import check_determined
+from .reporting import subject
 from .shortening import without_history
 from .sktime_forecaster import SktimeForecaster
 from .state import ForecasterState
@@ -492,6 +496,110 @@ class Forecaster(NetworkEstimator, SktimeForecaster):
             it trained.
         """
         return summary(state_of(self), type(self).__name__)
+
+    def report(
+        self,
+        path: str | Path,
+        y: pd.Series | pd.DataFrame | np.ndarray | None = None,
+        X: pd.DataFrame | None = None,
+        *,
+        steps: int | None = None,
+        coverage: float | Sequence[float] = (0.5, 0.8, 0.95),
+        held_out: float = 0.2,
+        n_origins: int = 20,
+        random_state: int | np.random.RandomState | None = None,
+    ) -> None:
+        """Write a report to look at: data, forecasts, tests, matrices, settings.
+
+        The page is one file, which loads nothing from elsewhere.
+
+        Parameters
+        ----------
+        path : str or Path
+            Ends in ".html" for a page, or in ".json" for its content. The file is
+            whole or not there at all.
+        y : Series, DataFrame or array, optional
+            Rows that follow the history, as for ``update``, which the forecaster then
+            has not learned from; with times, they may begin before the history. By
+            default the report is on the history alone.
+        X : DataFrame, optional
+            Covariates, if any were fitted: of the rows of ``y``, and those that are
+            known ahead also of the rows to forecast.
+        steps : int, optional
+            Rows to forecast; ``horizon_`` by default.
+        coverage : float or sequence of float, default=(0.5, 0.8, 0.95)
+            Of the intervals.
+        held_out : float, default=0.2
+            Share of the rows, the last ones, for the test of the forecasts where the
+            forecaster has learned from all of them. For it a second forecaster of the
+            same parameters is fitted to the rows before. 0 leaves the test out.
+        n_origins : int, default=20
+            Rows after which the test forecasts, at most.
+        random_state : int, RandomState or None, default=None
+            Seed of the bands of responses, and of that second forecaster.
+
+        Raises
+        ------
+        ValueError
+            If ``path`` has another ending, ``y`` does not follow the history, or an
+            argument is out of its range.
+        ImportError
+            If the extra ``report`` is not installed.
+
+        Notes
+        -----
+        What the forecaster or the rows do not allow is left out, and the report says
+        why. With ``verbose`` it shows how far it is.
+
+        Examples
+        --------
+        >>> import json
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> from sktime.datasets import load_longley
+        >>> from skvar import LinearAttentionVAR
+        >>> _, series = load_longley()
+        >>> forecaster = LinearAttentionVAR(lags=1, n_layers=0).fit(series[["GNP"]])
+        >>> with tempfile.TemporaryDirectory() as directory:
+        ...     path = Path(directory, "report.json")
+        ...     forecaster.report(path, held_out=0.5, random_state=0)
+        ...     content = json.loads(path.read_text())
+        >>> content["data"]["n_rows"]
+        16
+        """
+        view, earlier = copy_of(self), None
+        if y is not None:
+            earlier = view._follow(y, X)
+        asked = subject(
+            view,
+            single_state(view),
+            earlier,
+            X,
+            steps=steps,
+            coverage=coverage,
+            held_out=held_out,
+            n_origins=n_origins,
+            random_state=random_state,
+        )
+        write_report(asked, path)
+
+    def _follow(self, y, X) -> pd.DataFrame | None:
+        """Take in rows of a table but those before the history, which are returned."""
+        history = single_state(self).history
+        if isinstance(y, np.ndarray):
+            self.update(y, X, update_params=False)
+            return None
+        frame = history.check_table(y, "y", history.schema.targets)
+        is_earlier = frame.index < single_state(self).single.series.index[0]
+        rows = frame[~is_earlier]
+        if not len(rows):
+            raise ValueError(
+                f"y ends at {frame.index[-1]}, before the history begins; pass rows up "
+                "to its end or beyond."
+            )
+        X = None if X is None else X[X.index.isin(rows.index)]
+        self.update(rows, X, update_params=False)
+        return frame[is_earlier]
 
     def stream(self, *, coverage=None):
         """Forecast after one new observation at a time.

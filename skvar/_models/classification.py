@@ -35,7 +35,7 @@ class AarenClassifierSpecification(TrainingSpecification):
 
     def __post_init__(self):
         super().__post_init__()
-        self._check_counts("token_length", "n_layers", "d_model")
+        self._check_counts("token_length", "n_layers", "d_model", "batch_size")
         self._check_counts("max_epochs", least=0, optional=True)
 
     def epochs(self, n_series: int) -> int:
@@ -163,7 +163,9 @@ def estimate_classifier(
         sizes = len(names), n_classes, int(panel.lengths.max())
         with initialised_by(generators.cpu):
             network = specification.build(*sizes)
-        options = specification.options(device, specification.epochs(len(training)))
+        options = specification.options(
+            device, specification.epochs(len(training)), specification.batch_size
+        )
         record = train(
             network, training, validation, options, generators, _cross_entropies
         )

@@ -36,12 +36,13 @@ from .._networks.linear_attention_var import LinearAttentionVAR
 from .._networks.readout import Readout
 from .._networks.samovar import SAMoVAR
 from .._networks.static_path import StaticPath
-from .._training.inference import squared_errors
+from .._training.inference import squared_errors, windows_at_once
 from .._training.loop import TrainingRecord, resolve_device, train
 from .._training.randomness import Generators
 from .._var.process import roots
 from .families import VAR_INPUTS, LinearAttentionVARSpecification
 from .fitted import ClosedForm, FittedModel, built
+from .memory import check_closed_form, check_step
 from .rows import Rows
 from .specification import Specification
 
@@ -52,9 +53,6 @@ _REQUIRED_GAIN = 3.0
 # Steps from which a direct map from window to horizon may be better than a form in
 # error-correction shape, whose forecasts are fed back.
 _LONG_HORIZON = 24
-
-# Windows that go through a network at once.
-_BATCH = 256
 
 
 def estimate(
@@ -77,11 +75,15 @@ def estimate(
     ------
     ValueError
         If the device is not there, or the weights are those of other sizes.
+    MemoryError
+        If a VAR between all series, or a step of training, takes more than is free.
     """
     device = resolve_device(specification.device)
     generators = Generators(specification.seed, device)
     is_var = isinstance(specification, LinearAttentionVARSpecification)
     kind = UnderVAR if is_var or rows.n_inputs is not None else BesideStaticPath
+    if kind is UnderVAR:
+        check_closed_form(specification, rows)
     with torch.inference_mode(False), torch.enable_grad():
         network = built(specification, rows.sizes(), generators.cpu)
         if weights is not None:
@@ -159,13 +161,31 @@ class Estimation:
         max_epochs: int | None = None,
     ) -> TrainingRecord:
         """Train on windows of the rows of `parts`, or of all."""
-        training, validation = (
-            None if rows is None else rows.windows(network.lags, network.horizon)
-            for rows in (training, validation)
+        specification, n_series = self.specification, self.n_series
+        training = training.windows(network.lags, network.horizon)
+        if self.device.type == "cpu":
+            check_step(network, training, specification.step_size(n_series))
+        if validation is not None:
+            validation = self.held_out(validation, network.lags, network.horizon)
+        options = specification.options(
+            self.device,
+            max_epochs or specification.epochs(len(training), n_series),
+            specification.step_size(n_series),
+            required_gain,
+            specification.epoch_size(len(training), n_series),
         )
-        max_epochs = max_epochs or self.specification.epochs(len(training))
-        options = self.specification.options(self.device, max_epochs, required_gain)
         return train(network, training, validation, options, self.generators)
+
+    @property
+    def n_series(self) -> int:
+        """Series of the table."""
+        return self.rows.sizes()[0]
+
+    def held_out(self, rows: Rows, lags: int, horizon: int) -> Windows:
+        """Windows that training is scored on, not all of those of many series."""
+        n_windows = len(rows.windows(lags, horizon))
+        stride = self.specification.stride(n_windows, self.n_series)
+        return rows.windows(lags, horizon, stride)
 
     def solve_var(
         self, var: LinearAttentionVAR, rows: Rows, alpha: float | None
@@ -317,8 +337,13 @@ class BesideStaticPath(Estimation):
             return record
         if mix is not None:
             mix.to(self.device)
-            windows = validation.windows(specification.lags, specification.horizon)
-            mix.fit_static_weight(windows.to(self.device).batches(_BATCH))
+            windows = self.held_out(
+                validation, specification.lags, specification.horizon
+            )
+            mix.fit_static_weight(
+                windows.to(self.device).batches(windows_at_once(self.n_series)),
+                windows.stride,
+            )
             if self.fresh and not record.best_epoch:
                 mix.static_weight.fill_(1.0)
         used = mix is None or not mix.static_only

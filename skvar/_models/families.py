@@ -45,6 +45,8 @@ class LinearAttentionVARSpecification(Specification):
     seasonal: bool = False
     covariate_lags: int | str = "auto"
 
+    windows_in_step: ClassVar[int] = 64
+
     def __post_init__(self):
         super().__post_init__()
         self._check_counts("tracking_rows", "max_epochs", least=0)

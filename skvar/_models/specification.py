@@ -24,6 +24,10 @@ from .rows import Rows
 # Steps of training by default, and epochs that make them of few rows.
 _STEPS, _MOST_EPOCHS = 300, 20
 
+# Windows of single series: in a step of many series by default, and in an epoch and
+# among those held out where epochs are not given (benchmarks/NOTES.md).
+_MOST_IN_STEP, _MOST_IN_EPOCH, _MOST_HELD_OUT = 4_096, 800_000, 200_000
+
 # Windows below which networks hardly ever improve on a form chosen by evidence
 # (benchmarks/NOTES.md).
 _LEAST_WINDOWS = 1000
@@ -51,7 +55,7 @@ class TrainingSpecification:
     dropout: float
     learning_rate: float
     max_epochs: int | None
-    batch_size: int
+    batch_size: int | str
     weight_decay: float
     early_stopping: bool
     validation_fraction: float
@@ -83,7 +87,7 @@ class TrainingSpecification:
                 "on_interrupt must be 'raise' or 'keep_best', not "
                 f"{self.on_interrupt!r}."
             )
-        self._check_counts("n_heads", "batch_size", "n_iter_no_change")
+        self._check_counts("n_heads", "n_iter_no_change")
         for name in ("learning_rate", "weight_decay"):
             self._check_below(name, math.inf)
         for name in ("dropout", "validation_fraction"):
@@ -100,13 +104,18 @@ class TrainingSpecification:
             raise ValueError(f"{name}={value} is not in the range [0, {bound}).")
 
     def options(
-        self, device: torch.device, max_epochs: int, required_gain: float = 0.0
+        self,
+        device: torch.device,
+        max_epochs: int,
+        batch_size: int,
+        required_gain: float = 0.0,
+        epoch_size: int | None = None,
     ) -> TrainingOptions:
         """What the training loop needs of it."""
         return TrainingOptions(
             learning_rate=self.learning_rate,
             max_epochs=max_epochs,
-            batch_size=self.batch_size,
+            batch_size=batch_size,
             weight_decay=self.weight_decay,
             n_iter_no_change=self.n_iter_no_change,
             required_gain=required_gain,
@@ -114,6 +123,7 @@ class TrainingSpecification:
             verbose=self.verbose,
             on_interrupt=self.on_interrupt,
             checkpoint=self.checkpoint,
+            epoch_size=epoch_size,
         )
 
 
@@ -134,12 +144,16 @@ class Specification(TrainingSpecification):
 
     # At most so many windows, evenly spaced, enter average matrices; None takes all.
     most_windows_in_average: ClassVar[int | None] = None
+    # Windows in a step by default, of a table of few series.
+    windows_in_step: ClassVar[int] = 32
     # Whether the network carries a state through a whole history.
     is_recurrent: ClassVar[bool] = False
 
     def __post_init__(self):
         super().__post_init__()
         self._check_counts("d_model")
+        if self.batch_size != "auto":
+            self._check_counts("batch_size")
         if isinstance(self.lags, str):
             if self.lags != "auto":
                 raise ValueError(
@@ -264,11 +278,30 @@ class Specification(TrainingSpecification):
             return n_rows > window
         return n_rows >= window + horizon + self.n_held_out(n_rows, horizon)
 
-    def epochs(self, n_windows: int) -> int:
-        """Passes over so many training windows, at most."""
+    def step_size(self, n_series: int) -> int:
+        """Windows in a step of training."""
+        if self.batch_size != "auto":
+            return self.batch_size
+        return max(1, min(self.windows_in_step, _MOST_IN_STEP // n_series))
+
+    def epoch_size(self, n_windows: int, n_series: int) -> int:
+        """Windows in an epoch, of so many to train on."""
+        if self.max_epochs is not None:
+            return n_windows
+        return min(n_windows, max(1, _MOST_IN_EPOCH // n_series))
+
+    def epochs(self, n_windows: int, n_series: int) -> int:
+        """Epochs with so many training windows, at most."""
         if self.max_epochs is not None:
             return self.max_epochs
-        return min(epochs_of(_STEPS, n_windows, self.batch_size), _MOST_EPOCHS)
+        n_drawn = self.epoch_size(n_windows, n_series)
+        return min(epochs_of(_STEPS, n_drawn, self.step_size(n_series)), _MOST_EPOCHS)
+
+    def stride(self, n_held_out: int, n_series: int) -> int:
+        """Of so many windows held out, every how many-th one is scored."""
+        if self.max_epochs is not None:
+            return 1
+        return max(1, math.ceil(n_held_out * n_series / _MOST_HELD_OUT))
 
     def build(self, n_series: int, n_targets: int | None = None) -> nn.Module:
         """Build the network, untrained; without targets it forecasts the series."""

@@ -111,13 +111,13 @@ class StaticPath(nn.Module):
         super()._load_from_state_dict(state, prefix, *args)
 
     @torch.no_grad()
-    def fit_static_weight(self, batches) -> None:
+    def fit_static_weight(self, batches, stride: int = 1) -> None:
         """Set the static weight from batches of windows and targets in order of time.
 
         The network's part in the least squared error, drawn to one half by how unsure
         it is: the mean a posteriori, with the bound of one standard error in Student's
         distribution for a standard error. Windows of fewer than two horizons leave the
-        static path alone.
+        static path alone. They begin every so many rows as ``stride`` says.
         """
         products = []
         for window, target, *_ in batches:
@@ -126,7 +126,9 @@ class StaticPath(nn.Module):
             both = torch.stack([excess * (target - static), excess.square()])
             products.append(window_means(both, target))
         cross, square = torch.cat(products, dim=1).cpu().double().numpy()
-        self.static_weight.fill_(1 - _sure_part(cross, square, self.horizon))
+        self.static_weight.fill_(
+            1 - _sure_part(cross, square, max(1, self.horizon // stride))
+        )
 
 
 def _sure_part(cross: np.ndarray, square: np.ndarray, stretch: int) -> float:

@@ -13,8 +13,14 @@ from torch import Tensor, nn
 from .._data.windows import Windows, windows_ending_at
 from .._networks.layers import bounded, roll_out, window_means
 
-# Windows, and numbers of a history, that go through a network at once.
-_BATCH, _BLOCK = 256, 2**13
+# Windows that go through a network at once, and those of single series; numbers of a
+# history that do.
+_BATCH, _OF_SERIES, _BLOCK = 256, 2**15, 2**13
+
+
+def windows_at_once(n_series: int) -> int:
+    """Windows of so many series that go through a network at once."""
+    return max(1, min(_BATCH, _OF_SERIES // n_series))
 
 
 def like(network: nn.Module) -> Tensor:
@@ -49,7 +55,7 @@ def forecast(
 
 
 def squared_errors(
-    network: nn.Module, windows: Windows, batch_size: int = _BATCH
+    network: nn.Module, windows: Windows, batch_size: int | None = None
 ) -> Tensor:
     """Mean squared error of each window (n_windows,), over steps and series.
 
@@ -57,6 +63,7 @@ def squared_errors(
     """
     device = like(network).device
     errors = []
+    batch_size = batch_size or windows_at_once(windows.values.shape[1])
     for past, future, *_ in windows.batches(batch_size):
         future = future.to(device)
         error = forecast(network, past, windows.horizon) - future
@@ -97,7 +104,8 @@ class WindowInference:
         ``inflow`` has what flows into the rows of the table and into those after it;
         forecasts of rows for which it is not known are NaN.
         """
-        for some in np.array_split(ends, math.ceil(len(ends) / _BATCH)):
+        at_once = windows_at_once(values.shape[1])
+        for some in np.array_split(ends, math.ceil(len(ends) / at_once)):
             past = windows_ending_at(values, some, self.network.lags)
             past[some < 0] = 0.0
             ahead = None if inflow is None else _rows_after(inflow, some, steps)

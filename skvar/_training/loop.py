@@ -33,7 +33,8 @@ class TrainingOptions:
     """How to train: the estimators' parameters of the same names.
 
     ``required_gain`` is the gain on the start, in its standard errors over what is held
-    out, below which the start is kept.
+    out, below which the start is kept. ``epoch_size`` is the number of examples drawn
+    for an epoch; None takes all.
     """
 
     learning_rate: float
@@ -46,6 +47,7 @@ class TrainingOptions:
     verbose: int
     on_interrupt: str = "raise"
     checkpoint: str | None = None
+    epoch_size: int | None = None
 
 
 @dataclass
@@ -107,7 +109,8 @@ def train(
         lambda *args: processes.of_first(errors(*args)),
         record.validation_scores,
     )
-    n_batches = math.ceil(len(examples) / options.batch_size)
+    n_drawn = min(len(examples), options.epoch_size or len(examples))
+    n_batches = math.ceil(n_drawn / options.batch_size)
     steps = options.max_epochs * n_batches
     with _progress(steps, options.verbose and processes.is_first) as bar:
         training = _Training(
@@ -357,7 +360,9 @@ def _engine(
         optimizer__weight_decay=options.weight_decay,
         optimizer__fused=options.device.type in ("cpu", "cuda"),
         batch_size=options.batch_size,
-        iterator_train=partial(_shuffled, generator=generators.cpu),
+        iterator_train=partial(
+            _shuffled, generator=generators.cpu, most=options.epoch_size
+        ),
         train_split=None,
         device=options.device,
         verbose=0,
@@ -388,8 +393,10 @@ def _engine(
     return net
 
 
-def _shuffled(examples, batch_size: int, generator: torch.Generator) -> Iterator:
-    return examples.batches(batch_size, generator=generator)
+def _shuffled(
+    examples, batch_size: int, generator: torch.Generator, most: int | None
+) -> Iterator:
+    return examples.batches(batch_size, generator=generator, most=most)
 
 
 def _progress(steps: int, verbose: int):

@@ -12,12 +12,12 @@ import pandas as pd
 from sktime.forecasting.base import BaseForecaster
 
 from .. import forecasting
+from .._data.reading import add_options_of_files, read_own
 from ..datasets import SplitSeries, split_series
 from ..datasets.published import SOURCES, fetch
 from ..plots import plot_benchmark
 from .baselines import baselines
 from .boards import Task, among_published, board, read_published
-from .reading import read_own
 from .results import PROTOCOLS, TRAIN_ONLY, summarise
 from .running import benchmark
 
@@ -166,7 +166,11 @@ def _parser() -> argparse.ArgumentParser:
         help="CSV files of your own (70, 10 and 20 %% of their rows to train, validate "
         f"and test), or of: {', '.join(SOURCES)}",
     )
-    _add_options_of_files(parser)
+    add_options_of_files(parser).add_argument(
+        "--fill",
+        action="store_true",
+        help="take the values before for rows and values that are missing",
+    )
     _add_options_of_boards(parser)
     parser.add_argument("--horizons", nargs="+", type=count, default=[96])
     parser.add_argument(
@@ -192,25 +196,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--jobs", type=int, help="processes")
     parser.add_argument("--results", default="benchmark.csv", help="CSV file to go on")
     return parser
-
-
-def _add_options_of_files(parser: argparse.ArgumentParser) -> None:
-    files = parser.add_argument_group(
-        "CSV files of your own", "What these do not say is found out, and printed."
-    )
-    files.add_argument("--separator", help="between values, such as ';'")
-    files.add_argument("--decimal", choices=[".", ","], help="sign before decimals")
-    files.add_argument("--time-column", help="name of the column of times")
-    files.add_argument(
-        "--day-first",
-        action=argparse.BooleanOptionalAction,
-        help="whether days stand before months, as in 31.12.2024",
-    )
-    files.add_argument(
-        "--fill",
-        action="store_true",
-        help="take the values before for rows and values that are missing",
-    )
 
 
 def _add_options_of_boards(parser: argparse.ArgumentParser) -> None:

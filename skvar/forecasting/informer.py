@@ -65,9 +65,12 @@ class InformerForecaster(Forecaster):
         Peak of the one-cycle schedule of AdamW.
     max_epochs : int, optional
         Passes over the training windows, at most; by default as many as make 300
-        steps, but at least 2 and at most 20.
-    batch_size : int, default=32
-        Windows in a step.
+        steps, but at least 2 and at most 20. With many series, an epoch is then a new
+        sample of 800,000 / n_series windows, and validation scores come from about
+        200,000 / n_series windows, evenly spaced.
+    batch_size : int or "auto", default="auto"
+        Windows in a step. "auto" takes 32, and of more than 128 series as many as
+        have 4096 series together.
     weight_decay : float, default=0.1
         Of AdamW.
     early_stopping : bool, default=True
@@ -204,7 +207,7 @@ class InformerForecaster(Forecaster):
         alpha="auto",
         learning_rate=1e-3,
         max_epochs=None,
-        batch_size=32,
+        batch_size="auto",
         weight_decay=0.1,
         early_stopping=True,
         retrain=True,

@@ -66,8 +66,9 @@ class LinearAttentionVAR(Forecaster):
         Peak of the one-cycle schedule of AdamW.
     max_epochs : int, default=20
         Passes over the training windows, at most.
-    batch_size : int, default=64
-        Windows in a step.
+    batch_size : int or "auto", default="auto"
+        Windows in a step. "auto" takes 64, and of more than 64 series as many as
+        have 4096 series together.
     weight_decay : float, default=0.1
         Of AdamW; draws the matrices towards the classical VAR.
     early_stopping : bool, default=True
@@ -209,7 +210,7 @@ class LinearAttentionVAR(Forecaster):
         covariate_lags="auto",
         learning_rate=0.01,
         max_epochs=20,
-        batch_size=64,
+        batch_size="auto",
         weight_decay=0.1,
         early_stopping=True,
         validation_fraction=0.15,

@@ -1,5 +1,6 @@
 """A CSV file of a user's own as a table."""
 
+import argparse
 import re
 import warnings
 from collections.abc import Callable, Iterator
@@ -8,7 +9,7 @@ from itertools import pairwise
 import numpy as np
 import pandas as pd
 
-from .._data.tables import regular_step
+from .tables import regular_step
 
 # Of a number with a comma: three digits after it may be thousands.
 _THOUSANDS = re.compile(r"[+-]?\d{1,3}(,\d{3})+")
@@ -23,6 +24,22 @@ _DATE = re.compile(
 )
 
 
+def add_options_of_files(parser: argparse.ArgumentParser):
+    """Let a command ask how its CSV files are written, and return these options."""
+    files = parser.add_argument_group(
+        "CSV files of your own", "What these do not say is found out, and printed."
+    )
+    files.add_argument("--separator", help="between values, such as ';'")
+    files.add_argument("--decimal", choices=[".", ","], help="sign before decimals")
+    files.add_argument("--time-column", help="name of the column of times")
+    files.add_argument(
+        "--day-first",
+        action=argparse.BooleanOptionalAction,
+        help="whether days stand before months, as in 31.12.2024",
+    )
+    return files
+
+
 def read_own(
     path,
     *,
@@ -31,6 +48,7 @@ def read_own(
     time: str | None = None,
     day_first: bool | None = None,
     fill: bool = False,
+    missing: bool = False,
     say: Callable[[str], object] = print,
 ) -> pd.DataFrame:
     """Read a table from a CSV file, whose form is found out where it is not given.
@@ -48,6 +66,8 @@ def read_own(
         Whether days stand before months; by default as times are one step apart.
     fill : bool, default=False
         Whether rows and values that are missing are those before them.
+    missing : bool, default=False
+        Whether they stay missing: NaN, in rows at equal steps.
     say : callable, default=print
         Is told what was found out or left out.
 
@@ -58,7 +78,7 @@ def read_own(
     Raises
     ------
     ValueError
-        If the file is no table of numbers, or something is missing and not filled.
+        If the file is no table of numbers, or something is missing that may not be.
     """
     frame = _cells(path, separator)
     frame = _with_numbers(frame, decimal, time, say)
@@ -72,7 +92,7 @@ def read_own(
         frame = frame.drop(columns=words)
     if frame.empty:
         raise ValueError("There are no numbers.")
-    return _filled(frame.astype(float), fill, say)
+    return _filled(frame.astype(float), fill, missing, say)
 
 
 def _cells(path, separator: str | None) -> pd.DataFrame:
@@ -204,29 +224,32 @@ def _regular(readings: list[tuple[str, pd.DatetimeIndex]], name: str) -> pd.Inde
     return found[0] if found else readings[0][1]
 
 
-def _filled(frame: pd.DataFrame, fill: bool, say) -> pd.DataFrame:
-    """The same without gaps, or a remark on what is missing."""
+def _filled(frame: pd.DataFrame, fill: bool, missing: bool, say) -> pd.DataFrame:
+    """The same at equal steps without gaps, or with those that may be missing."""
     index, n_rows = frame.index, len(frame)
     if isinstance(index, pd.DatetimeIndex) and index.freq is None:
-        grid = _grid_of(index) if fill else None
+        completes = fill or missing
+        grid = _grid_of(index) if completes else None
         if grid is None:
             try:
                 regular_step(index, "The column of times")
             except ValueError as error:
-                remedy = "" if fill else " --fill takes the row before a missing one."
+                remedy = (
+                    "" if completes else " --fill takes the row before a missing one."
+                )
                 raise ValueError(f"{error}{remedy}") from error
         frame = frame.reindex(grid)
-    missing = frame.isna()
-    if not missing.any(axis=None):
+    gaps = frame.isna()
+    if missing or not gaps.any(axis=None):
         return frame
-    columns = [*frame.columns[missing.any()]]
+    columns = [*frame.columns[gaps.any()]]
     if not fill:
         raise ValueError(
             f"The table holds NaN (no value) in column(s) {columns}. --fill takes the "
             "value before a missing one."
         )
     say(
-        f"Filled with the values before them: {missing.to_numpy().sum()} in column(s) "
+        f"Filled with the values before them: {gaps.to_numpy().sum()} in column(s) "
         f"{columns}; rows that were missing altogether: {len(frame) - n_rows}."
     )
     return frame.ffill().bfill()
