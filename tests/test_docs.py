@@ -122,9 +122,10 @@ SECTIONS = {"PR01", "RT01", "YD01"}
 
 @pytest.mark.parametrize("thing", PUBLIC, ids=PUBLIC.values())
 def test_docstrings_are_numpydoc(thing):
-    """Methods that networks, shocks and baselines share have a line with shapes."""
+    """Methods of networks, shocks, baselines and reports may have a line alone."""
     path = PUBLIC[thing]
-    brief = path.startswith(("skvar.nn.", "skvar.identification.", "skvar.benchmark."))
+    rooms = "skvar.nn.", "skvar.identification.", "skvar.benchmark.", "skvar.report."
+    brief = path.startswith(rooms)
     allowed = OPTIONAL | SECTIONS if brief else OPTIONAL
     assert [
         error for error in validate(path)["errors"] if error[0] not in OPTIONAL
