@@ -31,8 +31,9 @@ print(forecaster.summary())
 forecast = forecaster.predict()
 intervals = forecaster.predict_interval(coverage=[0.5, 0.9])
 print("\n", pd.concat([forecast, intervals["turnover"][0.9]], axis=1).round(1), sep="")
-plots.plot_forecast(turnover, forecast, intervals, n_history=132)
-plt.savefig("forecast.png", dpi=120, bbox_inches="tight")
+_, ax = plt.subplots(figsize=(8, 3), layout="constrained")
+plots.plot_forecast(turnover, forecast, intervals, n_history=132, ax=ax)
+plt.savefig("forecast.png", dpi=120)
 
 
 # %%
@@ -67,7 +68,7 @@ candidates = {
     "SAMoVARForecaster": defaults_of(SAMoVARForecaster),
 }
 errors = {name: [] for name in candidates}
-for origin in tqdm(range(120, len(turnover) - 12, 24), desc="backtest"):
+for origin in tqdm(range(120, len(turnover) - 12, 24), "backtest", disable=None):
     past, truth = turnover[:origin], turnover[origin : origin + 12].to_numpy().ravel()
     scale = past.diff(12).abs().mean().item()
     for name, candidate in candidates.items():
@@ -84,5 +85,5 @@ matrices = model.var_coefficients()
 print("\nShares of the error variance of rows, 8 quarters ahead, due to columns:\n")
 print(matrices.connectedness(8).pairwise.round(2))
 matrices.plot_matrices(max_lags=4)
-plt.savefig("matrices.png", dpi=120, bbox_inches="tight")
+plt.savefig("matrices.png", dpi=120)
 print("\nSaved forecast.png and matrices.png")

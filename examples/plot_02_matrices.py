@@ -4,7 +4,7 @@ Matrices that can be trusted
 
 A simulated VAR drifts between two ends. ``LinearAttentionVAR`` tracks
 its matrices; a classical VAR, which knows one matrix, cannot. Then US growth: how
-shocks travel between the series, with bootstrap bands.
+shocks travel between the series, with bands.
 
 Prints the comparison with least squares and writes two pictures to the working
 directory.
@@ -43,6 +43,7 @@ for panel, (response, cause) in zip(axes, [(0, 1), (2, 2)], strict=True):
         label=f"effect of y{cause} on y{response}",
         ax=panel,
     )
+panel.set_xlabel("row")
 plt.savefig("drift.png", dpi=150)
 
 # %%

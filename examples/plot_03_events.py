@@ -125,7 +125,7 @@ optimizer = torch.optim.AdamW(network.parameters())
 schedule = torch.optim.lr_scheduler.OneCycleLR(
     optimizer, max_lr=6e-3, total_steps=n_epochs * len(waits) // batch_size
 )
-for _ in trange(n_epochs, desc="training"):
+for _ in trange(n_epochs, desc="training", disable=None):
     for batch in torch.randperm(len(waits)).split(batch_size):
         mixture, _ = network(*start(waits[batch], marks[batch]))
         loss = -sum(log_likelihood(mixture, waits[batch], marks[batch])).mean()

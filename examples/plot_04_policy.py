@@ -96,7 +96,7 @@ def train(features, actions, conditioned, name, n_updates=400):
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, max_lr=6e-3, total_steps=n_updates
     )
-    for _ in trange(n_updates, desc=name):
+    for _ in trange(n_updates, desc=name, disable=None):
         batch = torch.randint(len(features), (32,))
         predicted, _ = policy(features[batch])
         loss = nn.functional.mse_loss(predicted, actions[batch])

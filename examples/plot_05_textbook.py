@@ -13,7 +13,6 @@ Prints ours beside those of the book and writes a picture to the working directo
 
 from pathlib import Path
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from statsmodels.tsa.vector_ar import tests as data_of_statsmodels
@@ -95,4 +94,3 @@ beside_the_book(shares, [0.129, 0.340, 0.532])
 
 axes = var.plot_irf(8, impact="cholesky", bands=0.9, random_state=0)
 axes[0, 0].figure.savefig("textbook.png", dpi=120)
-plt.close("all")

@@ -10,7 +10,6 @@ is ahead if rates stay where they are.
 Prints tables and writes four pictures to the working directory.
 """
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from sktime.datasets import load_macroeconomic
@@ -80,7 +79,6 @@ total = path.map(lambda one: one.connectedness(8).total)
 label = "share of error variance that comes from others"
 ax = plots.plot_entry(total, total.index, label=label)
 ax.figure.savefig("connectedness.png", dpi=120)
-plt.close("all")
 print(total.describe().round(3).to_string())
 
 # %%

@@ -25,6 +25,8 @@ from ._typing import PathLike, Seed
 if TYPE_CHECKING:
     from typing_extensions import Self
 
+__all__ = ["AarenClassifier"]
+
 
 class AarenClassifier(NetworkEstimator, SktimeEstimator, BaseClassifier):
     """Classification of time series by attention as a recurrent neural network.

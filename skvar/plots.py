@@ -15,6 +15,18 @@ if TYPE_CHECKING:
 
     ManyAxes: TypeAlias = Axes | Sequence[Axes] | np.ndarray
 
+__all__ = [
+    "plot_benchmark",
+    "plot_connectedness",
+    "plot_decomposition",
+    "plot_entry",
+    "plot_fevd",
+    "plot_forecast",
+    "plot_irf",
+    "plot_matrices",
+    "plot_training",
+]
+
 # Okabe and Ito's palette, with grey for black, which is the colour of data.
 _COLORS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#f0e442"]
 _COLORS += ["#999999"]
@@ -157,8 +169,8 @@ def plot_connectedness(
     Parameters
     ----------
     shares : DataFrame of shape (n_responses, n_shocks)
-        Strength of every link, not negative, such as ``pairwise`` of `connectedness`;
-        rows respond to columns.
+        Strength of every link, not negative, such as ``pairwise`` of
+        `skvar.VARCoefficients.connectedness`; rows respond to columns.
     threshold : float, default=0.1
         Links below this share of the strongest are left out, and all but the 40
         strongest.

@@ -9,6 +9,8 @@ from ._data.units import nonzero
 from ._forecasting.forecaster import Forecaster, single_state
 from ._typing import Table
 
+__all__ = ["rolling_score"]
+
 
 def rolling_score(
     estimator: Forecaster | Pipeline,

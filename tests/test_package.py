@@ -1,26 +1,16 @@
-"""The house: lazy names, one-way imports, documented surface, a demo that runs."""
+"""The house: lazy names, one-way imports, tables of files, a demo that runs."""
 
 import ast
-import contextlib
-import inspect
-import io
 import os
-import pkgutil
-import re
 import subprocess
 import sys
 from collections import defaultdict
 from pathlib import Path
 
 import pytest
-from numpydoc.validate import validate
 
 import skvar
-import skvar.benchmark
-import skvar.datasets
 import skvar.forecasting
-import skvar.nn
-import skvar.plots
 from skvar.benchmark import read_results
 from skvar.benchmark.__main__ import markdown
 
@@ -63,12 +53,13 @@ MAY_IMPORT = {
     "forecasting": {"_forecasting", "_models"},
     "regression": {"_data", "_models", "_protocols", "_training", "_var"},
     "classification": {"_data", "_models", "_protocols", "_training"},
-    "analysis": {"_var"},
+    "analysis": {"_closed_form", "_var"},
     "files": {"_files"},
     "coefficients": {"_var"},
     "identification": {"_var"},
     "nn": {"_attention", "_networks"},
     "scoring": {"_data", "_forecasting"},
+    "streaming": {"_models"},
     "training": {"_training"},
     "datasets": {"_data"},
     "benchmark": {"_data", "_parallel", "_var", "datasets", "forecasting", "plots"},
@@ -171,173 +162,6 @@ def test_public_names_resolve():
         assert name in dir(skvar)
     with pytest.raises(AttributeError, match="no attribute 'Oracle'"):
         skvar.Oracle  # noqa: B018
-
-
-PUBLIC = [
-    "skvar.AarenForecaster",
-    "skvar.ITransformerForecaster",
-    "skvar.InformerForecaster",
-    "skvar.LinearAttentionVAR",
-    "skvar.LinearTransformerForecaster",
-    "skvar.SAMoVARForecaster",
-    "skvar.cointegration",
-    "skvar.data_parallel",
-    "skvar.rolling_score",
-    "skvar.select_lags",
-    *(
-        f"skvar.{forecaster}.{method}"
-        for forecaster in ("AarenForecaster", "LinearAttentionVAR", "SAMoVARForecaster")
-        for method in (
-            "fit",
-            "fit_blocks",
-            "pretrain",
-            "predict",
-            "predict_residuals",
-            "sample_paths",
-            "instance",
-            "update",
-            "reset",
-            "rolling_forecast",
-            "rolling_interval",
-            "report",
-            "var_matrices",
-            "var_coefficients",
-            "compare_with_ols",
-            "get_test_params",
-            "coef_",
-            "intercept_",
-            "sigma_u_",
-            "exog_coef_",
-            "n_parameters_",
-            "stream",
-        )
-    ),
-    "skvar.LinearAttentionVAR.test_dynamics",
-    "skvar.SAMoVARForecaster.token_var_matrices",
-    "skvar.SAMoVARForecaster.influence_paths",
-    "skvar.VARCoefficients",
-    *(
-        f"skvar.VARCoefficients.{name}"
-        for name in dir(skvar.VARCoefficients)
-        if not name.startswith("_")
-    ),
-    *(
-        f"{home}.{name}"
-        for home in ("skvar.analysis.Terms", "skvar._var.connectedness.Connectedness")
-        for name, thing in vars(pkgutil.resolve_name(home)).items()
-        if not name.startswith("_") and thing is not None
-    ),
-    "skvar.analysis.Terms",
-    "skvar._var.connectedness.Connectedness",
-    *(
-        f"skvar.{module.__name__.split('.')[1]}.{name}"
-        for module in (skvar.benchmark, skvar.datasets, skvar.plots)
-        for name, thing in vars(module).items()
-        if getattr(thing, "__module__", "").startswith(module.__name__)
-        and not name.startswith("_")
-    ),
-    "skvar.AarenClassifier",
-    *(
-        f"skvar.AarenClassifier.{method}"
-        for method in ("fit", "rolling_predict_proba", "stream", "get_test_params")
-    ),
-    "skvar.LinearAttentionVARRegressor",
-    "skvar.SAMoVARRegressor",
-    *(
-        f"skvar.SAMoVARRegressor.{method}"
-        for method in (
-            "fit",
-            "partial_fit",
-            "predict",
-            "forecast",
-            "score",
-            "stream",
-            "coef_",
-            "intercept_",
-        )
-    ),
-    "skvar._models.stream.Stream",
-    "skvar._models.stream.Stream.push",
-    *(f"skvar.identification.{name}" for name in skvar.identification.__all__),
-    *(f"skvar.nn.{name}" for name in skvar.nn.__all__),
-    "skvar.nn.Aaren.forward",
-    "skvar.nn.AarenForClassification.extend",
-    "skvar.nn.AarenForForecasting.extend",
-    "skvar.nn.ITransformer.from_reference",
-    "skvar.nn.Informer.from_reference",
-    "skvar.nn.LinearTransformer.from_reference",
-    "skvar.nn.SAMoVAR.from_reference",
-]
-# Left to the writer: mood and length of the summary, extended summary, See Also,
-# Examples everywhere, descriptions that begin in lower case or are missing in Returns.
-OPTIONAL = {"SS05", "SS06", "ES01", "SA01", "EX01", "RT03", "PR08"}
-
-
-@pytest.mark.parametrize("name", PUBLIC)
-def test_docstrings_are_numpydoc(name):
-    problems = [p for p in validate(name)["errors"] if p[0] not in OPTIONAL]
-    assert not problems
-
-
-@pytest.mark.parametrize("name", PUBLIC)
-def test_public_signatures_have_types(name):
-    thing = pkgutil.resolve_name(name)
-    thing = thing.fget if isinstance(thing, property) else thing
-    if not callable(thing):
-        return
-    signature = inspect.signature(thing)
-    found = {p.name: p.annotation for p in signature.parameters.values()}
-    found.pop("self", None)
-    if not isinstance(thing, type):
-        found["return"] = signature.return_annotation
-    assert not [name for name, hint in found.items() if hint is signature.empty]
-
-
-def test_readme_runs(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.S)
-    names = {}
-    for block in blocks:
-        exec(block, names)
-    assert names["search"].predict(names["table"]).shape == (4, 5)
-
-
-def run_page(name):
-    """Run the blocks of a page; one of text right after a block is what that prints."""
-    page, names = (ROOT / "docs" / name).read_text(), {}
-    blocks = r"```python\n(.*?)```(?:\n+```text\n(.*?)```)?"
-    for code, shown in re.findall(blocks, page, re.S):
-        printed = io.StringIO()
-        with contextlib.redirect_stdout(printed):
-            exec(code, names)
-        # pandas fills lines up with spaces, which pages leave out.
-        lines = [line.rstrip() for line in printed.getvalue().splitlines()]
-        assert lines == shown.splitlines()
-
-
-PAGES = [
-    "start.md",
-    "choosing.md",
-    "coming_from.md",
-    "matrices.md",
-    "intervals.md",
-    "scenarios.md",
-    "covariates.md",
-    "streaming.md",
-    "panels.md",
-    "gpu.md",
-    "saving.md",
-    "architecture.md",
-    "benchmarks.md",
-    "aaren.md",
-]
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", PAGES)
-def test_pages_run(name, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    run_page(name)
 
 
 def test_tables_of_boards_are_those_of_the_file():

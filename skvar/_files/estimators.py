@@ -263,7 +263,7 @@ def save(estimator: Any, path: PathLike | BinaryIO, *, history: bool = True) -> 
 
     See Also
     --------
-    load
+    load : Make the estimator of the file again.
 
     Examples
     --------
@@ -295,6 +295,7 @@ def load(path: PathLike | BinaryIO) -> Any:
     Parameters
     ----------
     path : str, path or binary file
+        Where the file is, or the file itself, opened for reading.
 
     Returns
     -------
@@ -309,7 +310,7 @@ def load(path: PathLike | BinaryIO) -> Any:
 
     See Also
     --------
-    save
+    save : Write such a file.
     """
     if hasattr(path, "read"):
         return _loaded(path, getattr(path, "name", "the file"))

@@ -35,8 +35,8 @@ class LinearAttentionVAR(nn.Module):
         The last lags, to which attention and learned corrections are confined; all by
         default.
     tracking_rows : int
-        Time steps before the lags from which `MatrixTracker` lets the matrices drift; a
-        window has ``lags + tracking_rows`` of them.
+        Time steps before the lags, from which a ``MatrixTracker`` lets the matrices
+        drift; a window has ``lags + tracking_rows`` of them.
     n_targets : int, optional
         How many series to forecast, the last ones; all by default.
     n_layers : int
@@ -117,7 +117,7 @@ class LinearAttentionVAR(nn.Module):
         return self._by_lag(self.tracker(*self.errors_of(window)))
 
     def drift_deviations(self, window: Tensor, along: Tensor, free: Tensor) -> Tensor:
-        """Deviations of draws of `drift` from it, as of `MatrixTracker.deviations`."""
+        """Deviations of draws of `drift` from it, as of its tracker."""
         parts = self.errors_of(window)
         return self._by_lag(self.tracker.deviations(*parts, along, free))
 

@@ -104,6 +104,7 @@ class LinearTransformer(ARXNetwork):
                 nn.init.normal_(last.weight, std=0.02 / math.sqrt(2 * n_layers))
 
     def encode(self, tokens: Tensor) -> Tensor:
+        """Tokens (B, 2N, D) in pairs to what stands at the main ones (B, N, D)."""
         for layer in self.layers:
             tokens = layer(tokens)
         return tokens[:, 1::2]

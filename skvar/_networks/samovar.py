@@ -103,6 +103,7 @@ class SAMoVAR(ARXNetwork):
             nn.init.normal_(mlp.contract.weight, std=std)
 
     def encode(self, tokens: Tensor) -> Tensor:
+        """Tokens (B, 2N, D) in pairs to outputs at the main ones (B, N, D)."""
         return self.var(tokens)
 
     @classmethod

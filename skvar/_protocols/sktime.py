@@ -87,12 +87,37 @@ class SktimeEstimator:
 
     @classmethod
     def load_from_serial(cls, serial: bytes) -> Any:
-        """Load what ``save`` returned without a path, of which these are the bytes."""
+        """Load what ``save`` returned without a path.
+
+        Parameters
+        ----------
+        serial : bytes
+            The second item of the tuple.
+
+        Returns
+        -------
+        estimator
+        """
         return load(io.BytesIO(serial))
 
     @classmethod
     def load_from_path(cls, serial: PathLike) -> Any:
-        """Load what ``save`` saved at a path, with or without the ending ".zip"."""
+        """Load what ``save`` saved at a path.
+
+        Parameters
+        ----------
+        serial : str or Path
+            The path, with or without the ending ".zip".
+
+        Returns
+        -------
+        estimator
+
+        Raises
+        ------
+        ValueError
+            As in `skvar.load`.
+        """
         return load(serial if Path(serial).is_file() else _with_ending(serial))
 
     def _after_reading(self, view: Any) -> None:

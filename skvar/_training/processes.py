@@ -44,9 +44,10 @@ def data_parallel() -> Iterator[None]:
     its own dropout, normalises its own part of a batch, and weighs its part by the
     number of its windows.
 
-    Methods that train, besides `fit`, are `update` and, where intervals are calibrated
-    by a second training, the first `predict_interval` or `predict_quantiles`. All
-    processes must call them within the block, or one process outside of it.
+    Methods that train, besides ``fit``, are ``update`` and, where intervals are
+    calibrated by a second training, the first ``predict_interval`` or
+    ``predict_quantiles``. All processes must call them within the block, or one process
+    outside of it.
 
     Examples
     --------

@@ -43,7 +43,9 @@ def dynamic_var(
     Parameters
     ----------
     network : skvar.nn.LinearAttentionVAR, or skvar.nn.Readout around one
+        A network that works on standardised series.
     window : Tensor of shape (B, rows, n_series)
+        Rows of these series, oldest first.
     step : int
         Steps ahead.
 
@@ -142,7 +144,21 @@ def local_var(
 ) -> tuple[Tensor, Tensor]:
     """Jacobian of any network's forecast on its window, and the remainder.
 
-    Parameters and returns are those of `dynamic_var`.
+    Parameters
+    ----------
+    network : torch.nn.Module
+        Called on a window, it returns forecasts (B, horizon, n_targets).
+    window : Tensor of shape (B, rows, n_series)
+        Rows of the series, oldest first.
+    step : int
+        Steps ahead.
+
+    Returns
+    -------
+    matrices : Tensor of shape (B, rows, n_targets, n_series)
+        Lag 1 first.
+    intercepts : Tensor of shape (B, n_targets)
+        The forecast less the matrices applied to the window.
     """
     with torch.inference_mode(False), torch.enable_grad():
         slope, value = _slope(network, window.detach().clone(), step)
@@ -381,10 +397,26 @@ def to_original_units(
     inputs: StandardScaler,
     targets: StandardScaler,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Undo the standardisation of series in matrices (..., p, o, i) and intercepts.
+    """Undo the standardisation of series in matrices and intercepts.
 
     With ``z = (y - mean) / scale``: ``A -> scale A / scale``, and the means that the
     matrices no longer subtract join the intercept. A constant is its own intercept.
+
+    Parameters
+    ----------
+    matrices : ndarray of shape (..., p, n_targets, n_inputs)
+        Matrices between standardised series.
+    intercepts : ndarray of shape (..., n_targets)
+        Intercepts beside them.
+    inputs, targets : StandardScaler
+        What standardised the series that the matrices take, and those that they give.
+
+    Returns
+    -------
+    matrices : ndarray of shape (..., p, n_targets, n_inputs)
+        In original units.
+    intercepts : ndarray of shape (..., n_targets)
+        In original units.
     """
     scale = deviations(targets)
     matrices = matrices * (scale[:, np.newaxis] / divisors(inputs))

@@ -22,7 +22,9 @@ def token_var(
     Parameters
     ----------
     network : skvar.nn.SAMoVAR
+        With layers.
     window : Tensor of shape (B, lags, n_series)
+        Rows of standardised series, oldest first.
     segment : int
         Of the window, oldest first; negative ones count from the last.
 
@@ -60,7 +62,9 @@ def influence_paths(
     Parameters
     ----------
     network : skvar.nn.SAMoVAR
+        With layers.
     window : Tensor of shape (B, lags, n_series)
+        Rows of standardised series, oldest first.
     depth : int
         Number of layers passed, 1 to n_layers.
 
@@ -102,11 +106,19 @@ def influence_paths(
 def path_sizes(
     network: SAMoVAR, window: Tensor
 ) -> tuple[list[list[int]], np.ndarray, np.ndarray]:
-    """All paths of one window (1, lags, n_series), of every depth, with their sizes.
+    """All paths of one window, of every depth, with their sizes.
+
+    Parameters
+    ----------
+    network : skvar.nn.SAMoVAR
+        With layers.
+    window : Tensor of shape (1, lags, n_series)
+        Rows of standardised series, oldest first.
 
     Returns
     -------
     paths : list of list of int
+        Tokens on each way, as in `influence_paths`.
     strength : ndarray of shape (n_targets, n_paths)
         Frobenius norms of the paths' matrices.
     contribution : ndarray of shape (n_targets, n_paths)

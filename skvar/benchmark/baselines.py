@@ -184,6 +184,7 @@ class ClassicalVAR(_AfterManyRows):
 
     @property
     def n_parameters_(self) -> int:
+        """Coefficients and intercepts."""
         return self.intercept_.size + self.matrices_.size
 
     def _estimate(self, values: np.ndarray) -> None:

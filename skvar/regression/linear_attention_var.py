@@ -101,7 +101,7 @@ class LinearAttentionVARRegressor(Regressor):
         Where the network is.
     n_features_in_ : int
         Number of columns of ``X``.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (``n_features_in_``,)
         Names of the columns of ``X``, if it has any.
 
     See Also

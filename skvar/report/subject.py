@@ -41,6 +41,7 @@ class Subject(Recomputable):
     n_origins : int
         Rows after which the test forecasts, at most.
     random_state : int, RandomState or None
+        Seed of the bands of responses, and of the forecaster of the first rows.
     only_here : str
         Why no forecaster of the same kind can be fitted to the first rows; empty where
         one can.
@@ -112,7 +113,7 @@ class Subject(Recomputable):
 
     @lazy
     def now(self):
-        """The matrices after the last row, a `VARCoefficients`."""
+        """The matrices after the last row, a `skvar.VARCoefficients`."""
         if not self.changes:
             return self.forecaster.var_coefficients()
         return self.forecaster.var_coefficients(at=self.rows.index[-1])

@@ -5,12 +5,13 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from .._files.archive import checked_place, replacing
+from .._typing import PathLike
 from .content import content
 from .page import page
 from .subject import Subject
 
 
-def write_report(subject: Subject, path) -> None:
+def write_report(subject: Subject, path: PathLike) -> None:
     """Write a report to a file, whole or not at all.
 
     Parameters

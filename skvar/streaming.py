@@ -1,0 +1,5 @@
+"""Forecasts after one observation at a time."""
+
+from ._models.stream import Stream
+
+__all__ = ["Stream"]
