@@ -287,7 +287,7 @@ def check(gigabytes: float) -> tuple[Worker, Training]:
     )
     print(
         f"\nThe step has {step.operations_per_step / 1e9:.2f} GFLOP and {n_parameters} "
-        f"parameters; one core does {rate / 1e9:.0f} GFLOP in a second. A message takes "
+        f"parameters; a core does {rate / 1e9:.0f} GFLOP in a second. A message takes "
         f"{1e6 * latency:.0f} microseconds, and a second for {bandwidth / 1e9:.1f} GB."
     )
     return core, step
