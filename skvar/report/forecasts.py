@@ -132,6 +132,8 @@ def calibration(subject: Subject) -> dict:
     ends, truth = trial.intervals(nominal), trial.truth[..., np.newaxis]
     within = (ends[..., 0] <= truth) & (truth <= ends[..., 1])
     known = np.isfinite(truth) & np.isfinite(ends).all(axis=-1)
+    # An interval without width around a constant is no test of the others.
+    known &= ~is_constant(subject.rows.to_numpy())[:, np.newaxis]
     held = np.where(known, within, np.nan)
     n_rows = len(np.unique(trial.origins[:, np.newaxis] + np.arange(subject.steps)))
     chance = [1.96 * math.sqrt(one * (1 - one) / n_rows) for one in nominal]

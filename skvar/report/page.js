@@ -337,7 +337,8 @@
       const update = () => {
         const all = shown();
         const now = slider ? Number(slider.value) : times.length - 1;
-        const limit = Math.max(...all.flat(2).map((value) => Math.abs(value || 0)));
+        // Entries that all round to zero have no color.
+        const limit = Math.max(0.01, ...all.flat(2).map((value) => Math.abs(value || 0)));
         all[now].forEach((row, r) => row.forEach((value, c) => {
           // Adding 0 makes -0 a plain one.
           cells[r][c].textContent = value === null ? written(value) : (Number(value.toFixed(3)) + 0).toFixed(3);
