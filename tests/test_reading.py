@@ -132,7 +132,7 @@ def test_gaps_are_named_and_filled_if_asked(path):
     table.drop([7, 8]).to_csv(path, index=False)
     with pytest.raises(ValueError, match="irregular time index.*--fill takes the row"):
         read(path)
-    found, said = read(path, fill=True)
+    found, said = read(path, gaps="fill")
     expected = VALUES.copy()
     expected[[0, 4], 1] = VALUES[[1, 3], 1]
     expected[7:9] = VALUES[6]
@@ -141,12 +141,12 @@ def test_gaps_are_named_and_filled_if_asked(path):
     assert "rows that were missing altogether: 2." in said[-1]
     expected[[0, 4], 1] = np.nan
     expected[7:9] = np.nan
-    found, _ = read(path, missing=True)
+    found, _ = read(path, gaps="keep")
     np.testing.assert_array_equal(found, expected)
     assert found.index.equals(DAYS)
     months = pd.date_range("2024-01-01", periods=20, freq="MS")
     table.assign(date=months).drop([7, 8]).to_csv(path, index=False)
-    assert read(path, fill=True)[0].index.equals(months)
+    assert read(path, gaps="fill")[0].index.equals(months)
 
 
 @pytest.mark.parametrize(

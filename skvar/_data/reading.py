@@ -1,10 +1,10 @@
 """A CSV file of a user's own as a table."""
 
-import argparse
 import re
 import warnings
 from collections.abc import Callable, Iterator
 from itertools import pairwise
+from typing import Literal, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -25,20 +25,7 @@ _DATE = re.compile(
 )
 
 
-def add_options_of_files(parser: argparse.ArgumentParser):
-    """Let a command ask how its CSV files are written, and return these options."""
-    files = parser.add_argument_group(
-        "CSV files of your own", "What these do not say is found out, and printed."
-    )
-    files.add_argument("--separator", help="between values, such as ';'")
-    files.add_argument("--decimal", choices=[".", ","], help="sign before decimals")
-    files.add_argument("--time-column", help="name of the column of times")
-    files.add_argument(
-        "--day-first",
-        action=argparse.BooleanOptionalAction,
-        help="whether days stand before months, as in 31.12.2024",
-    )
-    return files
+Gaps: TypeAlias = Literal["raise", "fill", "keep"]
 
 
 def read_own(
@@ -48,8 +35,7 @@ def read_own(
     decimal: str | None = None,
     time: str | None = None,
     day_first: bool | None = None,
-    fill: bool = False,
-    missing: bool = False,
+    gaps: Gaps = "raise",
     say: Callable[[str], object] = print,
 ) -> pd.DataFrame:
     """Read a table from a CSV file, whose form is found out where it is not given.
@@ -65,10 +51,9 @@ def read_own(
         or a first column without a name.
     day_first : bool, optional
         Whether days stand before months; by default as times are one step apart.
-    fill : bool, default=False
-        Whether rows and values that are missing are those before them.
-    missing : bool, default=False
-        Whether they stay missing: NaN, in rows at equal steps.
+    gaps : "raise", "fill" or "keep", default="raise"
+        What becomes of rows and values that are missing: an error, the rows and values
+        before them, or NaN in rows at equal steps.
     say : callable, default=print
         Is told what was found out or left out.
 
@@ -93,7 +78,7 @@ def read_own(
         frame = frame.drop(columns=words)
     if frame.empty:
         raise ValueError("There are no numbers.")
-    return _filled(frame.astype(float), fill, missing, say)
+    return _filled(frame.astype(float), gaps, say)
 
 
 def _cells(path: PathLike, separator: str | None) -> pd.DataFrame:
@@ -232,33 +217,32 @@ def _regular(readings: list[tuple[str, pd.DatetimeIndex]], name: str) -> pd.Inde
 
 
 def _filled(
-    frame: pd.DataFrame, fill: bool, missing: bool, say: Callable[[str], object]
+    frame: pd.DataFrame, gaps: Gaps, say: Callable[[str], object]
 ) -> pd.DataFrame:
     """The same at equal steps without gaps, or with those that may be missing."""
     index, n_rows = frame.index, len(frame)
     if isinstance(index, pd.DatetimeIndex) and index.freq is None:
-        completes = fill or missing
-        grid = _grid_of(index) if completes else None
+        grid = None if gaps == "raise" else _grid_of(index)
         if grid is None:
             try:
                 regular_step(index, "The column of times")
             except ValueError as error:
-                remedy = (
-                    "" if completes else " --fill takes the row before a missing one."
-                )
-                raise ValueError(f"{error}{remedy}") from error
+                if gaps != "raise":
+                    raise
+                remedy = "--fill takes the row before a missing one."
+                raise ValueError(f"{error} {remedy}") from error
         frame = frame.reindex(grid)
-    gaps = frame.isna()
-    if missing or not gaps.any(axis=None):
+    missing = frame.isna()
+    if gaps == "keep" or not missing.any(axis=None):
         return frame
-    columns = [*frame.columns[gaps.any()]]
-    if not fill:
+    columns = [*frame.columns[missing.any()]]
+    if gaps == "raise":
         raise ValueError(
             f"The table holds NaN (no value) in column(s) {columns}. --fill takes the "
             "value before a missing one."
         )
     say(
-        f"Filled with the values before them: {gaps.to_numpy().sum()} in column(s) "
+        f"Filled with the values before them: {missing.to_numpy().sum()} in column(s) "
         f"{columns}; rows that were missing altogether: {len(frame) - n_rows}."
     )
     return frame.ffill().bfill()

@@ -586,9 +586,11 @@ class Forecaster(NetworkEstimator, SktimeForecaster):
         coverage : float or sequence of float, default=(0.5, 0.8, 0.95)
             Of the intervals.
         held_out : float, default=0.2
-            Share of the rows, the last ones, for the test of the forecasts where the
-            forecaster has learned from all of them. For it a second forecaster of the
-            same parameters is fitted to the rows before. 0 leaves the test out.
+            Share of the rows that are held out to test the forecasts, the last ones,
+            but never fewer than ``steps + 3``. A second forecaster with the same
+            parameters is fitted to the rows before them. Where at least ``steps + 3``
+            rows of ``y`` came after the fit, these are the test instead, and no second
+            forecaster is fitted. 0 leaves out the test by a second forecaster.
         n_origins : int, default=20
             Rows after which the test forecasts, at most.
         random_state : int, RandomState or None, default=None

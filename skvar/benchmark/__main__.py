@@ -12,7 +12,7 @@ import pandas as pd
 from sktime.forecasting.base import BaseForecaster
 
 from .. import forecasting
-from .._data.reading import add_options_of_files, read_own
+from .._commands import add_options_of_files, table_of
 from ..datasets import SplitSeries, split_series
 from ..datasets.published import SOURCES, fetch
 from ..plots import plot_benchmark
@@ -238,15 +238,7 @@ def _own_data(name: str, args: argparse.Namespace) -> SplitSeries:
             f"--data {name} is neither a file nor one of {', '.join(SOURCES)}."
         )
     try:
-        table = read_own(
-            path,
-            separator=args.separator,
-            decimal=args.decimal,
-            time=args.time_column,
-            day_first=args.day_first,
-            fill=args.fill,
-            say=lambda text: print(f"{name}: {text}"),
-        )
+        table = table_of(path, args, gaps="fill" if args.fill else "raise")
         return split_series(table, path.name.partition(".")[0])
     except (LookupError, TypeError, ValueError) as error:
         raise ValueError(f"--data {name}: {error}") from error

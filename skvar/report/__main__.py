@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from .._data.reading import add_options_of_files, read_own
+from .._commands import add_options_of_files, table_of
 from ..files import load
 
 
@@ -30,15 +30,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 def _table(forecaster, args: argparse.Namespace) -> tuple:
     """The series of a forecaster in a CSV file, and its covariates if it has some."""
-    table = read_own(
-        args.data,
-        separator=args.separator,
-        decimal=args.decimal,
-        time=args.time_column,
-        day_first=args.day_first,
-        missing=True,
-        say=lambda text: print(f"{args.data}: {text}"),
-    )
+    table = table_of(args.data, args, gaps="keep")
     now = forecaster.cutoff
     if isinstance(now, pd.PeriodIndex) and isinstance(table.index, pd.DatetimeIndex):
         table.index = table.index.to_period(now.freq)
@@ -79,7 +71,7 @@ def _parser() -> argparse.ArgumentParser:
         "--held-out",
         type=float,
         default=0.2,
-        help="share of the rows to test on, where the model learned from all of them",
+        help="share of the rows to test on, where too few came after the fit",
     )
     parser.add_argument("--seed", type=int, default=0)
     add_options_of_files(parser)

@@ -1,5 +1,6 @@
 """All that a report says, as values that JSON can hold."""
 
+import math
 import warnings
 from collections.abc import Callable
 
@@ -10,6 +11,7 @@ from .._files.versions import versions
 from .data import data
 from .forecasts import backtest, calibration, forecast
 from .matrices import connectedness, matrices, residuals, responses
+from .refusal import is_refusal
 from .subject import Subject
 
 _FORMAT = 1
@@ -46,6 +48,8 @@ def _section(make: Callable[[Subject], dict], subject: Subject) -> dict:
         try:
             found = make(subject)
         except (NotImplementedError, ValueError) as error:
+            if not is_refusal(error):
+                raise
             found = {"missing": str(error)}
     remarks = [one for one in cautions if issubclass(one.category, UserWarning)]
     for one in cautions:
@@ -60,6 +64,8 @@ def _section(make: Callable[[Subject], dict], subject: Subject) -> dict:
 def settings(subject: Subject) -> dict:
     """What was fitted, with which parameters and versions."""
     parameters = subject.forecaster.get_params(deep=False)
+    # A path on this machine says nothing on others.
+    del parameters["checkpoint"]
     return {
         "summary": subject.forecaster.summary(),
         "parameters": {name: _plain(value) for name, value in parameters.items()},
@@ -68,9 +74,12 @@ def settings(subject: Subject) -> dict:
 
 
 def _plain(value):
-    """A parameter as it is where JSON knows its kind, else as text."""
+    """A parameter as it is where JSON knows its kind, else the name of its class."""
     if isinstance(value, np.generic):
         value = value.item()
     if isinstance(value, list | tuple):
         return [_plain(one) for one in value]
-    return value if isinstance(value, bool | int | float | str | None) else str(value)
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    is_known = isinstance(value, bool | int | float | str | None)
+    return value if is_known else type(value).__name__

@@ -8,10 +8,10 @@ from pandas.tseries.offsets import BusinessDay
 
 from .._data.seasons import season_strength, seasons_of
 from .subject import Subject
-from .values import evenly, plain
+from .values import evenly, is_constant, plain
 
-# Points of a line that a page can show.
-_MOST_POINTS = 1000
+# Points of a line that a page can show, and of all lines together.
+_MOST_POINTS, _MOST_NUMBERS = 1000, 50_000
 # Values below which a test of a unit root says nothing, and those tested at most.
 _LEAST_VALUES, _MOST_VALUES = 20, 2000
 
@@ -24,6 +24,7 @@ _STEPS = {
     "h": "hour",
     "min": "minute",
     "s": "second",
+    "ms": "millisecond",
 }
 
 
@@ -31,7 +32,7 @@ def data(subject: Subject) -> dict:
     """An audit of the rows."""
     rows = subject.rows
     seasons = sorted({*subject.seasons, *seasons_of("auto", subject.step)})
-    shown = evenly(len(rows), _MOST_POINTS)
+    shown = evenly(len(rows), min(_MOST_POINTS, _MOST_NUMBERS // rows.shape[1] + 2))
     return {
         "n_rows": len(rows),
         "n_learned": subject.n_learned,
@@ -55,12 +56,14 @@ def data(subject: Subject) -> dict:
 
 
 def words_of(step: pd.DateOffset | int) -> str:
-    """A step in words, such as "quarter" or "15 minutes"."""
+    """A step in words, such as "quarter" or "15 minutes", or else as pandas has it."""
     if not isinstance(step, pd.DateOffset):
         return "row"
     code = step.freqstr.partition("-")[0].lstrip("0123456789")
     name = "working day" if isinstance(step, BusinessDay) else _STEPS.get(code)
-    name = name or _STEPS.get(code.rstrip("SE"), step.freqstr)
+    name = name or _STEPS.get(code.rstrip("SE"))
+    if name is None:
+        return step.freqstr
     return name if step.n == 1 else f"{step.n} {name}s"
 
 
@@ -68,20 +71,21 @@ def _series(column: pd.Series, seasons: list[int]) -> dict:
     """What there is to say of one series."""
     is_missing = column.isna().to_numpy()
     whole = column.interpolate().ffill().bfill().to_numpy()
-    is_constant = bool(np.ptp(whole) == 0)
+    constant = bool(is_constant(whole))
     gaps = np.diff(np.flatnonzero(np.diff([0, *is_missing, 0])))[::2]
     return {
         "name": str(column.name),
         "n_missing": int(is_missing.sum()),
         "longest_gap": int(gaps.max(initial=0)),
-        "is_constant": is_constant,
+        "is_constant": constant,
         "mean": plain(column.mean()),
         "standard_deviation": plain(column.std()),
         "minimum": plain(column.min()),
         "maximum": plain(column.max()),
-        "unit_root_p": None if is_constant else _unit_root(whole),
+        "unit_root_p": _unit_root(whole[-_MOST_VALUES:]),
         "season_strength": [
-            season_strength([whole[:, np.newaxis]], season) for season in seasons
+            0.0 if constant else season_strength([whole[:, np.newaxis]], season)
+            for season in seasons
         ],
     }
 
@@ -90,14 +94,15 @@ def _unit_root(values: np.ndarray) -> float | None:
     """The p-value of a unit root by the augmented test of Dickey and Fuller.
 
     A small one says that the series returns to its mean, a large one that only its
-    changes do. The number of lags is that of the least AIC.
+    changes do. The number of lags is that of the least AIC. None for constants and
+    for few values.
     """
     from statsmodels.tsa.stattools import adfuller
 
-    if len(values) < _LEAST_VALUES:
+    if len(values) < _LEAST_VALUES or is_constant(values):
         return None
     with warnings.catch_warnings():
         # Of results that will have another class (statsmodels 0.15), which unpacks too.
         warnings.simplefilter("ignore", FutureWarning)
-        _, p_value, *_ = adfuller(values[-_MOST_VALUES:])
+        _, p_value, *_ = adfuller(values)
     return plain(p_value)

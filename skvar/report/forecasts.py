@@ -5,9 +5,10 @@ import math
 import numpy as np
 
 from .._data.seasons import seasons_of
+from .refusal import is_refusal
 from .subject import Subject
 from .trial import Trial
-from .values import plain
+from .values import ROUNDING, is_constant, plain
 
 # Of intervals that the calibration is drawn at.
 _NOMINAL = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95]
@@ -40,6 +41,8 @@ def _intervals(subject: Subject, fh: np.ndarray, shape: tuple) -> dict:
     try:
         ends = subject.forecaster.predict_interval(fh, subject.ahead, coverages)
     except ValueError as error:
+        if not is_refusal(error):
+            raise
         return {"coverages": [], "lower": [], "upper": [], "no_intervals": str(error)}
     ends = ends.to_numpy().reshape(*shape, len(coverages), 2).transpose(3, 2, 1, 0)
     return {"coverages": coverages, "lower": plain(ends[0]), "upper": plain(ends[1])}
@@ -52,6 +55,8 @@ def backtest(subject: Subject) -> dict:
     if season > 1:
         forecasts["seasonal naive"] = trial.repeated(season)
     errors = np.stack([one - trial.truth for one in forecasts.values()])
+    # Rounding errors are none: their ratios would mean nothing.
+    errors[np.abs(errors) <= ROUNDING * np.abs(trial.truth)] = 0.0
     absolute = _mean(np.abs(errors), (1, 2))
     scale = _scale(trial)
     n_shown = len(subject.rows) - trial.n_learned + subject.steps
@@ -93,8 +98,9 @@ def _relative(errors: np.ndarray) -> np.ndarray:
 
 def _scale(trial: Trial) -> np.ndarray:
     """Standard deviations of the rows learned from, 1 for constants."""
-    spread = trial.subject.rows[: trial.n_learned].std(ddof=0).to_numpy()
-    return np.where(spread > 0, spread, 1.0)
+    learned = trial.subject.rows[: trial.n_learned]
+    constant = is_constant(learned.to_numpy())
+    return np.where(constant, 1.0, learned.std(ddof=0))
 
 
 def _mean(values: np.ndarray, axis: tuple) -> np.ndarray:
@@ -110,6 +116,7 @@ def _rows_of(trial: Trial) -> dict:
     subject, index = trial.subject, trial.subject.rows.index
     return {
         "refitted": trial.refitted,
+        "pretrained": hasattr(trial.forecaster, "pretrained_"),
         "n_learned": trial.n_learned,
         "n_held_out": len(index) - trial.n_learned,
         "first": subject.labels(index[trial.n_learned :][:1])[0],
@@ -125,6 +132,8 @@ def calibration(subject: Subject) -> dict:
     ends, truth = trial.intervals(nominal), trial.truth[..., np.newaxis]
     within = (ends[..., 0] <= truth) & (truth <= ends[..., 1])
     known = np.isfinite(truth) & np.isfinite(ends).all(axis=-1)
+    # An interval without width around a constant is no test of the others.
+    known &= ~is_constant(subject.rows.to_numpy())[:, np.newaxis]
     held = np.where(known, within, np.nan)
     n_rows = len(np.unique(trial.origins[:, np.newaxis] + np.arange(subject.steps)))
     chance = [1.96 * math.sqrt(one * (1 - one) / n_rows) for one in nominal]

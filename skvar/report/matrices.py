@@ -7,7 +7,9 @@ from .subject import Subject
 from .values import evenly, plain
 
 # Times and lags of matrices that are kept, and numbers in them.
-_MOST_TIMES, _MOST_LAGS, _MOST_NUMBERS = 60, 6, 200_000
+_MOST_TIMES, _MOST_LAGS, _MOST_NUMBERS = 60, 6, 100_000
+# Series whose pairs a page can show.
+_MOST_SERIES = 30
 # Horizons of responses at least and at most, and the share that their bands hold.
 _LEAST_PERIODS, _MOST_PERIODS, _BANDS = 12, 24, 0.9
 # Lags of autocorrelations at most.
@@ -16,6 +18,7 @@ _MOST_CORRELATIONS = 24
 
 def matrices(subject: Subject) -> dict:
     """The matrices after some rows; of a static VAR those that hold at all times."""
+    _check_pairs(subject, "")
     if not subject.changes:
         found = pd.Series([subject.now], subject.rows.index[-1:])
     else:
@@ -36,6 +39,16 @@ def matrices(subject: Subject) -> dict:
     }
 
 
+def _check_pairs(subject: Subject, method: str) -> None:
+    """Refuse more pairs of series than a page can show."""
+    n_series = subject.forecaster.n_features_in_
+    if n_series > _MOST_SERIES:
+        raise ValueError(
+            f"The forecaster has {n_series} series. Pairs of more than {_MOST_SERIES} "
+            f"are too many for a page; var_coefficients(){method} returns them all."
+        )
+
+
 def _times(subject: Subject) -> pd.Index:
     """Of rows after which matrices are shown, the last one with them."""
     index = subject.rows.index[subject.n_earlier + subject.window_rows - 1 :]
@@ -47,6 +60,7 @@ def _times(subject: Subject) -> pd.Index:
 
 def responses(subject: Subject) -> dict:
     """Responses to generalized shocks, with bands where a posterior gives them."""
+    _check_pairs(subject, ".irf(impact='generalized')")
     var, bands = subject.now, None
     periods = min(max(subject.steps, _LEAST_PERIODS), _MOST_PERIODS)
     options = {}
@@ -73,6 +87,7 @@ def responses(subject: Subject) -> dict:
 
 def connectedness(subject: Subject) -> dict:
     """Shares of forecast error variances that come from other series."""
+    _check_pairs(subject, ".connectedness()")
     steps = max(subject.steps, _LEAST_PERIODS)
     found = subject.now.connectedness(steps)
     return {

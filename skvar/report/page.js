@@ -3,16 +3,17 @@
   const content = JSON.parse(document.getElementById("content").textContent);
   const SPACE = "http://www.w3.org/2000/svg";
 
+  // As `number` in page.py.
   const written = (value) => {
     if (value === null || value === undefined) return "n/a";
     const size = Math.abs(value);
     if (size && (size < 1e-3 || size >= 1e7)) return value.toExponential(2);
-    const digits = Math.max(0, 3 - Math.floor(Math.log10(size || 1)) - 1);
-    return value.toLocaleString("en", {
-      minimumFractionDigits: Math.min(digits, 6),
-      maximumFractionDigits: Math.min(digits, 6),
-    });
+    const power = Number(value.toExponential(3).split("e")[1]);
+    const digits = Number.isInteger(value) ? 0 : Math.max(0, 3 - power);
+    return (value + 0).toLocaleString("en", { minimumFractionDigits: digits, maximumFractionDigits: digits });
   };
+
+  const share = (value) => (value === null ? "n/a" : `${Math.round(100 * value)}%`);
 
   // All names from data pass through here as text.
   const element = (name, parent, text, attributes = {}) => {
@@ -43,7 +44,9 @@
       }
     }
     if (low > high) return [0, 1];
-    if (low === high) return [low - 1, high + 1];
+    const size = Math.max(Math.abs(low), Math.abs(high));
+    // Of constants but for rounding errors, which ticks could not tell apart.
+    if (high - low <= 1e-12 * size + 1e-300) return [low - (size || 1) / 2, high + (size || 1) / 2];
     const spare = (high - low) * 0.05;
     return [low - spare, high + spare];
   };
@@ -230,12 +233,15 @@
     return { made, cells };
   };
 
+  const mostCharts = Number(document.body.dataset.mostCharts);
+  const eachOf = (series, make) => series.slice(0, mostCharts).forEach(make);
+
   const KINDS = ["model", "last", "season"];
 
   const draw = {
     data(parent) {
       const { rows } = content.data;
-      content.series.forEach((title, i) => chart(parent, {
+      eachOf(content.series, (title, i) => chart(parent, {
         title, about: `${title}: ${between(rows.values[i])}`, places: rows.times, height: 150,
         lines: [{ values: rows.values[i], kind: "truth", name: title }],
       }));
@@ -245,7 +251,7 @@
       const { history, times, mean, lower, upper, coverages } = content.forecast;
       const places = [...history.times, ...times];
       const first = history.times.length;
-      content.series.forEach((title, i) => {
+      eachOf(content.series, (title, i) => {
         const now = history.values[i][first - 1];
         const fan = (edge) => [now, ...edge[i]];
         chart(parent, {
@@ -273,7 +279,7 @@
 
     backtest(parent) {
       const { truth, forecasts, origins, starts } = content.backtest;
-      content.series.forEach((title, i) => chart(parent, {
+      eachOf(content.series, (title, i) => chart(parent, {
         title, places: truth.times, about: `${title}: the rows held out and ${origins.length} forecasts of them`,
         lines: [
           { values: truth.values[i], kind: "truth faint", name: title },
@@ -289,7 +295,7 @@
       const places = Array.from({ length: 101 }, (_, i) => `${i}%`);
       const at = nominal.map((one) => Math.round(100 * one));
       const { svg, x, y } = chart(parent, {
-        about: `Coverage held: ${nominal.map((one, i) => `${at[i]}% held ${written(100 * observed[i])}%`).join(", ")}`,
+        about: `Observed coverage: ${nominal.map((one, i) => `${share(observed[i])} of the values within the ${at[i]}% intervals`).join(", ")}`,
         places, extent: [0, 1], percent: true, height: 300,
       });
       const edge = (sign) => nominal.map((one, i) => `${x(at[i])},${y(Math.max(0, Math.min(1, one + sign * chance[i])))}`);
@@ -298,7 +304,7 @@
       observed.forEach((value, i) => {
         if (value === null) return;
         const point = shape("circle", svg, { class: "point", cx: x(at[i]), cy: y(value), r: 4 });
-        shape("title", point, {}, `${at[i]}%: held ${written(100 * value)}%`);
+        shape("title", point, {}, `${share(value)} of the values within the ${at[i]}% intervals`);
       });
     },
 
@@ -331,7 +337,8 @@
       const update = () => {
         const all = shown();
         const now = slider ? Number(slider.value) : times.length - 1;
-        const limit = Math.max(...all.flat(2).map((value) => Math.abs(value || 0)));
+        // Entries that all round to zero have no color.
+        const limit = Math.max(0.01, ...all.flat(2).map((value) => Math.abs(value || 0)));
         all[now].forEach((row, r) => row.forEach((value, c) => {
           // Adding 0 makes -0 a plain one.
           cells[r][c].textContent = value === null ? written(value) : (Number(value.toFixed(3)) + 0).toFixed(3);
@@ -397,8 +404,8 @@
 
     residuals(parent) {
       const { series, autocorrelations, bound } = content.residuals;
-      series.forEach((title, i) => chart(parent, {
-        title, about: `Autocorrelations of the errors of ${title}: ${between(autocorrelations[i])}`, height: 150,
+      eachOf(series, (title, i) => chart(parent, {
+        title, about: `Autocorrelations of the residuals of ${title}: ${between(autocorrelations[i])}`, height: 150,
         places: autocorrelations[i].map((_, k) => `${k + 1}`), bars: [autocorrelations[i]],
         bounds: [bound, -bound], zero: true,
       }));
@@ -408,14 +415,22 @@
   const names = content.backtest.methods;
   const legends = {
     methods: names && names.map((name, i) => [KINDS[i], name]),
-    backtest: names && [["truth faint", "what came"], ["model", "forecasts"]],
+    backtest: names && [["truth faint", "observed"], ["model", "forecasts"]],
   };
   for (const place of document.querySelectorAll("[data-legend]")) legend(place, legends[place.dataset.legend]);
 
   // What keeps a choice of the reader draws itself anew; all else is replaced.
   const redrawn = [...document.querySelectorAll("[data-draw]")].map((place) => {
     const make = draw[place.dataset.draw];
-    const update = make(place);
+    let update;
+    try {
+      update = make(place);
+    } catch (error) {
+      // The other pictures are drawn all the same.
+      console.error(error);
+      element("p", place, "This picture could not be drawn.", { class: "remark" });
+      return () => {};
+    }
     return update || (place.tagName === "TABLE" ? () => {} : () => { place.replaceChildren(); make(place); });
   });
   let width = document.documentElement.clientWidth;

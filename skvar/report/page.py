@@ -2,11 +2,12 @@
 
 import base64
 import hashlib
-import math
 from importlib.resources import files
 
 # Below it, a hypothesis is called doubtful.
 _LEVEL = 0.05
+# Charts of a kind, one for each series.
+_MOST_CHARTS = 30
 
 
 def page(content: dict) -> str:
@@ -33,20 +34,22 @@ def page(content: dict) -> str:
         style_hash=_hash(style),
         script_hash=_hash(script),
         level=_LEVEL,
+        most_charts=_MOST_CHARTS,
     )
 
 
 def number(value: float | None) -> str:
-    """Four digits that count, as people write them."""
+    """Four significant digits, but all before the point, as `written` in page.js."""
     if value is None:
         return "n/a"
-    size = abs(value)
-    if size and not 1e-3 <= size < 1e7:
-        return f"{value:.3g}"
-    if size == int(size):
-        return f"{value:,.0f}"
-    digits = 0 if size >= 1000 else 3 - math.floor(math.log10(size))
-    return f"{value:,.{digits}f}"
+    if value and not 1e-3 <= abs(value) < 1e7:
+        digits, _, power = f"{value:.2e}".partition("e")
+        return f"{digits}e{int(power):+d}"
+    # The power of ten after rounding: 999.96 is 1,000.
+    power = int(f"{value:.3e}".partition("e")[2])
+    is_whole = value == int(value)
+    # Adding 0 makes -0 a plain one.
+    return f"{value + 0:,.{0 if is_whole else max(0, 3 - power)}f}"
 
 
 def percent(value: float | None) -> str:

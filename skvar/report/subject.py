@@ -37,7 +37,7 @@ class Subject(Recomputable):
     coverages : sequence of float
         Of intervals.
     held_out : float
-        Share of the rows to test on, where all were learned from.
+        Share of the rows to test on, where too few came after the fit.
     n_origins : int
         Rows after which the test forecasts, at most.
     random_state : int, RandomState or None

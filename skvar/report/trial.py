@@ -126,10 +126,11 @@ def trial(subject: "Subject") -> Trial:
 def _fitted_to_first(subject: "Subject", n_first: int):
     """A forecaster of the same parameters, fitted to the first rows alone."""
     forecaster, covariates = subject.forecaster.clone(), subject.covariates
-    # A checkpoint would be left behind that nobody asked for.
-    forecaster.set_params(checkpoint=None)
+    # Not by set_params, which would make the clone forget what was pretrained. A
+    # checkpoint would be left behind that nobody asked for.
+    forecaster.checkpoint = None
     if subject.random_state is not None:
-        forecaster.set_params(random_state=subject.random_state)
+        forecaster.random_state = subject.random_state
     X = None if covariates is None else covariates[:n_first]
     steps = np.arange(1, subject.forecaster.horizon_ + 1)
     return forecaster.fit(subject.rows[:n_first], X, fh=steps)

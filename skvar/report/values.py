@@ -4,11 +4,20 @@ from typing import Any
 
 import numpy as np
 
+# Differences below it, as shares of the values, are rounding errors.
+ROUNDING = 1e-12
+
 
 def plain(values: object) -> Any:
     """Numbers as nested lists, with None where one is not finite."""
     values = np.asarray(values, dtype=float)
     return np.where(np.isfinite(values), values.astype(object), None).tolist()
+
+
+def is_constant(values: np.ndarray) -> np.ndarray:
+    """Whether known values, of each column, differ by rounding errors at most."""
+    low, high = np.fmin.reduce(values), np.fmax.reduce(values)
+    return ~(high - low > ROUNDING * np.maximum(abs(low), abs(high)))
 
 
 def evenly(n: int, most: int) -> np.ndarray:
