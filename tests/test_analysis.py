@@ -1,5 +1,7 @@
 """VARCoefficients against statsmodels, closed forms and simulations."""
 
+from functools import partial
+
 import matplotlib
 
 matplotlib.use("Agg")
@@ -15,6 +17,7 @@ from statsmodels.tsa.vector_ar.var_model import VARProcess
 from skvar import LinearAttentionVAR, SAMoVARForecaster, VARCoefficients
 from skvar._var.estimation import least_squares, one_step_errors
 from skvar.datasets import make_var
+from skvar.identification import Proxy
 
 NAMES = ["Consumption", "Income", "Production", "Savings", "Unemployment"]
 
@@ -381,6 +384,61 @@ def test_what_has_no_posterior_says_so(var):
         var.irf(2, bands=0.9, method="gibbs")
     with pytest.raises(ValueError, match="method must be one of.*known"):
         var.forecast_interval(2, method="gibbs")
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"method": "gibbs"}, ValueError, "method must be one of.*'gibbs'"),
+        ({"bands": 90}, ValueError, r"bands=90 is not in the range \(0, 1\)"),
+        ({"n_draws": 1}, ValueError, "n_draws == 1"),
+        ({"n_draws": "many"}, TypeError, "n_draws must be an instance of"),
+        ({"block_length": 0}, ValueError, "block_length == 0"),
+        ({"block_length": 2.5}, TypeError, "block_length must be an instance of"),
+        ({"n_jobs": 0}, ValueError, "n_jobs=0.*pass None, a number"),
+        ({"n_jobs": "all"}, TypeError, "n_jobs must be an instance of"),
+        ({"random_state": "seed"}, ValueError, "'seed' cannot be used to seed"),
+    ],
+)
+def test_options_are_checked_also_without_bands(options, error, message, var):
+    for ask in (var.irf, var.fevd, var.long_run_effects):
+        with pytest.raises(error, match=message):
+            ask(**options)
+    if "bands" not in options:
+        for ask in (var.granger_causality, var.lag_exclusion):
+            with pytest.raises(error, match=message):
+                ask(**options)
+        for ask in (var.forecast_interval, var.sample_paths):
+            with pytest.raises(error, match=message):
+                ask(2, **options)
+
+
+@pytest.mark.parametrize("option", [{"block_length": 3}, {"n_jobs": 2}])
+def test_options_of_a_bootstrap_are_refused_by_other_methods(option, shrunk, var):
+    [[name, value]] = option.items()
+    remedy = f"Pass method='bootstrap', or leave {name} out"
+    for ask, method in [
+        (partial(shrunk.irf, bands=0.9), "posterior"),
+        (shrunk.irf, "posterior"),
+        (shrunk.lag_exclusion, "posterior"),
+        (partial(shrunk.sample_paths, 2), "posterior"),
+        (partial(var.forecast_interval, 2), "known"),
+        (var.granger_causality, "least squares"),
+    ]:
+        with pytest.raises(ValueError, match=f"{name}={value}.*{method}.*{remedy}"):
+            ask(**option)
+    assert len(var.irf(1, **option)) == len(shrunk.irf(1)) == 50
+
+
+def test_only_a_proxy_needs_errors(ols, us_change):
+    """These rows are just enough to forecast from, and one less than an error needs."""
+    short = VARCoefficients(
+        ols.coefs, ols.intercept, ols.sigma_u, history=us_change[:3]
+    )
+    responses = cube(short.irf(4, impact="cholesky"), "value")
+    np.testing.assert_allclose(responses, ols.irf(4).orth_irfs, atol=1e-8)
+    with pytest.raises(ValueError, match=r"3 row\(s\), too few.*at least 4"):
+        short.irf(4, impact=Proxy(us_change["Income"]))
 
 
 @pytest.mark.parametrize("lags", ["auto", 2])

@@ -71,10 +71,10 @@ _DATACLASSES = {
     "skvar._closed_form.sums": "SummedTable Sums",
     "skvar._closed_form.terms": "Deterministic Ordered",
     "skvar._forecasting.calibration": "Calibration CalibrationModel KnownErrors",
+    "skvar._forecasting.draws": "Posterior Refit TrackedPosterior",
     "skvar._forecasting.fitted_series": "SeriesStep",
     "skvar._forecasting.history": "Forgotten History Schema SeriesHistory",
     "skvar._forecasting.intervals": "StreamErrors",
-    "skvar._forecasting.matrices": "Posterior Refit TrackedPosterior",
     "skvar._forecasting.residuals": "Filler",
     "skvar._forecasting.state": "ForecasterState",
     "skvar._models.classification": (

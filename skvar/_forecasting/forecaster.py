@@ -22,7 +22,7 @@ from .._training.randomness import draw_seed
 from .._typing import Panel, PathLike, Seed, Table
 from .._var.results import VARCoefficients
 from ..report import write_report
-from . import matrices
+from . import levels, matrices
 from .advice import advice
 from .fitted_series import FittedSeries
 from .from_blocks import state_from_blocks
@@ -935,7 +935,7 @@ class Forecaster(NetworkEstimator, SktimeForecaster):
 
         In original units; the columns are those of ``covariates_``.
         """
-        return matrices.exogenous(single_state(self))[0]
+        return levels.exogenous(single_state(self))[0]
 
     @property
     def covariates_(self) -> pd.DataFrame:
@@ -945,7 +945,7 @@ class Forecaster(NetworkEstimator, SktimeForecaster):
         where the column is left out. Columns of X come first, then deterministic terms
         and features of the calendar.
         """
-        return matrices.acting(single_state(self))
+        return levels.acting(single_state(self))
 
     @overload
     def var_matrices(

@@ -1,30 +1,21 @@
 """Matrices of the vector autoregression in a fitted forecaster, and their analysis."""
 
-import copy
 import numbers
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
-from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_scalar
 
-from .._closed_form.terms import Deterministic, Ordered
-from .._data.tables import as_frame, precede_index
-from .._data.units import deviations, units_of
 from .._data.windows import Windows
 from .._models.fitted import FittedModel
-from .._models.rows import Rows
-from .._models.specification import Specification
 from .._networks.linear_attention_var import LinearAttentionVAR
 from .._networks.samovar import SAMoVAR
 from .._networks.static_path import StaticPath
 from .._training.inference import like
-from .._training.randomness import draw_seed
 from .._typing import Table
 from .._var.estimation import (
     covariance,
@@ -32,14 +23,13 @@ from .._var.estimation import (
     moving_covariance,
     one_step_errors,
 )
-from .._var.extraction import collect_matrices, to_original_units
-from .._var.process import Estimate
+from .._var.extraction import collect_matrices
 from .._var.results import VARCoefficients
-from .._var.terms import Terms, coefficients_of_effect
+from .._var.terms import Terms
 from .._var.tokens import path_sizes, token_var
+from .draws import Posterior, Refit, TrackedPosterior
 from .fitted_series import FittedSeries
-from .history import History, Schema, SeriesHistory
-from .learning import rows_of
+from .levels import Levels
 from .state import ForecasterState
 
 _PATH_COLUMNS = ["time", "series", "depth", "path", "strength", "contribution"]
@@ -130,130 +120,6 @@ def _rows_of_windows(
     if isinstance(rows.index, pd.DatetimeIndex):
         rows.index = pd.DatetimeIndex(rows.index, freq=member.schema.step)
     return rows
-
-
-@dataclass(frozen=True, eq=False)
-class Levels:
-    """How covariates and other terms act on the series themselves, in their units.
-
-    Parameters
-    ----------
-    columns : Ordered
-        Covariates of an effect or inside the VAR, and deterministic terms.
-    weights : ndarray of shape (n_series, n_terms), optional
-        Of ordered terms inside the VAR.
-    effect : ndarray of shape (n_lags, n_series, n_columns), optional
-        Of columns that act before the VAR, and their means, at which this is zero.
-    means : ndarray of shape (n_columns,), optional
-    """
-
-    columns: Ordered
-    weights: np.ndarray | None
-    effect: np.ndarray | None = None
-    means: np.ndarray | None = None
-
-    @classmethod
-    def of(cls, member: FittedSeries) -> "Levels | None":
-        """Those of a fitted series, if there are any."""
-        effect, ordered = member.model.effect, member.model.ordered
-        scale = member.series.scaler.scale_[:, np.newaxis]
-        weights = None if ordered is None else member.model.terms.weights * scale
-        if effect is None:
-            return None if ordered is None else cls(ordered, weights)
-        features, series = effect.features, member.series
-        deterministic = Deterministic("c", 1, (), series.index[:1], features.step)
-        if ordered is not None:
-            deterministic = ordered.deterministic
-        n_own = deterministic(series.index[:1]).shape[1]
-        deterministic = replace(deterministic, calendar=tuple(features.calendar))
-        at = len(features.names)
-        acting = effect.weights * scale / effect.scaler.scale_
-        own = np.zeros((*acting.shape[:2], n_own))
-        acting = np.concatenate([acting[..., :at], own, acting[..., at:]], axis=2)
-        means = np.insert(effect.scaler.mean_, at, np.zeros(n_own))
-        columns = Ordered(deterministic, features.names, len(acting) - 1)
-        return cls(columns, weights, acting, means)
-
-    @property
-    def coefficients(self) -> np.ndarray:
-        """Effects (n_lags, n_series, n_columns) before the VAR and inside it."""
-        if self.effect is None:
-            return self.columns.by_lag(self.weights)
-        found = self.effect.copy()
-        if self.weights is not None:
-            at = len(self.columns.covariates)
-            found[0, :, at : at + self.weights.shape[1]] = self.weights
-        return found
-
-    def inside(
-        self, matrices: np.ndarray, intercept: np.ndarray, weights: np.ndarray | None
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Intercept, and coefficients of all columns inside the VAR of the series.
-
-        With matrices, intercepts and weights of draws along leading axes.
-        """
-        if self.effect is None:
-            return intercept, self.columns.by_lag(weights)
-        found = coefficients_of_effect(matrices, self.effect)
-        intercept = intercept - found.sum(axis=-3) @ self.means
-        if weights is not None:
-            at = len(self.columns.covariates)
-            found[..., 0, :, at : at + weights.shape[-1]] += weights
-        return intercept, found
-
-    def rows(
-        self, member: FittedSeries, history: pd.DataFrame, Y: Table | None
-    ) -> tuple[pd.DataFrame, pd.DataFrame]:
-        """Series themselves and columns that act on them, of a history less effects.
-
-        Missing values are those that a network sees.
-        """
-        effect, series = member.model.effect, member.series
-        if effect is None:
-            table = self.columns.table(series.covariates, series.index)
-            order = member.model.window_rows
-            return history[max(self.columns.n_lags - order, 0) :], table
-        covariates = series.covariates if Y is None else None
-        if Y is None:
-            effects, seen = member.residual.effects(len(history)), series.table
-        else:
-            effects, _ = member.residual.effects_at(history.index, None)
-            seen = pd.DataFrame(Y)
-        seen = seen.to_numpy(dtype=float)
-        values = np.where(np.isnan(seen), history + effects, seen)
-        means = dict(zip(effect.features.names, effect.scaler.mean_, strict=False))
-        if covariates is not None:
-            covariates = covariates.ffill().fillna(means)
-        n_before, step = len(effect.weights) - 1, effect.features.step
-        index = precede_index(history.index, step, n_before).append(history.index)
-        if covariates is not None:
-            # As effects take them to be before the first row.
-            covariates = covariates.reindex(index).bfill()
-        table = self.columns.table(covariates, index)
-        return pd.DataFrame(values, history.index, history.columns), table
-
-
-def exogenous(state: ForecasterState) -> tuple[np.ndarray, list]:
-    """Effects (n_lags, n_targets, n_columns) of covariates and terms, and names."""
-    member = state.single
-    levels, shown = Levels.of(member), member.schema.shown
-    if levels is None:
-        return np.zeros((1, len(member.schema.targets), 0)), []
-    first = member.series.index[:1]
-    names = [*levels.columns.covariates, *levels.columns.deterministic(first)]
-    return levels.coefficients[:, shown], names
-
-
-def acting(state: ForecasterState) -> pd.DataFrame:
-    """Rows that act on each series, as text, by column."""
-    coefficients, names = exogenous(state)
-    lags = np.arange(len(coefficients))
-    text = [
-        [", ".join(map(str, lags[one != 0])) for one in of_column.T]
-        for of_column in np.moveaxis(coefficients, 2, 0)
-    ]
-    targets = state.history.schema.targets
-    return pd.DataFrame(text, names, targets, dtype=object)
 
 
 def _penalty(model: FittedModel) -> float:
@@ -349,133 +215,6 @@ def compare_with_ols(
         },
         orient="index",
     )
-
-
-@dataclass(frozen=True)
-class Posterior:
-    """Draws of the matrices that forecast alone, in original units.
-
-    Given the rows that they were estimated on, those of all instances of a panel. With
-    covariates and other terms, these and their coefficients are drawn as well, given
-    their effect where that is taken out before.
-    """
-
-    state: ForecasterState
-
-    def __call__(self, n_draws: int, rng: np.random.Generator):
-        state, member = self.state, self.state.single
-        known, model = state.calibration, state.model
-        if member.series.before is None:
-            rows = rows_of(
-                known.history, known.n_train, model.effect, state.filler, model.ordered
-            )
-        else:
-            rows = Rows([member.series.before.sums])
-        matrices, intercepts, covariances, *weights = model.draws(
-            rows.segments, rows.observed, rows.design, n_draws, rng
-        )
-        scaler = member.series.scaler
-        matrices, intercepts = to_original_units(matrices, intercepts, scaler, scaler)
-        missing = model.specification.lags - matrices.shape[1]
-        matrices = np.pad(matrices, [(0, 0), (0, missing), (0, 0), (0, 0)])
-        covariances = covariances * np.outer(deviations(scaler), deviations(scaler))
-        levels = Levels.of(member)
-        if levels is None:
-            return matrices, intercepts, covariances
-        weights = weights[0] * scaler.scale_[:, np.newaxis] if weights else None
-        intercepts, coefficients = levels.inside(matrices, intercepts, weights)
-        return matrices, intercepts, covariances, coefficients
-
-
-@dataclass(frozen=True)
-class TrackedPosterior:
-    """Draws of tracked matrices after a window, in original units.
-
-    The static VAR and the covariance of the errors are taken as known: at any one time
-    they are far better known than what few recent rows say about a drift.
-
-    Parameters
-    ----------
-    model : FittedModel
-        Whose matrices are tracked.
-    rows : Tensor of shape (window_rows, n_series)
-        The window, standardised.
-    scaler : StandardScaler
-        Of the series.
-    estimate : Estimate
-        Matrices, intercept and covariance that are the mean of the draws.
-    """
-
-    model: FittedModel
-    rows: torch.Tensor
-    scaler: StandardScaler
-    estimate: Estimate
-
-    @torch.no_grad()
-    def __call__(self, n_draws: int, rng: np.random.Generator):
-        network = copy.deepcopy(self.model.tracking).cpu().double()
-        n_directions, *shape = network.tracker.directions.shape
-        along = rng.standard_normal((n_draws, n_directions))
-        free = rng.standard_normal((n_draws, *shape))
-        normal = (torch.from_numpy(x) for x in (along, free))
-        window = self.rows.cpu().double().unsqueeze(0)
-        moves = network.within_order(network.drift_deviations(window, *normal))
-        matrices, intercept, sigma_u = self.estimate
-        zero = np.zeros_like(intercept)
-        moves, means = to_original_units(moves.numpy(), zero, self.scaler, self.scaler)
-        return (
-            matrices + moves,
-            intercept + means - self.scaler.mean_,
-            np.broadcast_to(sigma_u, (n_draws, *sigma_u.shape)),
-        )
-
-
-@dataclass(frozen=True)
-class Refit:
-    """Estimate of the same specification on another table, for bootstraps.
-
-    Simulated are all series, past covariates as well.
-
-    Parameters
-    ----------
-    specification : Specification
-    series : SeriesHistory, optional
-        The rows that the table stands for, the last of them, where covariates or other
-        terms act on these.
-    """
-
-    specification: Specification
-    series: SeriesHistory | None = None
-
-    def __call__(self, table: np.ndarray, seed: int):
-        specification = replace(
-            self.specification,
-            seed=draw_seed(seed),
-            verbose=0,
-            on_interrupt="raise",
-            checkpoint=None,
-        )
-        history = self._history(table)
-        [series] = history.series.values()
-        state = ForecasterState.learned(specification, history, series.index[-1])
-        member = state.single
-        matrices, intercept = member.average_matrices
-        levels = Levels.of(member)
-        if levels is None:
-            return matrices, intercept, member.sigma_u
-        intercept, coefficients = levels.inside(matrices, intercept, levels.weights)
-        return matrices, intercept, member.sigma_u, coefficients
-
-    def _history(self, table: np.ndarray) -> History:
-        if self.series is None:
-            frame = as_frame(table, "table")
-            schema = Schema.of(frame, None, None, None)
-            return History.start(schema, frame, None)
-        start = self.series.table.to_numpy()[: len(self.series.index) - len(table)]
-        values = np.concatenate([start, table])
-        frame = pd.DataFrame(values, self.series.index, self.series.schema.names)
-        series = replace(self.series, table=frame, scaler=units_of(values))
-        return History(self.series.schema, {None: series}, [None])
 
 
 def token_var_matrices(

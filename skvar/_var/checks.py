@@ -119,13 +119,6 @@ def checked_coverages(coverage: float | Sequence[float]) -> list[float]:
     return coverages
 
 
-def check_method(method: str, *, others: Sequence[str] = ()) -> None:
-    """Refuse what does not name where draws come from."""
-    known = ["auto", "posterior", "bootstrap", *others]
-    if method not in known:
-        raise ValueError(f"method must be one of {known}, not {method!r}.")
-
-
 def check_free(names: list, *reserved: str, kind: str = "series") -> None:
     """Refuse names that a table uses itself."""
     for name in reserved:

@@ -6,7 +6,7 @@ may be those of many draws, along leading axes.
 """
 
 import numbers
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal, NamedTuple, Protocol, TypeAlias, runtime_checkable
@@ -32,7 +32,7 @@ _CORRELATED = 1e-6
 _WEAK = 10.0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Sample:
     """What an identification may need besides the matrices: names and one-step errors.
 
@@ -40,11 +40,17 @@ class Sample:
     ----------
     names : list
         Of the series.
-    errors : DataFrame or None
+    find_errors : callable, optional
+        Computes the errors, which few identifications need.
     """
 
     names: list
-    errors: pd.DataFrame | None = None
+    find_errors: Callable[[], pd.DataFrame] | None = None
+
+    @cached_property
+    def errors(self) -> pd.DataFrame | None:
+        """One-step errors, if there are any."""
+        return None if self.find_errors is None else self.find_errors()
 
 
 class Identified(NamedTuple):

@@ -11,10 +11,8 @@ from numpy.typing import ArrayLike
 from sklearn.utils import check_random_state, check_scalar
 
 from .. import plots
-from .._data.tables import continue_index, regular_step
 from .._typing import Names, Seed
 from . import (
-    bootstrap,
     checks,
     conversion,
     diagnostics,
@@ -25,24 +23,20 @@ from . import (
 )
 from . import terms as with_terms
 from .connectedness import Connectedness, pairwise_shares
+from .drawing import Drawing, Options, generator
 from .identification import (
-    Identification,
     Impact,
-    Sample,
-    SignRestrictions,
     additive,
     identification,
     uncorrelated,
 )
+from .observed import Observed
 from .process import Estimate
 from .tables import Tables
 from .terms import Terms
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-_N_DRAWS = {"posterior": 2000, "bootstrap": 200}
-_OPTIONS = {"n_draws", "block_length", "random_state", "n_jobs", "verbose"}
 
 
 class VARCoefficients:
@@ -273,7 +267,9 @@ class VARCoefficients:
             return process.long_run_effects(estimate) @ impact
 
         shocks = identification(impact, order)
-        columns, attrs = self._structural("value", statistic, shocks, bands, options)
+        columns, attrs = self._drawing.bands_of_shocks(
+            "value", statistic, shocks, bands, options
+        )
         names = shocks.shocks(self.names)
         if bands is None:
             return self._tables.square(columns["value"], names, "shock")
@@ -340,11 +336,13 @@ class VARCoefficients:
         block_length : int, default=1
             Residuals drawn together by a bootstrap, a quarter of them at most; more
             than 1 makes the moving-block bootstrap [2]_, which keeps what is left of
-            dependence between them, such as clusters of large ones.
+            dependence between them, such as clusters of large ones. A posterior draws
+            no residuals and refuses more than 1.
         random_state : int, RandomState or None, default=None
             Seed of the draws.
         n_jobs : int, optional
-            Simulated series estimated at a time, as in joblib.
+            Simulated series of a bootstrap estimated at a time, as in joblib. A
+            posterior has none and refuses a number.
         verbose : int, default=0
             Whether to show a progress bar of the bootstrap.
 
@@ -359,7 +357,8 @@ class VARCoefficients:
         ValueError
             If an argument is out of its range, shocks cannot be identified, there is no
             posterior to draw from, or a bootstrap is asked for without history or of an
-            explosive VAR.
+            explosive VAR; or if ``block_length`` or ``n_jobs`` is given where the
+            method is no bootstrap. Options are checked without ``bands`` as well.
 
         Warns
         -----
@@ -386,7 +385,9 @@ class VARCoefficients:
             "n_jobs": n_jobs,
             "verbose": verbose,
         }
-        columns, attrs = self._structural("value", statistic, shocks, bands, options)
+        columns, attrs = self._drawing.bands_of_shocks(
+            "value", statistic, shocks, bands, options
+        )
         return self._tables.by_shock(
             columns,
             shocks.shocks(self.names),
@@ -436,7 +437,9 @@ class VARCoefficients:
         check_scalar(periods, "periods", numbers.Integral, min_val=1)
         shocks = uncorrelated(identification(impact, order))
         statistic = partial(process.variance_shares, periods=periods)
-        columns, attrs = self._structural("share", statistic, shocks, bands, options)
+        columns, attrs = self._drawing.bands_of_shocks(
+            "share", statistic, shocks, bands, options
+        )
         for side in columns.keys() & {"lower", "upper"}:
             columns[side] = columns[side].clip(0, 1)
         return self._tables.by_shock(
@@ -531,7 +534,7 @@ class VARCoefficients:
             )
 
         value = statistic(self._estimate_with_terms)
-        columns, attrs = self._banded("value", value, statistic, bands, options)
+        columns, attrs = self._drawing.bands("value", value, statistic, bands, options)
         return self._tables.by_covariate(
             columns, covariates, attrs, horizon=range(periods + 1)
         )
@@ -572,7 +575,7 @@ class VARCoefficients:
             )
 
         value = statistic(self._estimate_with_terms)
-        columns, attrs = self._banded("value", value, statistic, bands, options)
+        columns, attrs = self._drawing.bands("value", value, statistic, bands, options)
         return self._tables.by_covariate(columns, covariates, attrs)
 
     # the history
@@ -644,10 +647,12 @@ class VARCoefficients:
         3  1.327013  3.000000
         4  1.063507  2.932701
         """
-        scenario = self._scenario(steps, X, given, "known", n_draws=n_draws)
-        paths, _, weights = scenario.mixture(bootstrap.generator(random_state))
+        scenario = self._scenario(
+            steps, X, given, {"method": "known", "n_draws": n_draws}
+        )
+        paths, _, weights = scenario.mixture(generator(random_state))
         mean = np.tensordot(weights, paths, 1)
-        return self._tables.forecast(mean, self._ahead(steps))
+        return self._tables.forecast(mean, self._observed.ahead(steps))
 
     def forecast_interval(
         self,
@@ -704,13 +709,12 @@ class VARCoefficients:
         """
         coverages = checks.checked_coverages(coverage)
         state = check_random_state(random_state)
-        scenario = self._scenario(
-            steps, X, given, method, random_state=state, **options
-        )
-        mixture = scenario.mixture(bootstrap.generator(state))
+        options = {"method": method, "random_state": state, **options}
+        scenario = self._scenario(steps, X, given, options)
+        mixture = scenario.mixture(generator(state))
         levels = [0.5 + sign * one / 2 for one in coverages for sign in (-1, 1)]
-        ends = bootstrap.quantiles_of_mixture(*mixture, levels)
-        return self._tables.intervals(ends, coverages, self._ahead(steps))
+        ends = scenarios.quantiles_of_mixture(*mixture, levels)
+        return self._tables.intervals(ends, coverages, self._observed.ahead(steps))
 
     def sample_paths(
         self,
@@ -762,11 +766,10 @@ class VARCoefficients:
         """
         check_scalar(n_paths, "n_paths", numbers.Integral, min_val=1)
         state = check_random_state(random_state)
-        scenario = self._scenario(
-            steps, X, given, method, random_state=state, **options
-        )
-        paths = scenario.paths(n_paths, bootstrap.generator(state))
-        return self._tables.paths(paths, self._ahead(steps))
+        options = {"method": method, "random_state": state, **options}
+        scenario = self._scenario(steps, X, given, options)
+        paths = scenario.paths(n_paths, generator(state))
+        return self._tables.paths(paths, self._observed.ahead(steps))
 
     def historical_decomposition(
         self,
@@ -804,14 +807,13 @@ class VARCoefficients:
         shocks = additive(identification(impact, order))
         names = shocks.shocks(self.names)
         checks.check_free(names, "baseline", "other", kind="shock")
-        point = shocks.point(
-            self._estimate, self._sample, bootstrap.generator(random_state)
-        )
+        observed = self._observed
+        point = shocks.point(self._estimate, observed.sample, generator(random_state))
         parts = process.decomposition(
-            self._estimate_on_history,
+            observed.estimate_on_rows,
             point.impact,
-            self._long_history()[: self.order].to_numpy(),
-            self._own_errors(),
+            observed.start,
+            observed.own_errors,
         )
         names = [*names, "other", "baseline"]
         if len(names) == len(self.names) + 2:
@@ -826,11 +828,7 @@ class VARCoefficients:
     @property
     def residuals(self) -> pd.DataFrame:
         """One-step errors of the model, or where it gave none those of the matrices."""
-        if self._residuals is None:
-            return pd.DataFrame(
-                self._own_errors(), self.history.index[self.order :], self.names
-            )
-        return self._residuals
+        return self._observed.errors
 
     # tests
 
@@ -966,7 +964,7 @@ class VARCoefficients:
         1       y1    y0   1    0.151
         """
         pairs = checks.pairs_of_groups(self.names, caused, causing)
-        source, method = self._coefficients(method, **options)
+        source, method = self._coefficients({"method": method, **options})
         rows = [
             {
                 "response": checks.joined(self.names, responses),
@@ -1045,7 +1043,7 @@ class VARCoefficients:
             If a series is called "all", or the matrices do not allow the method.
         """
         checks.check_free(self.names, "all")
-        source, method = self._coefficients(method, **options)
+        source, method = self._coefficients({"method": method, **options})
         everything = range(len(self.names))
         equations = {name: [i] for i, name in enumerate(self.names)}
         rows = [
@@ -1108,7 +1106,7 @@ class VARCoefficients:
         ValueError
             If there is no history, or as in `skvar.cointegration`.
         """
-        table = selection.cointegration(self._long_history(), self.order, trend=trend)
+        table = selection.cointegration(self._observed.rows(), self.order, trend=trend)
         return self._tables.labelled(table)
 
     # in words and numbers
@@ -1300,7 +1298,7 @@ class VARCoefficients:
         beside = {}
         if given is not None:
             beside["baseline"] = self.forecast(steps, X)
-            times = self._ahead(steps)
+            times = self._observed.ahead(steps)
             asked = scenarios.Conditions.read(given, self.names, times)
             beside["conditions"] = self._tables.conditions(asked, times)
         return plots.plot_forecast(self.history, path, interval, ax=ax, **beside)
@@ -1331,148 +1329,46 @@ class VARCoefficients:
             If there is no posterior.
         """
         check_scalar(n_draws, "n_draws", numbers.Integral, min_val=1)
-        rng = bootstrap.generator(random_state)
-        matrices, intercepts, covariances, *_ = self._checked_posterior()(n_draws, rng)
+        drawn = self._drawing.of_posterior(n_draws, generator(random_state))
+        matrices, intercepts, covariances, *_ = drawn
         return matrices, intercepts, covariances
 
     # what these share
 
-    def _structural(
-        self,
-        name: str,
-        statistic: Callable[[Estimate, np.ndarray], np.ndarray],
-        shocks: Identification,
-        coverage: float | None,
-        options: dict,
-    ) -> tuple[dict[str, np.ndarray], dict]:
-        """As `_banded`, of a statistic of an estimate and of the impact of shocks."""
-        # Independent of the draws of matrices, which begin with the same seed.
-        [rng] = bootstrap.generator(options.get("random_state")).spawn(1)
-        sample = self._sample
-        point = shocks.point(self._estimate, sample, rng)
-
-        def of_draws(estimate: Estimate) -> np.ndarray:
-            found = shocks.draws(estimate[:3], sample, rng)
-            return statistic(found.estimate, found.impact)
-
-        return self._banded(
-            name,
-            statistic(point.estimate, point.impact),
-            of_draws,
-            coverage,
-            options,
-            report=point.report,
-            # Bands of a set are not centred on its one member.
-            centre=not isinstance(shocks, SignRestrictions),
-        )
-
-    def _banded(
-        self,
-        name: str,
-        value: np.ndarray,
-        of_draws: Callable[[Estimate], np.ndarray],
-        coverage: float | None,
-        options: dict,
-        *,
-        report: dict | None = None,
-        centre: bool = True,
-    ) -> tuple[dict[str, np.ndarray], dict]:
-        """A statistic by a name, and with a coverage its bands "lower" and "upper".
-
-        And what there is to report, to which the coverage is added.
-        """
-        _check_options("Bands", options, _OPTIONS | {"method"})
-        report = report or {}
-        if coverage is None:
-            return {name: value}, report
-        checks.check_share("bands", coverage)
-        draws = self._replicates(value, of_draws, centre=centre, **options)
-        edges = 0.5 - coverage / 2, 0.5 + coverage / 2
-        lower, upper = np.quantile(draws, edges, axis=0)
-        attrs = {**report, "coverage": coverage}
-        return {name: value, "lower": lower, "upper": upper}, attrs
-
-    def _replicates(
-        self,
-        value: np.ndarray,
-        statistic: Callable[[Estimate], np.ndarray],
-        *,
-        centre: bool = True,
-        method: str = "auto",
-        n_draws: int | None = None,
-        random_state: Seed = None,
-        **options: Any,
-    ) -> np.ndarray:
-        """Draws (n_draws, ...) of a statistic, as of `irf`.
-
-        Those of a bootstrap are moved by their bias if they are to ``centre`` on its
-        value; ``options`` are those of the bootstrap alone.
-        """
-        checks.check_method(method)
-        if method == "auto":
-            penalised = self.posterior is not None and self.alpha > 0
-            method = "posterior" if penalised else "bootstrap"
-        n_draws = _N_DRAWS[method] if n_draws is None else n_draws
-        check_scalar(n_draws, "n_draws", numbers.Integral, min_val=2)
-        drawing: dict[str, Any] = {"n_draws": n_draws, "random_state": random_state}
-        if method == "posterior":
-            posterior = self._checked_posterior()
-            draws = bootstrap.of_posterior(
-                statistic, posterior, self.matrices.size, **drawing
-            )
-            return bootstrap.finite(draws, value)
-        estimates = self._bootstrapped(**drawing, **options)
-        draws = bootstrap.finite(statistic(estimates), value)
-        if not centre:
-            return draws
-        remedy = "fit with alpha=0"
-        if self.posterior is not None:
-            remedy = f"take method='posterior', or {remedy}"
-        return bootstrap.without_bias(value, draws, self.alpha, remedy)
-
-    def _bootstrapped(
-        self,
-        n_draws: int,
-        random_state: Seed,
-        block_length: int = 1,
-        n_jobs: int | None = None,
-        verbose: int = 0,
-    ) -> Estimate:
-        """Estimates of ``refit`` on series that are simulated from these matrices."""
-        return bootstrap.bootstrap(
+    @property
+    def _observed(self) -> Observed:
+        return Observed(
+            self.names,
             self._estimate,
-            self.refit,
-            self._long_history().to_numpy(),
-            self._unshrunk_errors(),
-            n_rows=self._n_simulated,
-            n_draws=n_draws,
-            block_length=block_length,
-            random_state=random_state,
-            n_jobs=n_jobs,
-            verbose=verbose,
-            inflow=self._inflow_on_history,
+            self.history,
+            self._residuals,
+            self.df_model,
+            self.n_rows,
+            self.terms,
         )
+
+    @property
+    def _drawing(self) -> Drawing:
+        return Drawing(self._observed, self.refit, self.posterior, self.alpha)
 
     def _coefficients(
-        self, method: str, **options: Any
+        self, options: dict
     ) -> tuple[diagnostics.Regression | diagnostics.Draws, str]:
         """Where tests of the matrices take their covariance from, and the method."""
-        checks.check_method(method, others=["least squares"])
-        _check_options("Tests", options, _OPTIONS)
-        if method == "auto":
-            method = "bootstrap" if self.posterior is None else "posterior"
-            method = method if self._regression is None else "least squares"
-        if method == "least squares":
-            return self._checked_regression(), method
-        if method == "bootstrap" and self._is_least_squares:
+        auto = "bootstrap" if self.posterior is None else "posterior"
+        auto = auto if self._regression is None else "least squares"
+        asked = Options.read("Tests", options, auto=auto, others=["least squares"])
+        if asked.method == "least squares":
+            return self._checked_regression(), asked.method
+        if asked.method == "bootstrap" and self._is_least_squares:
             # It would refit by least squares, whatever these matrices come from.
             self._checked_regression()
 
         def matrices(estimate: Estimate) -> np.ndarray:
             return estimate[0]
 
-        draws = self._replicates(self.matrices, matrices, method=method, **options)
-        return diagnostics.Draws(draws), method
+        draws = self._drawing.replicates(self.matrices, matrices, asked)
+        return diagnostics.Draws(draws), asked.method
 
     def _facts(self) -> dict[str, str]:
         """What is known of the estimate, in words."""
@@ -1499,14 +1395,7 @@ class VARCoefficients:
             return "standard errors", self._regression.standard_errors()
         if self.posterior is None:
             return None
-        draws = bootstrap.of_posterior(
-            lambda estimate: estimate[0][:, :n_lags],
-            self.posterior,
-            self.matrices.size,
-            n_draws=500,
-            random_state=0,
-        )
-        return "posterior standard deviations", draws.std(axis=0)
+        return "posterior standard deviations", self._drawing.deviations(n_lags)
 
     @cached_property
     def _regression(self) -> diagnostics.Regression | None:
@@ -1521,7 +1410,7 @@ class VARCoefficients:
 
     def _checked_regression(self) -> diagnostics.Regression:
         if self._regression is None:
-            self._long_history()
+            self._observed.rows()
             raise ValueError(
                 "These matrices are not those of least squares with intercept on the "
                 "history, for which alone the test is right. Fit with n_layers=0 and "
@@ -1534,53 +1423,31 @@ class VARCoefficients:
         steps: int,
         X: pd.DataFrame | np.ndarray | None,
         given: pd.DataFrame | None,
-        method: str,
-        *,
-        n_draws: int | None = None,
-        **options: Any,
+        options: dict,
     ) -> scenarios.Scenario:
         """Draws of the rows ahead and conditions on them, as of `forecast_interval`."""
-        _check_options("Forecasts", options, _OPTIONS)
+        auto = "known" if self.posterior is None else "posterior"
+        asked = Options.read("Forecasts", options, auto=auto, others=["known"])
         check_scalar(steps, "steps", numbers.Integral, min_val=1)
-        checks.check_method(method, others=["known"])
-        recent, times = self._recent(), self._ahead(steps)
+        observed = self._observed
+        recent, times = observed.recent, observed.ahead(steps)
         inflow = self._inflow_ahead(times, X)
 
         def statistic(estimate: Estimate) -> np.ndarray:
             return scenarios.rows_ahead(estimate[:3], recent, steps, inflow(estimate))
 
         value = statistic(self._estimate_with_terms)
-        asked = scenarios.Conditions.read(given, self.names, times)
-        conditions = asked.independent(value, self.scale)
-        if method == "auto":
-            method = "known" if self.posterior is None else "posterior"
-        n_simulated = scenarios.N_DRAWS if n_draws is None else n_draws
-        check_scalar(n_simulated, "n_draws", numbers.Integral, min_val=2)
-        draws = value[np.newaxis]
-        if method != "known":
+        wanted = scenarios.Conditions.read(given, self.names, times)
+        conditions = wanted.independent(value, self.scale)
+        draws, n_simulated = value[np.newaxis], asked.n_draws or scenarios.N_DRAWS
+        if asked.method != "known":
+            draws = self._drawing.replicates(value, statistic, asked)
             n_simulated = max(n_simulated, scenarios.N_DRAWS)
-            draws = self._replicates(
-                value, statistic, method=method, n_draws=n_draws, **options
-            )
-        return scenarios.Scenario(draws, asked, conditions, n_simulated)
-
-    def _checked_posterior(self) -> Callable[[int, np.random.Generator], Estimate]:
-        if self.posterior is None:
-            raise ValueError(
-                "These matrices have no posterior: they are not those of a VAR in "
-                "closed form alone. Take method='bootstrap', or fit with n_layers=0 "
-                "(and static_path='var', where a forecaster has one)."
-            )
-        return self.posterior
+        return scenarios.Scenario(draws, wanted, conditions, n_simulated)
 
     @property
     def _estimate(self) -> Estimate:
         return self.matrices, self.intercept, self.sigma_u
-
-    @property
-    def _sample(self) -> Sample:
-        has_errors = self._residuals is not None or self.history is not None
-        return Sample(self.names, self.residuals if has_errors else None)
 
     @property
     def _estimate_with_terms(self) -> Estimate:
@@ -1588,21 +1455,6 @@ class VARCoefficients:
         if self.terms is None:
             return self._estimate
         return *self._estimate, self.terms.coefficients
-
-    @property
-    def _estimate_on_history(self) -> Estimate:
-        """The estimate, with all that flows into a row of the history as intercept."""
-        if self.terms is None:
-            return self._estimate
-        return self.matrices, self.intercept + self._inflow_on_history, self.sigma_u
-
-    @property
-    def _inflow_on_history(self) -> np.ndarray | None:
-        """What terms bring to the rows (n_rows - order, n_series) after the start."""
-        if self.terms is None:
-            return None
-        rows = self.terms.on_rows(len(self._long_history()), self.order)
-        return with_terms.inflow(self.terms.coefficients, rows)
 
     def _inflow_ahead(
         self, times: pd.Index, X: pd.DataFrame | np.ndarray | None
@@ -1619,13 +1471,6 @@ class VARCoefficients:
             return with_terms.inflow(estimate[3], terms.ahead(times, X, n_lags))
 
         return inflow
-
-    @property
-    def _n_simulated(self) -> int:
-        """Rows of a bootstrap; with terms those of the history, which have theirs."""
-        if self.terms is not None:
-            return len(self.history)
-        return self.n_rows or len(self.history)
 
     def _least_squares(self, table: np.ndarray, seed: int) -> tuple:
         """Ordinary least squares, with the terms of the history if there are any."""
@@ -1648,40 +1493,3 @@ class VARCoefficients:
     @property
     def _tables(self) -> Tables:
         return Tables(self.names, self.label)
-
-    def _long_history(self, least: int | None = None) -> pd.DataFrame:
-        """The history, of more rows than the lags or of at least so many."""
-        least = self.order + 1 if least is None else least
-        if self.history is None:
-            raise ValueError(
-                "There is no history: pass history=... to VARCoefficients."
-            )
-        if len(self.history) < least:
-            raise ValueError(
-                f"The history has {len(self.history)} row(s), too few for order "
-                f"{self.order}: pass at least {least}."
-            )
-        return self.history
-
-    def _recent(self) -> np.ndarray:
-        return self._long_history(self.order).to_numpy()[-self.order :]
-
-    def _unshrunk_errors(self) -> np.ndarray:
-        """Residuals of the size that they had without ``df_model`` coefficients."""
-        errors = self.residuals.to_numpy()
-        n_free = estimation.degrees_of_freedom(len(errors), self.df_model)
-        return errors * np.sqrt(len(errors) / n_free)
-
-    def _own_errors(self) -> np.ndarray:
-        values = self._long_history().to_numpy()
-        errors = estimation.one_step_errors(values, self.matrices, self.intercept)
-        return errors if self.terms is None else errors - self._inflow_on_history
-
-    def _ahead(self, steps: int) -> pd.Index:
-        index = self.history.index
-        return continue_index(index, regular_step(index, "history"), steps)
-
-
-def _check_options(whose: str, options: dict, known: set[str]) -> None:
-    if unknown := sorted(options.keys() - known):
-        raise TypeError(f"{whose} know no option {unknown}, but {sorted(known)}.")

@@ -7,14 +7,14 @@ from a posterior become draws from the posterior that knows the conditions as we
 """
 
 import numbers
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cached_property
 
 import numpy as np
 import pandas as pd
-from scipy.special import log_ndtr, ndtri_exp
+from scipy.special import log_ndtr, ndtr, ndtri_exp
 from scipy.stats import norm
 
 from .._data.units import nonzero
@@ -27,6 +27,9 @@ _NONE_LEFT, _NONE_OF_SCALE = 1e-5, 1e-7
 
 # Draws of what lies in ranges, and passes of Gibbs sampling that move each.
 N_DRAWS, _N_PASSES = 2000, 10
+
+# Newton's steps to a quantile.
+_MOST_STEPS = 50
 
 # Draws that must count, lest a warning; numbers in what is computed of draws at once.
 _FEWEST, _MOST_NUMBERS = 50, 5_000_000
@@ -248,6 +251,59 @@ class Scenario:
         """Stacked rows with the given values, which they had up to rounding."""
         rows[:, self._fixed_cells] = self.asked.lower[self.asked.are_fixed]
         return rows
+
+
+def quantiles_of_mixture(
+    paths: np.ndarray,
+    deviations: np.ndarray,
+    weights: np.ndarray,
+    levels: Sequence[float],
+) -> np.ndarray:
+    """Quantiles (n_levels, ...) of a mixture of normal distributions (n, ...).
+
+    Where all deviations are zero, those of the points.
+    """
+    points = (deviations == 0).all(axis=0)
+    quantiles = np.empty((len(levels), *points.shape))
+    for at_level, level in zip(quantiles, levels, strict=True):
+        at_level[points] = _quantile_of_points(paths[:, points], weights, level)
+        at_level[~points] = _quantile_of_normals(
+            paths[:, ~points], deviations[:, ~points], weights, level
+        )
+    return quantiles
+
+
+def _quantile_of_points(
+    points: np.ndarray, weights: np.ndarray, level: float
+) -> np.ndarray:
+    """Of columns (n, n_columns): the lowest point that has the level below it."""
+    order = points.argsort(axis=0)
+    n_below = (weights[order].cumsum(axis=0) < level).sum(axis=0, keepdims=True)
+    chosen = np.take_along_axis(order, n_below.clip(max=len(points) - 1), axis=0)
+    return np.take_along_axis(points, chosen, axis=0)[0]
+
+
+def _quantile_of_normals(
+    means: np.ndarray, deviations: np.ndarray, weights: np.ndarray, level: float
+) -> np.ndarray:
+    """Of columns (n, n_columns), by Newton's steps in a bracket that is halved."""
+    low = (means - 10 * deviations).min(axis=0)
+    high = (means + 10 * deviations).max(axis=0)
+    precision = 1e-13 * (high - low) + np.finfo(float).tiny
+    deviations = np.maximum(deviations, precision)
+    guess = weights @ means
+    for _ in range(_MOST_STEPS):
+        scaled = (guess - means) / deviations
+        missed = weights @ ndtr(scaled) - level
+        low, high = np.where(missed < 0, guess, low), np.where(missed < 0, high, guess)
+        slope = weights @ (np.exp(-np.square(scaled) / 2) / deviations)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            step = guess - np.sqrt(2 * np.pi) * missed / slope
+        last, middle = guess, (low + high) / 2
+        guess = np.where((low <= step) & (step <= high), step, middle)
+        if (np.abs(guess - last) <= precision).all():
+            break
+    return guess
 
 
 def rows_ahead(
