@@ -2,9 +2,10 @@
 
     python benchmarks/cost_model.py
 
-measures one process (bytes and operations in a second, the time of a step of training,
-of an empty task, of a message), predicts fits by two workers from it, measures these as
-well, and then predicts machines that are not here. Run it on an idle machine.
+measures one process (bytes and operations in a second), an empty task, and messages of
+two sizes between two processes. It predicts fits by two workers from these, measures
+the fits as well, and then predicts machines that are not here. Run it on an idle
+machine.
 """
 
 import argparse
@@ -69,10 +70,11 @@ class Worker:
         """Of the pass over the blocks, and of the joins in a tree."""
         reading = fit.n_bytes / self.bytes_per_s
         adding = fit.n_operations / self.operations_per_s
+        # One scheduler hands out all tasks, while workers do them.
         tasks = 2 * fit.n_blocks * self.task_s
         rounds = math.ceil(math.log2(n_workers))
         message = self.latency_s + fit.message / self.message_bytes_per_s
-        return (reading + adding + tasks) / n_workers + rounds * message
+        return max((reading + adding) / n_workers, tasks) + rounds * message
 
 
 @dataclass(frozen=True)
@@ -146,10 +148,9 @@ def rates() -> Worker:
     few, many = slopes
     per_operation = (slopes[many] - slopes[few]) / (per_byte[many] - per_byte[few])
     reading = slopes[few] - per_byte[few] * per_operation
+    if min(reading, per_operation) <= 0:
+        raise SystemExit("More operations took less time: the machine is not idle.")
     return Worker(1 / reading, 1 / per_operation, 0.0, 0.0, math.inf)
-
-
-# training on two processes
 
 
 def network_and_batch(n_windows: int):
@@ -186,45 +187,60 @@ def operations_of_step(n_windows: int) -> float:
     return counter.get_total_flops()
 
 
-def of_pair(rank: int, place: str, n_windows: int, found) -> None:
-    """Seconds of a step of two processes, and of adding up gradients alone."""
+def step_of_pair(rank: int, place: str, found) -> None:
+    """Seconds of a step of two processes, each with half of 32 windows."""
     import torch
     import torch.distributed as pair
 
     pair.init_process_group("gloo", init_method=place, rank=rank, world_size=2)
-    network, batch = network_and_batch(n_windows)
-    of_step, of_message = [], []
+    network, batch = network_and_batch(16)
+    seconds = []
     for _ in range(10):
         start = time.perf_counter()
         sum(network.losses(*batch).values()).backward()
-        gradients = torch.cat([x.grad.flatten() for x in network.parameters()])
-        pair.barrier()
-        middle = time.perf_counter()
-        pair.all_reduce(gradients)
-        end = time.perf_counter()
-        of_step.append(end - start)
-        of_message.append(end - middle)
+        pair.all_reduce(torch.cat([x.grad.flatten() for x in network.parameters()]))
+        seconds.append(time.perf_counter() - start)
     if not rank:
-        found.put((float(np.median(of_step)), float(np.median(of_message))))
+        found.put(float(np.median(seconds)))
     pair.destroy_process_group()
 
 
-def pair_seconds(n_windows: int) -> tuple[float, float]:
-    """Of a step of two processes, and of the message in it."""
+def messages_of_pair(rank: int, place: str, found) -> None:
+    """Seconds that adding up a number takes, and bytes in a second of many."""
+    import torch
+    import torch.distributed as pair
+
+    pair.init_process_group("gloo", init_method=place, rank=rank, world_size=2)
+    seconds = []
+    for n_numbers in (1, 2**22):
+        numbers, times = torch.zeros(n_numbers), []
+        for _ in range(20):
+            pair.barrier()
+            start = time.perf_counter()
+            pair.all_reduce(numbers)
+            times.append(time.perf_counter() - start)
+        seconds.append(float(np.median(times)))
+    if not rank:
+        # Of a ring of two: each sends half of the numbers twice.
+        found.put((seconds[0] / 2, 4 * 2**22 / (seconds[1] - seconds[0])))
+    pair.destroy_process_group()
+
+
+def of_two_processes(work):
+    """What the first of two processes that meet finds."""
     context = multiprocessing.get_context("spawn")
     found = context.SimpleQueue()
     with tempfile.TemporaryDirectory() as folder:
         place = f"file://{folder}/meet"
         workers = [
-            context.Process(target=of_pair, args=(rank, place, n_windows, found))
-            for rank in range(2)
+            context.Process(target=work, args=(rank, place, found)) for rank in (0, 1)
         ]
         for worker in workers:
             worker.start()
-        seconds = found.get()
+        result = found.get()
         for worker in workers:
             worker.join()
-    return seconds
+    return result
 
 
 def compare(what: str, predicted: float, measured: float) -> None:
@@ -258,19 +274,23 @@ def check(gigabytes: float) -> tuple[Worker, Training]:
                 worker.seconds(fit, n_workers),
                 pass_seconds(fit.n_rows, fit.n_series, engine, n_workers),
             )
-    alone = step_seconds(32)
-    half = step_seconds(16)
-    found, message = pair_seconds(16)
-    compare("a step of 32 windows of 21 series, two processes", half + message, found)
-    operations = operations_of_step(32)
     network, _ = network_and_batch(1)
     n_parameters = sum(x.numel() for x in network.parameters())
-    print(
-        f"\nThe step has {operations / 1e9:.2f} GFLOP, {operations / alone / 1e9:.0f} "
-        f"in a second on one core, and {n_parameters} parameters; adding up gradients "
-        f"takes {1000 * message:.1f} ms."
+    step = Training(1, operations_of_step(32), n_parameters)
+    latency, bandwidth = of_two_processes(messages_of_pair)
+    rate = step.operations_per_step / step_seconds(32)
+    process = Worker(math.inf, rate, 0.0, latency, bandwidth)
+    compare(
+        "a step of 32 windows of 21 series, two processes",
+        step.seconds(process, 2),
+        of_two_processes(step_of_pair),
     )
-    return core, Training(1, operations, n_parameters)
+    print(
+        f"\nThe step has {step.operations_per_step / 1e9:.2f} GFLOP and {n_parameters} "
+        f"parameters; a core does {rate / 1e9:.0f} GFLOP in a second. A message takes "
+        f"{1e6 * latency:.0f} microseconds, and a second for {bandwidth / 1e9:.1f} GB."
+    )
+    return core, step
 
 
 def beyond(core: Worker, step: Training) -> None:
@@ -285,7 +305,7 @@ def beyond(core: Worker, step: Training) -> None:
         ]
         print(f"| {n_workers} | " + " | ".join(f"{x:.0f} s" for x in seconds) + " |")
     # 10 TFLOP/s of matrix products in use, 100 GB/s and 20 microseconds between GPUs;
-    # a batch of 32 windows for each of them.
+    # 1024 windows of 21 series in a step for each of them.
     gpu = Worker(math.inf, 1e13, 0.0, 2e-5, 1e11)
     print("\n| GPUs | windows in a step | seconds for 1e9 windows of a series |")
     print("|---:|---:|---:|")

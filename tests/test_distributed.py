@@ -523,7 +523,7 @@ def test_ray(ray_started, held, expected, tmp_path):
 
 
 def test_messages_have_the_size_that_costs_are_reckoned_with(monkeypatch):
-    """docs/scaling.md predicts what is sent between machines from it."""
+    """benchmarks/cost_model.py predicts what is sent between machines from it."""
     sizes, n_rows, n_series, lags = [], 4000, 60, 3
     of_block = from_blocks.summarise
 

@@ -164,7 +164,7 @@ def test_what_is_finite_stays_finite(name):
     fitted = FORECASTERS[name].clone().fit(growth)
     assert np.isfinite(fitted.predict(np.arange(1, 2001)).to_numpy()).all()
     fitted = FORECASTERS[name].clone().fit(WALK)
-    for size in (1e12, 1e39, 1e150):
+    for size in (1e39, 1e150):
         outlier = np.array([[size, 0.0]])
         stream = fitted.stream()
         assert np.isfinite([stream.push(row) for row in (*outlier, *WALK[:3])]).all()

@@ -1,47 +1,53 @@
 """Tables of many series: what a step, an epoch and a closed form take of them."""
 
-import resource
+import sys
 import tracemalloc
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
-from skvar import LinearAttentionVAR, SAMoVARForecaster
+from skvar import LinearAttentionVAR, LinearAttentionVARRegressor, SAMoVARForecaster
 from skvar._data.windows import Windows
-from skvar._models.memory import available_bytes, check_step, var_bytes
-from skvar.nn import SAMoVAR
+from skvar._models import memory
+from skvar._var.memory import with_peak_bytes
+from skvar.nn import Informer, ITransformer, SAMoVAR
+from skvar.nn import LinearAttentionVAR as Network
+
+ON_LINUX = pytest.mark.skipif(sys.platform != "linux", reason="known on Linux alone")
 
 
 def walks(n_rows, n_series):
     return np.random.default_rng(0).normal(size=(n_rows, n_series)).cumsum(axis=0)
 
 
-@pytest.mark.parametrize(("n_series", "batch_size"), [(3, 32), (130, 31)])
+@pytest.mark.parametrize(("n_series", "batch_size"), [(3, 64), (80, 51)])
 def test_a_step_takes_fewer_windows_of_many_series(n_series, batch_size):
-    table = walks(45, n_series)
     sizes = {"d_model": 4, "n_heads": 1, "max_epochs": 1, "early_stopping": False}
-    automatic = SAMoVARForecaster(4, horizon=1, random_state=0, **sizes).fit(table)
-    given = automatic.clone().set_params(batch_size=batch_size).fit(table)
+    automatic = LinearAttentionVAR(1, random_state=0, **sizes)
+    automatic.fit(walks(75, n_series))
+    given = automatic.clone().set_params(batch_size=batch_size)
+    given.fit(walks(75, n_series))
     assert automatic.loss_curve_ == given.loss_curve_
 
 
-def test_windows_with_a_stride_are_some_of_all():
+def test_every_so_many_windows():
     segments = [walks(n, 2) for n in (11, 3, 8)]
-    every = Windows(segments, 3, 2)
-    third = Windows(segments, 3, 2, stride=3)
-    # Those that start at rows 0, 3, 6 of the first table and 0, 3 of the last one.
-    wanted = torch.tensor([0, 3, 6, 7, 10])
-    assert len(third) == 5
-    for some, of_all in zip(third[torch.arange(5)], every[wanted], strict=True):
-        torch.testing.assert_close(some, of_all, rtol=0, atol=0)
+    windows = Windows(segments, 3, 2)
+    third = windows.every(3)
+    assert (len(windows), len(third)) == (11, 4)
+    wanted = windows[torch.tensor([0, 3, 6, 9])]
+    for some, expected in zip(third[torch.arange(4)], wanted, strict=True):
+        torch.testing.assert_close(some, expected, rtol=0, atol=0)
 
 
 @pytest.fixture
 def little_memory():
     """Address space for some 600 MB more than is taken."""
+    import resource
+
     before = resource.getrlimit(resource.RLIMIT_AS)
     pages = int(Path("/proc/self/statm").read_text().split()[0])
     most = pages * resource.getpagesize() + 600 * 2**20
@@ -50,49 +56,98 @@ def little_memory():
     resource.setrlimit(resource.RLIMIT_AS, before)
 
 
+@ON_LINUX
 def test_a_limit_of_the_process_counts(little_memory):
-    assert available_bytes() == pytest.approx(600 * 2**20, rel=0.1)
+    assert memory.available_bytes() == pytest.approx(600 * 2**20, rel=0.1)
 
 
-@pytest.mark.parametrize("lags", ["auto", 4])
-def test_a_var_beyond_the_memory_is_refused(little_memory, lags):
-    with pytest.raises(MemoryError, match="GB are free. Take fewer lags or series"):
-        LinearAttentionVAR(lags, n_layers=0).fit(walks(40, 3000))
+@ON_LINUX
+@pytest.mark.parametrize(
+    ("estimator", "remedy"),
+    [
+        (LinearAttentionVAR(n_layers=0), "or SAMoVARForecaster"),
+        (LinearAttentionVAR(4, n_layers=0), "or SAMoVARForecaster"),
+        (SAMoVARForecaster(4, n_layers=0, static_path="var"), "or SAMoVARForecaster"),
+        (LinearAttentionVARRegressor(4, n_layers=0), "lags or series.$"),
+    ],
+)
+def test_a_var_beyond_the_memory_is_refused(little_memory, estimator, remedy):
+    table = walks(40, 6000)
+    y = table if isinstance(estimator, LinearAttentionVARRegressor) else None
+    with pytest.raises(MemoryError, match=f"GB are free. Take .*{remedy}"):
+        estimator.fit(table, y)
 
 
+@ON_LINUX
 def test_a_step_beyond_the_memory_is_refused(little_memory):
     forecaster = SAMoVARForecaster(48, horizon=24, batch_size=256, random_state=0)
     with pytest.raises(MemoryError, match="Pass a smaller batch_size"):
         forecaster.fit(walks(400, 200))
 
 
+SEASONAL = {"seasonal": True, "sp": 4}
+
+
 @pytest.mark.parametrize(
-    ("n_rows", "n_series", "lags"),
-    [(3000, 400, 1), (300, 400, 2), (500, 800, "auto"), (2000, 400, "auto")],
+    ("n_rows", "n_series", "forecaster", "in_blocks"),
+    [
+        (3000, 400, LinearAttentionVAR(1, n_layers=0), False),
+        (300, 400, LinearAttentionVAR(2, n_layers=0), False),
+        (200, 120, LinearAttentionVAR(4, n_layers=0), True),
+        (200, 120, LinearAttentionVAR(4, n_layers=0, **SEASONAL), False),
+        (9000, 20, LinearAttentionVAR(4, n_layers=0, **SEASONAL), False),
+        (500, 800, LinearAttentionVAR(n_layers=0), False),
+        (2000, 200, LinearAttentionVAR(n_layers=0), False),
+    ],
 )
-def test_memory_of_a_var_is_about_what_is_said(n_rows, n_series, lags):
-    table = walks(n_rows, n_series)
+def test_a_var_takes_the_memory_that_is_said_and_not_much_more(
+    n_rows, n_series, forecaster, in_blocks, monkeypatch
+):
+    said = []
+    monkeypatch.setattr(memory, "_require", lambda n_bytes, *_: said.append(n_bytes))
+    table = pd.DataFrame(walks(n_rows, n_series))
+    fit = forecaster.fit_blocks if in_blocks else forecaster.fit
     tracemalloc.start()
-    forecaster = LinearAttentionVAR(lags, n_layers=0).fit(table)
+    fit(table)
     _, of_numpy = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     # torch does not tell tracemalloc of its copy of the matrices.
     measured = of_numpy + forecaster.coef_.nbytes
-    form = forecaster._fitted.model.form
-    specification = SimpleNamespace(lags=forecaster.lags_, form=form)
-    said = var_bytes(n_rows, n_series, n_series, specification)
-    # No more than a half of it too much: else what fits would be refused.
-    assert 0.6 < said / measured < 1.5
+    # Never more, or what fits would be refused.
+    assert measured / 3 < said[0] < measured
 
 
-def test_memory_of_a_step_grows_with_its_windows(monkeypatch):
-    network = SAMoVAR(lags=48, horizon=24, n_series=40, d_model=16, n_heads=2)
-    windows, said = Windows([walks(400, 40).astype(np.float32)], 48, 24), {}
-    monkeypatch.setattr(
-        "skvar._models.memory.check", lambda n_bytes, *_: said.setdefault(0, n_bytes)
+SIZES = {"lags": 24, "horizon": 12, "n_series": 30}
+
+
+@pytest.mark.parametrize(
+    "network",
+    [
+        SAMoVAR(**SIZES, d_model=16, n_heads=2),
+        Informer(**SIZES, d_model=16, n_heads=2),
+        ITransformer(**SIZES, d_model=16, n_heads=2),
+        Network(lags=24, n_series=30, n_layers=1),
+    ],
+    ids=lambda network: type(network).__name__,
+)
+def test_a_step_takes_the_memory_that_is_said(network, monkeypatch):
+    windows, said = (
+        Windows([walks(900, 30).astype(np.float32)], 24, network.horizon),
+        [],
     )
-    check_step(network, windows, 3000)
-    assert all(x.grad is None for x in network.parameters())
-    # Every window has three of 80 tokens at least: of the MLP, and its expansion.
-    n_numbers = 3000 * 40 * 2 * 2 * 16
-    assert said[0] > 4 * 6 * n_numbers
+    monkeypatch.setattr(memory, "_require", lambda n_bytes, *_: said.append(n_bytes))
+    monkeypatch.setattr(memory, "_SMALL_STEP", 0)
+    before = {name: weight.clone() for name, weight in network.state_dict().items()}
+    random_state = torch.get_rng_state()
+    memory.require_step(network, windows, 200)
+    assert torch.equal(torch.get_rng_state(), random_state)
+    assert all(weight.grad is None for weight in network.parameters())
+    for name, weight in network.state_dict().items():
+        assert torch.equal(weight, before[name])
+
+    def step():
+        sum(network.losses(*windows[torch.arange(200)]).values()).backward()
+
+    network.train()
+    _, measured = with_peak_bytes(step)
+    assert said[0] == pytest.approx(measured, rel=0.05)

@@ -203,6 +203,16 @@ def error_correction_draws(
     return matrices, intercepts, covariances
 
 
+def error_correction_bytes(segments: Segments, form: Form) -> float:
+    """Memory that `error_correction_var` takes at least.
+
+    Copies of the matrices, and functions of some rows.
+    """
+    n_series, n_rows = segments[0].shape[1], max(map(len, segments))
+    functions = min(n_rows, _CHUNK) * n_series * len(form.kinds)
+    return float(8 * (3 * form.rows * n_series**2 + functions))
+
+
 def _with_smoothing(
     matrices: np.ndarray, intercept: np.ndarray, weights: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:

@@ -152,6 +152,40 @@ def ridge_var_with_terms_draws(
     return matrices, intercepts, covariances, weights
 
 
+def ridge_var_bytes(
+    segments: Segments,
+    order: int,
+    n_inputs: int | None = None,
+    design: Design | None = None,
+) -> float:
+    """Memory that `ridge_var`, with terms or without, takes at least.
+
+    Copies of the matrices, and of what they are solved from: the windows, where there
+    are terms or windows are few, else their products.
+    """
+    n_columns = segments[0].shape[1]
+    n_inputs = n_inputs or n_columns
+    n_lagged = order * n_inputs
+    n_windows, width = _n_windows(segments, order), n_lagged + n_columns
+    matrices = 3 * n_lagged * (n_columns - n_inputs or n_columns)
+    if design is not None:
+        solved = 2 * n_windows * width + (n_windows + n_lagged) * n_lagged
+    elif _is_spanned(segments, order, n_lagged):
+        solved = 3 * n_windows * width
+    else:
+        solved = 3 * width**2
+    return float(8 * (matrices + solved))
+
+
+def _n_windows(segments: Segments, order: int) -> int:
+    return sum(max(len(values) - order, 0) for values in segments)
+
+
+def _is_spanned(segments: Segments, order: int, n_lagged: int) -> bool:
+    """Whether windows are at hand, and fewer than lagged values."""
+    return not are_summed(segments) and 0 < _n_windows(segments, order) < n_lagged
+
+
 def _split(
     matrices: np.ndarray, offsets: np.ndarray, zero: np.ndarray | None
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -316,8 +350,7 @@ class _Problem:
         last = n_inputs if n_inputs < n_columns else 0
         outputs = n_columns * order + np.arange(last, n_columns)
         used = np.concatenate([inputs, outputs])
-        n_windows = sum(max(len(values) - order, 0) for values in segments)
-        if 0 < n_windows < len(inputs) and not are_summed(segments):
+        if _is_spanned(segments, order, len(inputs)):
             self._restrict(segment_windows(segments, order + 1)[:, used])
             return
         second, first, count = segment_moments(segments, order + 1)
@@ -372,6 +405,19 @@ class _Problem:
         """Coefficients (..., n_lagged) of lagged values from those of the inputs."""
         return coef if self.span is None else self.span.coefficients(coef)
 
+    def _regression(self, alpha: float) -> tuple[np.ndarray, np.ndarray]:
+        """Moments of inputs, and of these with outputs, which have a solution.
+
+        Raises
+        ------
+        ValueError
+            Where fewer windows than coefficients have none.
+        """
+        if self.span is not None and not alpha:
+            raise ValueError(without_solution(alpha))
+        n = self.n_inputs
+        return self.covariance[:n, :n], self.covariance[:n, n:]
+
     def _parts(self, coef: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Matrices and offsets of coefficients (..., n_targets, n_lagged) of lags."""
         blocks = coef.reshape(*coef.shape[:-1], self.order, -1)[..., ::-1, :]
@@ -386,16 +432,14 @@ class _Problem:
         ``excess`` is taken off the sums (1 + n_lagged, n_targets) of the products of
         windows, 1 first, with targets.
         """
-        n, n_lagged, [means] = self.n_inputs, self.n_lagged, self.levels
-        if self.span is not None and not alpha:
-            raise ValueError(without_solution(alpha))
+        n_lagged, [means] = self.n_lagged, self.levels
+        gram, cross = self._regression(alpha)
         shape = 1 + n_lagged, len(means) - n_lagged
         excess = np.broadcast_to(excess / self.count, shape)
         of_fills = excess[1:] - np.outer(means[:n_lagged], excess[0])
         if self.span is not None:
             of_fills = self.span.products(of_fills)
-        cross = self.covariance[:n, n:] - of_fills
-        coef = solve_ridge(self.covariance[:n, :n], cross, alpha, self.penalty)
+        coef = solve_ridge(gram, cross - of_fills, alpha, self.penalty)
         matrices, offsets = self._parts(self._of_lagged(coef))
         return matrices, offsets[:, 0] - excess[0]
 
@@ -445,9 +489,8 @@ class _Problem:
                 f"{count} windows of {self.order} lags are too few for the posterior "
                 f"of a VAR of {n_series} series; pass more rows."
             )
-        gram = self.covariance[:n, :n] + alpha * np.diag(self.penalty)
-        cross = self.covariance[:n, n:]
-        mean = solve_ridge(self.covariance[:n, :n], cross, alpha, self.penalty)
+        gram, cross = self._regression(alpha)
+        mean = solve_ridge(gram, cross, alpha, self.penalty)
         # Not less than rounding: constants and sums of others have a covariance, too.
         least = 1e-10 * np.diag(self.covariance)[n:].clip(1e-100)
         squares = count * (self.covariance[n:, n:] - mean @ cross + np.diag(least))
@@ -459,7 +502,10 @@ class _Problem:
         roots = np.linalg.cholesky(covariances)
         whitened = rng.standard_normal((n_draws, n_series, n)) / np.sqrt(count)
         spread = scipy.linalg.solve_triangular(
-            np.linalg.cholesky(gram), whitened.reshape(-1, n).T, trans="T", lower=True
+            np.linalg.cholesky(gram + alpha * np.diag(self.penalty)),
+            whitened.reshape(-1, n).T,
+            trans="T",
+            lower=True,
         )
         coef = self._of_lagged(mean + roots @ spread.T.reshape(n_draws, n_series, n))
         if self.span is not None:

@@ -50,13 +50,13 @@ class Panel(Dataset):
         batch_size: int,
         *,
         generator: torch.Generator | None = None,
-        most: int | None = None,
+        n_most: int | None = None,
     ) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
         """Every series once: rows (B, longest, n_series), lengths and labels (B,).
 
         In order, or in one that a generator draws.
         """
-        for index in order_of(len(self), generator)[:most].split(batch_size):
+        for index in order_of(len(self), generator)[:n_most].split(batch_size):
             some = self[index.long()]
             rows = pad_sequence(some.series, batch_first=True)
             yield rows, some.lengths, some.labels

@@ -27,8 +27,6 @@ class Windows(Dataset):
     observed : sequence of bool ndarray of shape (n_rows, n_columns), optional
         Where the tables are not filled. With it, filled targets are NaN, and a third
         part of every batch tells where the past was observed.
-    stride : int
-        Rows from the start of a window to that of the next one.
     """
 
     def __init__(
@@ -40,33 +38,32 @@ class Windows(Dataset):
         n_inputs: int | None = None,
         dtype: torch.dtype | None = None,
         observed: Sequence[np.ndarray] | None = None,
-        stride: int = 1,
     ):
         self.values = _joined(segments)
         self.observed = None if observed is None else _joined(observed)
         self.lags, self.horizon, self.n_inputs = lags, horizon, n_inputs
-        self.stride = stride
+        self.stride = 1
         self.dtype = dtype or self.values.dtype
         lengths = [len(segment) for segment in segments]
         ends = np.cumsum(lengths)
-        n_starts = np.maximum(0, np.asarray(lengths) - lags - horizon + 1)
-        counts = -(-n_starts // stride)
+        counts = np.maximum(0, np.asarray(lengths) - lags - horizon + 1)
         self._first = torch.from_numpy(ends - lengths)
         self._ends = torch.from_numpy(np.cumsum(counts))
 
     def __len__(self) -> int:
-        return int(self._ends[-1])
+        return -(-int(self._ends[-1]) // self.stride)
 
     def __getitem__(self, index: Tensor) -> tuple[Tensor, ...]:
         """Past (B, lags, n_inputs) and future (B, horizon, n_targets) of some windows.
 
         And where the past was observed (B, lags, n_inputs), if that is known. Windows
-        count through the segments in order; in a single one, window i starts at row
-        ``i * stride``.
+        count through the segments in order; in a single one, window i starts at row i,
+        or with a stride at so many times that row.
         """
+        index = index * self.stride
         segment = torch.searchsorted(self._ends, index, right=True)
         before = torch.cat([self._ends.new_zeros(1), self._ends])[segment]
-        start = self._first[segment] + (index - before) * self.stride
+        start = self._first[segment] + index - before
         start = start.to(self.values.device)
         past, future = self._parts(self.values, start, self.dtype)
         if self.observed is None:
@@ -92,11 +89,20 @@ class Windows(Dataset):
         batch_size: int,
         *,
         generator: torch.Generator | None = None,
-        most: int | None = None,
+        n_most: int | None = None,
     ) -> Iterator[tuple[Tensor, ...]]:
-        """Every window once, or the first ones, in order or as a generator draws it."""
-        for index in order_of(len(self), generator)[:most].split(batch_size):
+        """Every window once, in order or in one that a generator draws.
+
+        Or so many of these at most.
+        """
+        for index in order_of(len(self), generator)[:n_most].split(batch_size):
             yield self[index.long()]
+
+    def every(self, stride: int) -> "Windows":
+        """The first of so many windows, the first of the next ones, and so on."""
+        thinned = copy.copy(self)
+        thinned.stride = stride
+        return thinned
 
     def to(self, device: torch.device) -> "Windows":
         """The same windows with the values on a device, there in their dtype."""

@@ -48,7 +48,7 @@ from .families import (
     StaticPathSpecification,
 )
 from .fitted import ClosedForm, FittedModel, built
-from .memory import check_closed_form, check_step
+from .memory import require_step, require_var
 from .rows import Rows
 from .specification import Specification
 
@@ -82,14 +82,16 @@ def estimate(
     ValueError
         If the device is not there, or the weights are those of other sizes.
     MemoryError
-        If a VAR between all series, or a step of training, takes more than is free.
+        If a VAR between all series, or a step of training on the CPU, takes more than
+        is free.
     """
     device = resolve_device(specification.device)
     generators = Generators(specification.seed, device)
     is_var = isinstance(specification, LinearAttentionVARSpecification)
     kind = UnderVAR if is_var or rows.n_inputs is not None else BesideStaticPath
-    if kind is UnderVAR:
-        check_closed_form(specification, rows)
+    lags = kind.lags_of_var(specification, rows)
+    if lags is not None:
+        require_var(specification, rows, lags)
     with torch.inference_mode(False), torch.enable_grad():
         network = built(specification, rows.sizes(), generators.cpu)
         if weights is not None:
@@ -170,15 +172,15 @@ class Estimation:
         specification, n_series = self.specification, self.n_series
         training = training.windows(network.lags, network.horizon)
         if self.device.type == "cpu":
-            check_step(network, training, specification.step_size(n_series))
+            require_step(network, training, specification.step_size(n_series))
         if validation is not None:
-            validation = self.held_out(validation, network.lags, network.horizon)
+            validation = self.scored(validation, network.lags, network.horizon)
         options = specification.options(
             self.device,
             max_epochs or specification.epochs(len(training), n_series),
             specification.step_size(n_series),
             required_gain,
-            specification.epoch_size(len(training), n_series),
+            specification.epoch_size(n_series),
         )
         return train(network, training, validation, options, self.generators)
 
@@ -187,11 +189,11 @@ class Estimation:
         """Series of the table."""
         return self.rows.sizes()[0]
 
-    def held_out(self, rows: Rows, lags: int, horizon: int) -> Windows:
-        """Windows that training is scored on, not all of those of many series."""
-        n_windows = len(rows.windows(lags, horizon))
-        stride = self.specification.stride(n_windows, self.n_series)
-        return rows.windows(lags, horizon, stride)
+    def scored(self, rows: Rows, lags: int, horizon: int) -> Windows:
+        """Windows that training is scored on: some of those of many series."""
+        windows = rows.windows(lags, horizon)
+        stride = self.specification.scored_stride(len(windows), self.n_series)
+        return windows.every(stride)
 
     def solve_var(
         self, var: LinearAttentionVAR, rows: Rows, alpha: float | None
@@ -228,6 +230,11 @@ class Estimation:
 
 class UnderVAR(Estimation):
     """What is learned on top of a VAR in closed form, which is given."""
+
+    @staticmethod
+    def lags_of_var(specification: Specification, rows: Rows) -> int:
+        """Lags of the VAR between all series."""
+        return specification.lags
 
     def run(self, network: nn.Module) -> tuple[ClosedForm, TrainingRecord]:
         """Estimate ``network`` in place; return what was solved and how it trained."""
@@ -290,6 +297,14 @@ class UnderVAR(Estimation):
 class BesideStaticPath(Estimation):
     """A network beside a regression in closed form, and the weights of the two."""
 
+    @staticmethod
+    def lags_of_var(specification: StaticPathSpecification, rows: Rows) -> int | None:
+        """Lags of the VAR between all series; None where there is none."""
+        n_series, kind = rows.sizes()[0], specification.static_path
+        if kind == "var" or (kind == "auto" and n_series <= VAR_INPUTS):
+            return specification.var_order(n_series)
+        return None
+
     specification: StaticPathSpecification
 
     def run(self, network: nn.Module) -> tuple[ClosedForm, TrainingRecord]:
@@ -346,9 +361,7 @@ class BesideStaticPath(Estimation):
             return record
         if mix is not None:
             mix.to(self.device)
-            windows = self.held_out(
-                validation, specification.lags, specification.horizon
-            )
+            windows = self.scored(validation, specification.lags, specification.horizon)
             mix.fit_static_weight(
                 windows.to(self.device).batches(windows_at_once(self.n_series)),
                 windows.stride,

@@ -1,99 +1,93 @@
 """Refusals of what would need more memory than there is, before a machine swaps."""
 
-import copy
 import math
 import re
+from os import PathLike
 from pathlib import Path
 
 import torch
 from torch import nn
 
+from .._closed_form.error_correction import error_correction_bytes
+from .._closed_form.ridge_var import ridge_var_bytes
 from .._data.windows import Windows
+from .._training.randomness import drawing_from
 from .._var.memory import with_peak_bytes
 from .rows import Rows
 from .specification import Specification
 
-_NUMBER = 8
-# Rows of which functions are regressed at once, and about how many of a series.
-_ROWS, _FUNCTIONS = 8_192, 16
-# Numbers in the windows of a step from which its memory is looked at.
-_LARGE = 2**20
+# What takes less is not looked at: bytes, and numbers in the windows of a step.
+_SMALL, _SMALL_STEP = 2**27, 2**20
 
 
-def check_closed_form(specification: Specification, rows: Rows) -> None:
+def require_var(specification: Specification, rows: Rows, lags: int) -> None:
     """Raise unless the matrices of a VAR between all series fit into memory.
 
     Raises
     ------
     MemoryError
     """
-    n_series, n_targets = rows.sizes()
-    n_bytes = var_bytes(
-        sum(map(len, rows.segments)), n_series, n_targets or n_series, specification
-    )
-    check(
-        n_bytes,
-        f"A VAR of {specification.lags} lags between {n_series} series",
-        "Take fewer lags or series, or SAMoVARForecaster(static_path='ridge', "
-        "n_layers=0), which has no matrices between series.",
-    )
-
-
-def var_bytes(
-    n_rows: int, n_series: int, n_targets: int, specification: Specification
-) -> float:
-    """About the most memory that a VAR in closed form takes at once.
-
-    Copies of the matrices, and of what they are solved from: the products of windows,
-    or, where these are fewer than lagged values, the windows.
-    """
-    n_lagged = specification.lags * n_series
-    matrices = 4 * n_lagged * n_targets
     if specification.form is not None:
-        return _NUMBER * (matrices + _FUNCTIONS * min(n_rows, _ROWS) * n_series)
-    n_columns = n_lagged + n_targets
-    if n_rows - specification.lags < n_lagged:
-        return _NUMBER * (matrices + 5 * n_rows * n_columns)
-    return _NUMBER * (matrices + 5 * n_columns**2)
+        n_bytes = error_correction_bytes(rows.segments, specification.form)
+    else:
+        n_bytes = ridge_var_bytes(rows.segments, lags, rows.n_inputs, rows.design)
+    n_series, n_targets = rows.sizes()
+    remedy = "Take fewer lags or series"
+    if n_targets is None:
+        remedy += (
+            ", or SAMoVARForecaster(static_path='ridge', n_layers=0), which has no "
+            "matrices between series"
+        )
+    _require(n_bytes, f"A VAR of {lags} lags between {n_series} series", f"{remedy}.")
 
 
-def check_step(network: nn.Module, windows: Windows, step_size: int) -> None:
+def require_step(network: nn.Module, windows: Windows, step_size: int) -> None:
     """Raise unless a step of training fits into memory.
 
-    As many times what a window takes as there are windows in the step.
+    What a few windows take, and what each of the others adds.
 
     Raises
     ------
     MemoryError
     """
-    [window, *others] = windows[torch.tensor([0])]
-    if window.numel() * step_size < _LARGE:
+    step_size = min(step_size, len(windows))
+    n_series = windows[torch.tensor([0])][0].shape[2]
+    if step_size * windows.lags * n_series < _SMALL_STEP:
         return
-    # In a copy without dropout: nothing is drawn, and no gradients stay.
-    network = copy.deepcopy(network).eval()
-    _, n_bytes = with_peak_bytes(_step, network, window, *others)
-    check(
-        n_bytes * step_size,
-        f"A step of training on {step_size} windows of {window.shape[2]} series",
+    # With fewer, the gradients of the weights may be the most.
+    of_four, of_eight = (_peak_bytes(network, windows, n) for n in (4, 8))
+    _require(
+        of_four + (step_size - 4) * (of_eight - of_four) / 4,
+        f"A step of training on {step_size} windows of {n_series} series",
         "Pass a smaller batch_size, fewer lags or fewer series.",
     )
 
 
-def _step(network: nn.Module, *batch) -> None:
+def _peak_bytes(network: nn.Module, windows: Windows, n_windows: int) -> int:
+    """Of a step, after which the network is as it was."""
+    batch = windows[torch.zeros(n_windows, dtype=torch.long)]
+    was_training = network.training
+    state = {name: buffer.clone() for name, buffer in network.named_buffers()}
+    with drawing_from(network.train(), torch.Generator()):
+        _, n_bytes = with_peak_bytes(_step, network, *batch)
+    network.zero_grad(set_to_none=True)
+    for name, buffer in network.named_buffers():
+        buffer.copy_(state[name])
+    network.train(was_training)
+    return n_bytes
+
+
+def _step(network: nn.Module, *batch: torch.Tensor) -> None:
     sum(network.losses(*batch).values()).backward()
 
 
-def check(n_bytes: float, what: str, remedy: str) -> None:
-    """Raise unless there is so much memory, saying what takes it.
-
-    Raises
-    ------
-    MemoryError
-    """
+def _require(n_bytes: float, what: str, remedy: str) -> None:
+    if n_bytes < _SMALL:
+        return
     free = available_bytes()
     if n_bytes > free:
         raise MemoryError(
-            f"{what} takes about {n_bytes / 1e9:.1f} GB of memory, and "
+            f"{what} takes at least {n_bytes / 1e9:.1f} GB of memory, and "
             f"{free / 1e9:.1f} GB are free. {remedy}"
         )
 
@@ -128,7 +122,7 @@ def _of_process() -> float:
     return int(limit[1]) - int(used[1]) * 1024 if limit and used else math.inf
 
 
-def _read(path: str | Path) -> str:
+def _read(path: str | PathLike[str]) -> str:
     try:
         return Path(path).read_text()
     except OSError:

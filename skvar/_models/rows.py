@@ -45,7 +45,7 @@ class Rows:
         """Rows of the longest segment."""
         return max(map(len, self.segments))
 
-    def windows(self, lags: int, horizon: int, stride: int = 1) -> Windows:
+    def windows(self, lags: int, horizon: int) -> Windows:
         """Windows in float32, for training."""
         segments = self.segments
         if self.sample is not None:
@@ -57,7 +57,6 @@ class Rows:
             n_inputs=self.n_inputs,
             dtype=torch.float32,
             observed=self.observed,
-            stride=stride,
         )
 
     def less(self, weights: np.ndarray) -> "Rows":

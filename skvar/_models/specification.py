@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 # Steps of training by default, and epochs that make them of few rows.
 _STEPS, _MOST_EPOCHS = 300, 20
 
-# Windows of single series: in a step of many series by default, and in an epoch and
-# among those held out where epochs are not given (benchmarks/NOTES.md).
-_MOST_IN_STEP, _MOST_IN_EPOCH, _MOST_HELD_OUT = 4_096, 800_000, 200_000
+# Windows of single series, at most: in a step by default, in an epoch, and among those
+# that training is scored on (benchmarks/NOTES.md).
+_MOST_IN_STEP, _MOST_IN_EPOCH, _MOST_SCORED = 4_096, 800_000, 200_000
 
 # Windows below which networks hardly ever improve on a form chosen by evidence
 # (benchmarks/NOTES.md).
@@ -155,8 +155,12 @@ class Specification(TrainingSpecification):
     def __post_init__(self):
         super().__post_init__()
         self._check_counts("d_model")
-        if self.batch_size != "auto":
+        if not isinstance(self.batch_size, str):
             self._check_counts("batch_size")
+        elif self.batch_size != "auto":
+            raise ValueError(
+                f"batch_size must be an integer or 'auto', not {self.batch_size!r}."
+            )
         if isinstance(self.lags, str):
             if self.lags != "auto":
                 raise ValueError(
@@ -287,24 +291,20 @@ class Specification(TrainingSpecification):
             return self.batch_size
         return max(1, min(self.windows_in_step, _MOST_IN_STEP // n_series))
 
-    def epoch_size(self, n_windows: int, n_series: int) -> int:
-        """Windows in an epoch, of so many to train on."""
-        if self.max_epochs is not None:
-            return n_windows
-        return min(n_windows, max(1, _MOST_IN_EPOCH // n_series))
+    def epoch_size(self, n_series: int) -> int:
+        """Windows in an epoch, at most."""
+        return max(1, _MOST_IN_EPOCH // n_series)
 
     def epochs(self, n_windows: int, n_series: int) -> int:
         """Epochs with so many training windows, at most."""
         if self.max_epochs is not None:
             return self.max_epochs
-        n_drawn = self.epoch_size(n_windows, n_series)
+        n_drawn = min(n_windows, self.epoch_size(n_series))
         return min(epochs_of(_STEPS, n_drawn, self.step_size(n_series)), _MOST_EPOCHS)
 
-    def stride(self, n_held_out: int, n_series: int) -> int:
-        """Of so many windows held out, every how many-th one is scored."""
-        if self.max_epochs is not None:
-            return 1
-        return max(1, math.ceil(n_held_out * n_series / _MOST_HELD_OUT))
+    def scored_stride(self, n_windows: int, n_series: int) -> int:
+        """Of so many windows held out, every how many-th one training is scored on."""
+        return max(1, math.ceil(n_windows * n_series / _MOST_SCORED))
 
     def build(self, n_series: int, n_targets: int | None = None) -> nn.Module:
         """Build the network, untrained; without targets it forecasts the series."""

@@ -4,6 +4,7 @@
 are linear given the window is one as well.
 """
 
+import math
 from collections.abc import Iterable
 from typing import Any
 
@@ -123,7 +124,7 @@ class StaticPath(nn.Module):
         The network's part in the least squared error, drawn to one half by how unsure
         it is: the mean a posteriori, with the bound of one standard error in Student's
         distribution for a standard error. Windows of fewer than two horizons leave the
-        static path alone. They begin every so many rows as ``stride`` says.
+        static path alone. ``stride`` is the number of rows from one window to the next.
         """
         products = []
         for window, target, *_ in batches:
@@ -133,7 +134,7 @@ class StaticPath(nn.Module):
             products.append(window_means(both, target))
         cross, square = torch.cat(products, dim=1).cpu().double().numpy()
         self.static_weight.fill_(
-            1 - _sure_part(cross, square, max(1, self.horizon // stride))
+            1 - _sure_part(cross, square, math.ceil(self.horizon / stride))
         )
 
 

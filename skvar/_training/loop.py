@@ -361,7 +361,7 @@ def _engine(
         optimizer__fused=options.device.type in ("cpu", "cuda"),
         batch_size=options.batch_size,
         iterator_train=partial(
-            _shuffled, generator=generators.cpu, most=options.epoch_size
+            _shuffled, generator=generators.cpu, n_most=options.epoch_size
         ),
         train_split=None,
         device=options.device,
@@ -394,9 +394,9 @@ def _engine(
 
 
 def _shuffled(
-    examples, batch_size: int, generator: torch.Generator, most: int | None
+    examples, batch_size: int, generator: torch.Generator, n_most: int | None
 ) -> Iterator:
-    return examples.batches(batch_size, generator=generator, most=most)
+    return examples.batches(batch_size, generator=generator, n_most=n_most)
 
 
 def _progress(steps: int, verbose: int):

@@ -56,10 +56,10 @@ class ITransformerForecaster(Forecaster):
     learning_rate : float, default=3e-3
         Peak of the one-cycle schedule of AdamW.
     max_epochs : int, optional
-        Passes over the training windows, at most; by default as many as make 300
-        steps, but at least 2 and at most 20. With many series, an epoch is then a new
-        sample of 800,000 / n_series windows, and validation scores come from about
-        200,000 / n_series windows, evenly spaced.
+        Epochs, at most; by default as many as make 300 steps, but at least 2 and at
+        most 20. An epoch passes over all training windows, or where these are more over
+        a new sample of 800,000 / n_series. Scores come from all held-out windows, or
+        from about 200,000 / n_series, evenly spaced.
     batch_size : int or "auto", default="auto"
         Windows in a step. "auto" takes 32, and of more than 128 series as many as
         have 4096 series together.

@@ -69,7 +69,9 @@ class LinearAttentionVAR(Forecaster):
     learning_rate : float, default=0.01
         Peak of the one-cycle schedule of AdamW.
     max_epochs : int, default=20
-        Passes over the training windows, at most.
+        Epochs, at most. An epoch passes over all training windows, or where these are
+        more over a new sample of 800,000 / n_series. Scores come from all held-out
+        windows, or from about 200,000 / n_series, evenly spaced.
     batch_size : int or "auto", default="auto"
         Windows in a step. "auto" takes 64, and of more than 64 series as many as
         have 4096 series together.
