@@ -329,7 +329,9 @@ def test_mixed_horizons_agree_with_single_ones(fitted, us_change):
     assert list(together.index) == [us_change.index[-1] + step for step in fh]
     for step in fh:
         single = fitted.predict([step])
-        np.testing.assert_allclose(single, together.loc[single.index], rtol=1e-5)
+        np.testing.assert_allclose(
+            single, together.loc[single.index], rtol=1e-5, atol=1e-6
+        )
     absolute = ForecastingHorizon(together.index, is_relative=False)
     pd.testing.assert_frame_equal(fitted.predict(absolute), together)
 

@@ -123,6 +123,40 @@ def test_times_of_no_row_are_refused_by_name():
         fitted_to(weeks).predict(weeks[121:123] + pd.Timedelta("1D"))
 
 
+@pytest.mark.parametrize(
+    ("start", "freq"),
+    [("2000", "h"), ("2000", "ME"), ("2000-01-03", "bh"), ("3000", "D")],
+)
+def test_times_keep_their_unit(start, freq):
+    seconds = pd.date_range(start, periods=130, freq=freq, unit="s")
+    other = seconds.as_unit("ms" if start == "3000" else "ns")
+    fitted = fitted_to(seconds)
+    for found in (fitted.predict([1, 3]), fitted.predict(other[[121, 123]])):
+        pd.testing.assert_index_equal(found.index, seconds[[121, 123]])
+    by_blocks = FORECASTER.clone().fit_blocks(
+        [
+            pd.DataFrame(VALUES[:60], seconds[:60]),
+            pd.DataFrame(VALUES[60:121], other[60:121]),
+        ]
+    )
+    for forecaster in (fitted, by_blocks):
+        rows = pd.DataFrame(VALUES[121:124], other[121:124])
+        forecaster.update(rows, update_params=False)
+        found = forecaster.predict([1, 2]).index
+        pd.testing.assert_index_equal(found.as_unit("s"), seconds[124:126])
+
+
+def test_steps_may_be_finer_than_times():
+    times = pd.date_range("2000", periods=130, freq="500ms")
+    fitted = fitted_to(times)
+    row = pd.DataFrame(VALUES[121:122], times[121:122])
+    whole = times[122:123].as_unit("s")
+    fitted.update(row, update_params=False)
+    fitted.update(pd.DataFrame(VALUES[122:123], whole), update_params=False)
+    found = fitted.predict([1, 2]).index.as_unit("ms")
+    pd.testing.assert_index_equal(found, times[123:125].as_unit("ms"))
+
+
 def test_other_zones_name_the_same_times():
     hours = pd.date_range("2024-03-26", periods=130, freq="h", tz="Europe/Berlin")
     fitted = fitted_to(hours)
@@ -162,7 +196,8 @@ STEPS = [
     *["s", "5min", "15min", "30min", "h", "2h", "3h", "4h", "6h", "8h", "12h", "24h"],
     *["36h", "D", "2D", "3D", "7D", "W-SUN", "W-MON", "2W-WED", "B", "C", "bh", "cbh"],
     *["BMS", "BME", "CBMS", "CBME", "MS", "ME", "2MS", "SMS", "SME", "WOM-1MON"],
-    *["LWOM-SUN", "QS", "QE", "QS-OCT", "3MS", "BQS", "BQE", "YS", "YE", "BYE-JUN"],
+    *["QS", "QE", "QS-OCT", "3MS", "BQS", "BQE", "YS", "YE", "BYE-JUN"],
+    pd.offsets.LastWeekOfMonth(weekday=6),
     pd.offsets.Easter(),
     pd.offsets.FY5253(weekday=4, startingMonth=12, variation="nearest"),
     pd.offsets.FY5253Quarter(weekday=4, startingMonth=12, qtr_with_extra_week=4),

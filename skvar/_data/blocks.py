@@ -258,7 +258,7 @@ class Times:
         if step is not None:
             check_continues(later.first, self.first, step, "A block")
             between = continue_index(self.last, step, 1)
-            if not between.equals(later.first) or (later.step or step) != step:
+            if between[0] != later.first[0] or (later.step or step) != step:
                 raise ValueError(
                     f"A block begins at {later.first[0]}, but the one before ends at "
                     f"{self.last[0]}: blocks must follow each other in time, one step "

@@ -256,11 +256,21 @@ def check_continues(
     _check_grid(index, step, name)
 
 
+def times_from(first, step: pd.DateOffset | int, length: int) -> pd.Index:
+    """The times of a grid from the first one on."""
+    if isinstance(first, pd.Period):
+        return pd.period_range(first, periods=length, freq=step)
+    if isinstance(first, pd.Timestamp):
+        # Of some offsets there is no product with 0, which one time would ask for.
+        return _dates(step, first, periods=length + 1)[:length]
+    return pd.RangeIndex(first, first + length)
+
+
 def continue_index(
     index: pd.Index, step: pd.DateOffset | int, n_steps: int
 ) -> pd.Index:
     """The times that follow the end of an index."""
-    return _grid(index[-1], step, n_steps + 1)[1:]
+    return times_from(index[-1], step, n_steps + 1)[1:]
 
 
 def precede_index(index: pd.Index, step: pd.DateOffset | int, n_steps: int) -> pd.Index:
@@ -268,8 +278,7 @@ def precede_index(index: pd.Index, step: pd.DateOffset | int, n_steps: int) -> p
     if isinstance(index, pd.PeriodIndex):
         longer = pd.period_range(end=index[0], periods=n_steps + 1, freq=step)
     elif isinstance(index, pd.DatetimeIndex):
-        # Of some offsets there is no product with 0, which one time would ask for.
-        longer = pd.date_range(end=index[0], periods=n_steps + 2, freq=step)[1:]
+        longer = _dates(step, end=index[0], periods=n_steps + 2)[1:]
     else:
         longer = pd.RangeIndex(index[0] - n_steps, index[0] + 1)
     return longer[:-1]
@@ -339,7 +348,9 @@ def _after(
 ) -> pd.Index:
     """Times that lie some spans after a present one; days are those of the clock."""
     if isinstance(now, pd.DatetimeIndex):
-        if now.tz is None or isinstance(step, pd.offsets.Tick):
+        # A Tick before version 3 of pandas, though of the clock.
+        by_clock = isinstance(step, pd.offsets.Day)
+        if now.tz is None or (isinstance(step, pd.offsets.Tick) and not by_clock):
             return pd.DatetimeIndex(now[0] + spans)
         return (now[0].tz_localize(None) + spans).tz_localize(now.tz)
     try:
@@ -355,7 +366,7 @@ def _n_steps(begin, end, step: pd.DateOffset | int) -> int:
     if isinstance(begin, pd.Period):
         return len(pd.period_range(begin, end, freq=step)) - 1
     if isinstance(begin, pd.Timestamp):
-        return len(pd.date_range(begin, end, freq=step)) - 1
+        return len(_dates(step, begin, end)) - 1
     return int(end - begin)
 
 
@@ -379,7 +390,10 @@ def _check_grid(index: pd.Index, step: pd.DateOffset | int, name: str) -> None:
 
 
 def _on_grid(index: pd.Index, step: pd.DateOffset | int) -> bool:
-    return index.equals(_grid(index[0], step, len(index)))
+    grid = times_from(index[0], step, len(index))
+    # Before version 3, pandas tells equal times in two units apart.
+    same = index.as_unit(grid.unit) if isinstance(index, pd.DatetimeIndex) else index
+    return same.equals(grid)
 
 
 def _irregular(name: str) -> ValueError:
@@ -391,12 +405,20 @@ def _irregular(name: str) -> ValueError:
     )
 
 
-def _grid(first, step: pd.DateOffset | int, length: int) -> pd.Index:
-    if isinstance(first, pd.Period):
-        return pd.period_range(first, periods=length, freq=step)
-    if isinstance(first, pd.Timestamp):
-        return pd.date_range(first, periods=length + 1, freq=step)[:length]
-    return pd.RangeIndex(first, first + length)
+def _dates(
+    step: pd.DateOffset,
+    start: pd.Timestamp | None = None,
+    end: pd.Timestamp | None = None,
+    periods: int | None = None,
+) -> pd.DatetimeIndex:
+    """A range of dates in the unit of its ends, or in a finer one that the step needs.
+
+    Left to itself, pandas takes nanoseconds before version 3, and later microseconds
+    for some steps.
+    """
+    units = [(time + step).unit for time in (start, end) if time is not None]
+    unit = max(units, key=["s", "ms", "us", "ns"].index)
+    return pd.date_range(start, end, periods, step, unit=unit)
 
 
 def _kind(index: pd.Index) -> str:

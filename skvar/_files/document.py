@@ -188,7 +188,8 @@ class Reader:
             return _non_finite(content)
         if kind in _CONTAINERS:
             self._size += len(content)
-            return _CONTAINERS[kind](map(self._refer, content))
+            # From an iterator, Python 3.10 would make other empty tuples than ().
+            return _CONTAINERS[kind]([self._refer(item) for item in content])
         if kind == "dict":
             self._size += 2 * len(content)
             found = {_key(self._refer(key)): self._refer(x) for key, x in content}

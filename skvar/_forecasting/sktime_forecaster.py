@@ -22,6 +22,7 @@ from .._data.tables import (
     split_panel,
     steps_to,
     times_around,
+    times_from,
 )
 from .._protocols.sharing import reading, writing
 from .._protocols.sktime import SktimeEstimator
@@ -166,7 +167,7 @@ class SktimeForecaster(SktimeEstimator, BaseForecaster):
         if isinstance(self._cutoff, pd.DatetimeIndex):
             # Equal steps have several labels, which an index would not take on.
             now, name = self._cutoff[0], self._cutoff.name
-            self._cutoff = pd.date_range(now, periods=2, freq=step, name=name)[:1]
+            self._cutoff = times_from(now, step, 1).rename(name)
 
     def _steps_of(self, fh: ForecastingHorizon, step=None) -> np.ndarray:
         """Steps from the cutoff, of the history or those given; at most 0 in-sample.

@@ -104,7 +104,8 @@ def summarise(results: pd.DataFrame, measure: str = "MSE") -> pd.DataFrame:
     means = cells.groupby(["data", "estimator"], sort=False).apply(mean_of_all)
     parts = {}
     for name in results["data"].unique():
-        part = cells[name].unstack("horizon", sort=False)
+        # Before version 3, pandas mixes up the cells of unstack(sort=False).
+        part = cells[name].unstack("horizon")[cells[name].index.unique("horizon")]
         parts[name] = part.assign(mean=means[name])
     table = pd.concat(parts, axis=1, names=["data", "horizon"])
     return table.loc[results["estimator"].unique()]
