@@ -88,14 +88,17 @@ class Options:
             )
 
     def _check_effects(self) -> None:
-        """Refuse what only a bootstrap heeds where there is none."""
-        for name in ("block_length", "n_jobs"):
-            value = getattr(self, name)
-            if self.method != "bootstrap" and value != getattr(Options, name):
-                raise ValueError(
-                    f"{name}={value} goes with method='bootstrap', but the method here "
-                    f"is {self.method!r}. Pass method='bootstrap', or leave {name} out."
-                )
+        """Refuse what only a bootstrap heeds where there is none.
+
+        But not ``n_jobs``, which changes no result.
+        """
+        length = self.block_length
+        if self.method != "bootstrap" and length != Options.block_length:
+            raise ValueError(
+                f"block_length={length} goes with method='bootstrap', but the method "
+                f"here is {self.method!r}. Pass method='bootstrap', or leave "
+                "block_length out."
+            )
 
 
 @dataclass(frozen=True, eq=False)

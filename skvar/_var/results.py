@@ -341,8 +341,7 @@ class VARCoefficients:
         random_state : int, RandomState or None, default=None
             Seed of the draws.
         n_jobs : int, optional
-            Simulated series of a bootstrap estimated at a time, as in joblib. A
-            posterior has none and refuses a number.
+            Simulated series of a bootstrap estimated at a time, as in joblib.
         verbose : int, default=0
             Whether to show a progress bar of the bootstrap.
 
@@ -357,8 +356,8 @@ class VARCoefficients:
         ValueError
             If an argument is out of its range, shocks cannot be identified, there is no
             posterior to draw from, or a bootstrap is asked for without history or of an
-            explosive VAR; or if ``block_length`` or ``n_jobs`` is given where the
-            method is no bootstrap. Options are checked without ``bands`` as well.
+            explosive VAR; or if ``block_length`` is given where the method is no
+            bootstrap. Options are checked without ``bands`` as well.
 
         Warns
         -----
