@@ -684,6 +684,8 @@ def test_summary_names_every_regression_of_the_mean():
         # At most four passes, at least four tokens.
         (720, 720, 24, 168),
         (40, 40, 7, 7),
+        # Rather out of step with the season than a row in each token.
+        (24, 10, 7, 6),
     ],
 )
 def test_default_tokens_suit_lags_horizon_and_season(lags, horizon, sp, rows):

@@ -270,7 +270,7 @@ class TokenSpecification(StaticPathSpecification):
         """Rows in a token: as given, or as many as leave a window a few tokens.
 
         Parts or multiples of a season, so that each token of a window stands at the
-        same place in it.
+        same place in it, where there are some of more than a row.
         """
         if self.token_length is not None:
             return self.token_length
@@ -278,8 +278,8 @@ class TokenSpecification(StaticPathSpecification):
         rows = min(self.most_rows_in_token(), most)
         if rows == self.horizon:
             return rows
-        whole = [n for n in range(1, most + 1) if season % n == 0 or n % season == 0]
-        return min(whole, key=lambda n: abs(math.log(n / rows)))
+        whole = [n for n in range(2, most + 1) if season % n == 0 or n % season == 0]
+        return min(whole or [rows], key=lambda n: abs(math.log(n / rows)))
 
     def most_rows_in_token(self) -> int:
         """Rows in a token by default, where the window is long."""
