@@ -42,7 +42,7 @@ def _lines(model: FittedModel) -> Iterator[tuple[str, str]]:
     yield "lags", str(specification.lags)
     if form is not None:
         seasons = zip(form.seasons, form.n_seasons, strict=True)
-        found = [f"{season} rows, mean of {n}" for season, n in seasons]
+        found = [f"{season} rows, pattern of the last {n}" for season, n in seasons]
         yield "season", "; ".join(found) or "none"
     if form is not None and evidence is not None:
         yield "closed form", _form(form)
@@ -60,7 +60,7 @@ def _lines(model: FittedModel) -> Iterator[tuple[str, str]]:
     elif solved.alpha is not None:
         yield "closed form", f"ridge VAR, alpha {solved.alpha:.3g}"
     if evidence is not None:
-        yield "coefficients", f"{evidence.n_coefficients:.1f} an equation"
+        yield "coefficients", f"{evidence.n_coefficients:.1f} effective per equation"
         yield "log evidence", _evidence(evidence)
     if model.ordered is not None:
         yield "terms", _terms(model.ordered)
@@ -87,12 +87,13 @@ def _penalties(ridge: DirectRidge) -> str:
 
 
 def _pull(model: FittedModel) -> str:
-    """How strongly levels are drawn back, by the part of a distance in each row."""
+    """How strongly levels go back to the mean, by the part of a gap closed in a row."""
     network = model.network
     var = network.var if isinstance(network, StaticPath) else network
     pull = 1 - np.diagonal(var.matrices.sum(dim=0).cpu().numpy())
     kind = "differences" if np.abs(pull).max() < _HARDLY else "levels"
-    return f"{kind}: drawn to the mean by {pull.min():.1%} to {pull.max():.1%} a row"
+    closed = f"{pull.min():.1%} to {pull.max():.1%} of the gap to the mean"
+    return f"{kind}: a row closes {closed}"
 
 
 def _terms(ordered: Ordered) -> str:

@@ -1,6 +1,7 @@
 """Analysis of the matrices of a vector autoregression, whoever estimated them."""
 
 import numbers
+import reprlib
 from collections.abc import Callable, Hashable, Sequence
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
@@ -200,8 +201,11 @@ class VARCoefficients:
         )
 
     def __repr__(self) -> str:
-        what = f"order={self.order}, names={self.names}, label={self.label!r}"
-        return f"VARCoefficients({what})"
+        names = reprlib.repr(self.names)
+        return (
+            f"VARCoefficients(order={self.order}, n_series={len(self.names)}, "
+            f"names={names}, label={self.label!r})"
+        )
 
     # the process
 
