@@ -178,6 +178,31 @@ def test_new_rows_are_the_test(economy, tmp_path):
     )
 
 
+def test_changed_rows_are_named(economy, tmp_path):
+    forecaster = LinearAttentionVAR(lags=2, n_layers=0).fit(economy[:150], fh=FH)
+    changed = economy[:152].copy()
+    changed.iloc[[3, 7], 0] += 1
+    changed.iloc[9, 1] = np.nan
+    message = "3 of these rows differ from those that the model learned from"
+    with pytest.warns(UserWarning, match=message):
+        found = content_of(forecaster, tmp_path, changed)
+    assert message in found["data"]["remarks"][0]
+    with pytest.warns(UserWarning, match=message):
+        forecaster.report(tmp_path / "report.html", changed, n_origins=2)
+    page = (tmp_path / "report.html").read_text()
+    assert page.count(message) == 2
+    assert "Forecast errors of a second forecaster, fitted without the" in page
+
+
+def test_rows_may_not_end_before_the_history(economy, tmp_path):
+    forecaster = LinearAttentionVAR(lags=2, n_layers=0).fit(economy[:150], fh=FH)
+    for end in (100, 149):
+        last, now = economy.index[[end - 1, 149]]
+        message = f"y ends at {last}, before the history, which ends at {now}; pass"
+        with pytest.raises(ValueError, match=message):
+            forecaster.report(tmp_path / "report.html", economy[:end])
+
+
 def test_matrices_are_those_of_the_times(tracking, tmp_path):
     found = content_of(tracking, tmp_path, held_out=0)["matrices"]
     assert not found["is_static"]
@@ -456,7 +481,7 @@ def test_panels_and_forgotten_rows_are_tested_on_new_rows(economy, tmp_path):
     found = content_of(short, tmp_path, economy[:152])
     assert found["data"]["n_rows"] == 152
     assert found["backtest"]["refitted"]
-    with pytest.raises(ValueError, match="before the history begins"):
+    with pytest.raises(ValueError, match="1963Q4, before the history, which ends at"):
         short.report(tmp_path / "report.json", economy[:20])
 
 

@@ -31,6 +31,8 @@ _STEPS = {
 def data(subject: Subject) -> dict:
     """An audit of the rows."""
     rows = subject.rows
+    if subject.caution:
+        warnings.warn(subject.caution, stacklevel=2)
     seasons = sorted({*subject.seasons, *seasons_of("auto", subject.step)})
     shown = evenly(len(rows), min(_MOST_POINTS, _MOST_NUMBERS // rows.shape[1] + 2))
     return {

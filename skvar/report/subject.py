@@ -45,6 +45,8 @@ class Subject(Recomputable):
     only_here : str
         Why no forecaster of the same kind can be fitted to the first rows; empty where
         one can.
+    caution : str
+        What a reader must know of the rows, if anything.
     """
 
     forecaster: Any
@@ -60,6 +62,7 @@ class Subject(Recomputable):
     n_origins: int
     random_state: Any
     only_here: str = ""
+    caution: str = ""
 
     @property
     def name(self) -> str:
