@@ -66,7 +66,7 @@ def test_times_may_stand_anywhere(last, path):
     np.testing.assert_array_equal(found, VALUES)
     assert said == [
         "Times are those of column 'when'.",
-        "Left out, for they hold no numbers: ['station'].",
+        "Ignored columns without numbers: station.",
     ]
     table.assign(written=DAYS[0]).to_csv(path, index=False)
     assert "irregular" not in str(read(path, time="when")[1])
@@ -157,6 +157,7 @@ def test_gaps_are_named_and_filled_if_asked(path):
         ("date,a\n2020-01-01,1\n2020-01-02,b\n2020-01-03,1\n", "'b' in row 2"),
         ("date,a\n2020-01-01,x\n2020-01-02,y\n", "no numbers"),
         ("date,a\n", "no rows"),
+        ("date,a\n2020-01-01,1\n", "one row, which is too few"),
         ("", "No columns"),
         ("a,b\n1,2,3\n4,5,6\n", "hold more values than the first one"),
         ("a,b\n1,2\n3,4\n", "2 row(s), too few"),

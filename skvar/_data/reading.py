@@ -74,10 +74,12 @@ def read_own(
         frame = frame.drop(columns=name).set_axis(index)
     words = frame.columns[~frame.dtypes.map(pd.api.types.is_numeric_dtype)]
     if len(words):
-        say(f"Left out, for they hold no numbers: {[*words]}.")
+        say(f"Ignored columns without numbers: {', '.join(map(str, words))}.")
         frame = frame.drop(columns=words)
     if frame.empty:
         raise ValueError("There are no numbers.")
+    if len(frame) == 1:
+        raise ValueError("There is one row, which is too few; pass at least two.")
     return _filled(frame.astype(float), gaps, say)
 
 

@@ -43,6 +43,8 @@ def _table(forecaster, args: argparse.Namespace) -> tuple:
         raise ValueError(f"{args.data} has no columns {lacking}, which the model has.")
     y = table[series]
     ahead = y[::-1].notna().any(axis=1).to_numpy().argmax()
+    # Rows that the model has are known, whatever they hold.
+    ahead = min(ahead, len(y) - 1 - y.index.get_indexer(now)[-1])
     if ahead:
         print(f"{args.data}: The last {ahead} row(s) hold no value to forecast from.")
         y = y[:-ahead]
