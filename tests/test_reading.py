@@ -1,5 +1,7 @@
 """CSV files as people have them: forms, times, gaps, and what is said of them."""
 
+from zoneinfo import ZoneInfo
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -103,6 +105,42 @@ def test_the_order_of_days_and_months_is_not_guessed(path):
         read(path)
     assert read(path, day_first=True)[0].index.freq == "MS"
     assert read(path, day_first=False)[0].index.freq == "D"
+
+
+@pytest.mark.parametrize("start", ["2024-03-30", "2024-10-26"])
+@pytest.mark.parametrize(
+    ("form", "of"),
+    [
+        ("%Y-%m-%dT%H:%M:%S%z", "Europe/Berlin"),
+        ("%Y-%m-%d %H:%M%z", "UTC"),
+        ("%Y-%m-%d %H:%M", "Europe/Berlin"),
+        ("%d.%m.%Y %H:%M", "Europe/Berlin"),
+    ],
+)
+def test_times_are_taken_across_a_change_of_clocks(start, form, of, path):
+    zone = ZoneInfo("Europe/Berlin")
+    hours = pd.date_range(start, periods=48, freq="h", tz=zone)
+    times = hours.tz_convert(of).strftime(form)
+    pd.DataFrame({"time": times, "a": np.arange(48.0)}).to_csv(path, index=False)
+    table, _ = read(path, zone=zone)
+    pd.testing.assert_index_equal(table.index, hours, check_names=False)
+    np.testing.assert_array_equal(table["a"], np.arange(48))
+    if "%z" in form:
+        # Without a zone, they are at least the same times.
+        assert (read(path)[0].index == hours).all()
+
+
+@pytest.mark.parametrize(
+    ("times", "message"),
+    [
+        (["2024-03-31 01:00", "2024-03-31 02:00"], "2024-03-31 02:00:00, a time that"),
+        (["2024-03-31 01:00", "2024-03-31 03:00+02:00"], "without, such as 2024-03-31"),
+    ],
+)
+def test_times_that_no_clock_shows_are_named(times, message, path):
+    pd.DataFrame({"time": times, "a": [1, 2]}).to_csv(path, index=False)
+    with pytest.raises(ValueError, match=message):
+        read(path, zone=ZoneInfo("Europe/Berlin"))
 
 
 def test_quarters_are_times(path):

@@ -645,6 +645,21 @@ def test_command_reads_model_and_table(economy, tmp_path, capsys, monkeypatch):
         assert message in capsys.readouterr().err
 
 
+def test_command_takes_times_in_the_zone_of_the_model(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    hours = pd.date_range("2024-03-30", periods=60, freq="h", tz="Europe/Berlin")
+    table = pd.DataFrame({"a": np.random.default_rng(0).normal(size=60)}, hours)
+    forecaster = LinearAttentionVAR(lags=1, n_layers=0, sp=1).fit(table[:-4], fh=[1])
+    skvar.save(forecaster, "model.skvar")
+    options = {"held_out": 0, "n_origins": 20}
+    expected = content_of(forecaster, tmp_path, table, **options)
+    assert expected["data"]["n_missing"] == 0
+    for index in (hours.map(str), hours.tz_convert("UTC"), hours.tz_localize(None)):
+        table.set_axis(index).to_csv("data.csv")
+        main(["model.skvar", "data.csv", "-o", "found.json", "--held-out", "0"])
+        assert json.loads(Path("found.json").read_text()) == expected
+
+
 def test_command_takes_covariates_and_rows_ahead(us_change, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     y, X = us_change[["Consumption"]], us_change[["Income"]]

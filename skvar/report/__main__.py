@@ -30,8 +30,9 @@ def main(arguments: list[str] | None = None) -> None:
 
 def _table(forecaster, args: argparse.Namespace) -> tuple:
     """The series of a forecaster in a CSV file, and its covariates if it has some."""
-    table = table_of(args.data, args, gaps="keep")
     now = forecaster.cutoff
+    zone = getattr(now, "tz", None)
+    table = table_of(args.data, args, gaps="keep", zone=zone)
     if isinstance(now, pd.PeriodIndex) and isinstance(table.index, pd.DatetimeIndex):
         table.index = table.index.to_period(now.freq)
     past = [*(forecaster.past_covariates or [])]
@@ -65,7 +66,8 @@ def _parser() -> argparse.ArgumentParser:
         "data",
         nargs="?",
         help="CSV file with rows up to now, which follow those of the model or begin "
-        "before; by default the rows that the model holds",
+        "before; times without offset are in the time zone of the model; by default "
+        "the rows that the model holds",
     )
     parser.add_argument("-o", "--output", default="report.html", type=Path)
     parser.add_argument("--steps", type=int, help="rows to forecast")
