@@ -390,6 +390,9 @@ def test_rounding_errors_are_no_movement(strange, content_of_strange):
     mae = np.array(backtest["mean_absolute_error"])[:, :2]
     ratio = np.sqrt((mae[0] / mae[1]).prod())
     assert backtest["relative_error"][0] == pytest.approx(ratio)
+    assert backtest["not_compared"] == ["zero", "large", "rounded"]
+    text = content_of_strange["page"].read_text()
+    assert "It leaves out zero, large, rounded: an error of one" in text
     assert max(backtest["error_by_step"][1]) < 5
     found = content_of_strange["calibration"]
     assert [one[0] for one in found["observed_by_series"][2:]] == [None] * 3
