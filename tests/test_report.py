@@ -651,7 +651,8 @@ def test_command_reads_model_and_table(economy, tmp_path, capsys, monkeypatch):
 def test_command_takes_times_in_the_zone_of_the_model(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     hours = pd.date_range("2024-03-30", periods=60, freq="h", tz="Europe/Berlin")
-    table = pd.DataFrame({"a": np.random.default_rng(0).normal(size=60)}, hours)
+    values = np.random.default_rng(0).integers(100, size=60)
+    table = pd.DataFrame({"a": values}, hours)
     forecaster = LinearAttentionVAR(lags=1, n_layers=0, sp=1).fit(table[:-4], fh=[1])
     skvar.save(forecaster, "model.skvar")
     options = {"held_out": 0, "n_origins": 20}
