@@ -365,7 +365,7 @@ def test_every_forecaster_has_a_report(name, us_change, tmp_path):
     without_test = {*SECTIONS.split()} - {"backtest", "calibration"}
     given = {section for section in SECTIONS.split() if "missing" not in found[section]}
     assert given == without_test
-    assert text.count("Not in this report.") == 2
+    assert text.count("Not in this report") == 2
 
 
 def test_many_series_are_tables_but_no_pairs(tmp_path):
@@ -480,10 +480,18 @@ def test_panels_and_forgotten_rows_are_tested_on_new_rows(economy, tmp_path):
     short = skvar.load(tmp_path / "model.skvar")
     found = content_of(short, tmp_path)
     assert "does not hold the rows" in found["backtest"]["missing"]
+    assert (found["data"]["n_rows"], found["data"]["n_fitted"]) == (2, 150)
+    short.report(tmp_path / "report.html")
+    text = (tmp_path / "report.html").read_text()
+    assert "fitted to 150 rows. This report has the last 2 of them." in text
+    assert "Not in this report, for the same reason as “Backtest”." in text
     # Earlier rows of y are part of the data.
     found = content_of(short, tmp_path, economy[:152])
     assert found["data"]["n_rows"] == 152
     assert found["backtest"]["refitted"]
+    matrices, tests = found["matrices"]["matrices"], found["residuals"]["n_rows"]
+    np.testing.assert_allclose(matrices, [single.coef_])
+    assert tests == 150
     with pytest.raises(ValueError, match="1963Q4, before the history, which ends at"):
         short.report(tmp_path / "report.json", economy[:20])
 

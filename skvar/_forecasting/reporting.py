@@ -51,6 +51,8 @@ def subject(
         None if X is None else X[X.index > rows.index[-1]],
         n_earlier=n_earlier,
         n_learned=min(n_earlier + state.single.n_train, len(rows)),
+        n_fitted=series.n_forgotten + state.single.n_train,
+        has_all_rows=series.before is None,
         window_rows=state.model.window_rows,
         steps=steps,
         coverages=coverages,

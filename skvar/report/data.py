@@ -38,6 +38,7 @@ def data(subject: Subject) -> dict:
     return {
         "n_rows": len(rows),
         "n_learned": subject.n_learned,
+        "n_fitted": subject.n_fitted,
         "first": subject.labels(rows.index[:1])[0],
         "last": subject.labels(rows.index[-1:])[0],
         "step": words_of(subject.step),

@@ -22,7 +22,9 @@ def matrices(subject: Subject) -> dict:
     if not subject.changes:
         found = pd.Series([subject.now], subject.rows.index[-1:])
     else:
-        found = subject.forecaster.var_coefficients(at=list(_times(subject)))
+        found = subject.forecaster.var_coefficients(
+            subject.table, at=list(_times(subject))
+        )
     first = found.iloc[0]
     shown = min(first.order, _MOST_LAGS)
     values = np.stack([var.matrices for var in found])
@@ -51,7 +53,8 @@ def _check_pairs(subject: Subject, method: str) -> None:
 
 def _times(subject: Subject) -> pd.Index:
     """Of rows after which matrices are shown, the last one with them."""
-    index = subject.rows.index[subject.n_earlier + subject.window_rows - 1 :]
+    n_unread = subject.n_earlier if subject.table is None else 0
+    index = subject.rows.index[n_unread + subject.window_rows - 1 :]
     n_series = subject.forecaster.n_features_in_
     n_lags = min(subject.forecaster.lags_, _MOST_LAGS) + 1
     affordable = max(_MOST_NUMBERS // (n_lags * n_series**2), 2)
