@@ -12,13 +12,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import scipy.stats
 from sktime.datasets import load_macroeconomic
 
 import skvar
 from skvar import LinearAttentionVAR
 from skvar.datasets import make_drifting_var
 from skvar.report.__main__ import main
-from skvar.report.page import number
+from skvar.report.page import number, percent
 
 SECTIONS = (
     "data forecast backtest calibration matrices responses connectedness residuals"
@@ -418,6 +419,56 @@ def content_of_strange(strange, tmp_path_factory):
     return content_of(forecaster, path) | {"page": path / "report.html"}
 
 
+def test_few_residuals_leave_out_the_test_of_whiteness_alone(us_change, tmp_path):
+    for n_rows, is_whiteness in ((22, True), (26, False)):
+        table, lags = us_change.iloc[:n_rows, :1], 8 if is_whiteness else 14
+        forecaster = LinearAttentionVAR(lags=lags, n_layers=0).fit(table, fh=[1])
+        found = content_of(forecaster, tmp_path, held_out=0)["residuals"]
+        assert found["n_rows"] == n_rows - lags
+        errors = forecaster.var_coefficients().residuals.iloc[:, 0]
+        p = [one["p_value"] for one in found["tests"]]
+        assert (p[0] is not None) == is_whiteness
+        assert p[1] == pytest.approx(scipy.stats.jarque_bera(errors).pvalue)
+
+
+@pytest.fixture(scope="module")
+def odd_names(tmp_path_factory):
+    """A report on names of no or 300 letters, and on a series without values."""
+    values = np.random.default_rng(0).normal(size=(40, 3))
+    table = pd.DataFrame(values, columns=["", "n" * 300, "empty"])
+    path = tmp_path_factory.mktemp("odd") / "report.html"
+    forecaster = LinearAttentionVAR(lags=1, n_layers=0, sp=1).fit(table, fh=[1])
+    table = table.assign(empty=np.nan)
+    table.iloc[7] = np.nan
+    with pytest.warns(UserWarning, match="40 of these rows differ"):
+        forecaster.report(path, table, held_out=0)
+    return path
+
+
+def test_odd_names_and_empty_series_are_described(odd_names):
+    reader = Reader(odd_names.read_text())
+    found = json.loads(reader.text["script"][0])
+    assert found["series"] == ["(no name)", "n" * 300, "empty"]
+    assert [one["is_constant"] for one in found["data"]["series"]] == [False] * 3
+    assert reader.text["td"].count("no values") == 1
+    assert {"Minimum", "Maximum"} <= set(reader.text["th"])
+    [text] = [one for one in reader.text["p"] if "no value at all" in one]
+    assert "1 row has no value at all. The forecaster uses" in " ".join(text.split())
+
+
+@pytest.mark.browser
+def test_long_names_wrap(browser, odd_names):
+    opened(browser, odd_names, 1280)
+    widths = browser.execute_script(
+        "return [...document.querySelectorAll('th')].map((th) => th.clientWidth)"
+    )
+    assert max(widths) < 500
+
+
+def test_shares_have_no_negative_zero():
+    assert [percent(value) for value in (-0.001, 0.0, -0.01)] == ["0%", "0%", "-1%"]
+
+
 def test_a_series_may_end_in_a_constant(tmp_path):
     noise = np.random.default_rng(0).normal(size=(2300, 2))
     noise[300:, 0] = 0
@@ -670,6 +721,15 @@ def test_command_takes_times_in_the_zone_of_the_model(tmp_path, monkeypatch):
         table.set_axis(index).to_csv("data.csv")
         main(["model.skvar", "data.csv", "-o", "found.json", "--held-out", "0"])
         assert json.loads(Path("found.json").read_text()) == expected
+
+
+def test_command_refuses_what_is_no_forecaster(us_change, tmp_path, capsys):
+    X, y = us_change[["Income"]].to_numpy(), us_change["Consumption"] > 0.7
+    classifier = skvar.AarenClassifier(max_epochs=1, d_model=4, n_heads=2)
+    skvar.save(classifier.fit(X[:20], y[:20]), tmp_path / "model.skvar")
+    with pytest.raises(SystemExit):
+        main([str(tmp_path / "model.skvar")])
+    assert "holds an AarenClassifier; reports are" in capsys.readouterr().err
 
 
 def test_command_takes_covariates_and_rows_ahead(us_change, tmp_path, monkeypatch):

@@ -16,9 +16,10 @@ def main(arguments: list[str] | None = None) -> None:
     try:
         forecaster = load(args.model)
         if not hasattr(forecaster, "report"):
+            name = type(forecaster).__name__
+            article = "an" if name[0] in "AEIOU" else "a"
             raise TypeError(
-                f"{args.model} holds a {type(forecaster).__name__}; reports are made "
-                "of forecasters."
+                f"{args.model} holds {article} {name}; reports are made of forecasters."
             )
         y, X = (None, None) if args.data is None else _table(forecaster, args)
         options = {"steps": args.steps, "held_out": args.held_out}

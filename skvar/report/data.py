@@ -8,7 +8,7 @@ from pandas.tseries.offsets import BusinessDay
 
 from .._data.seasons import season_strength, seasons_of
 from .subject import Subject
-from .values import evenly, is_constant, plain
+from .values import evenly, is_constant, plain, text
 
 # Points of a line that a page can show, and of all lines together.
 _MOST_POINTS, _MOST_NUMBERS = 1000, 50_000
@@ -48,7 +48,7 @@ def data(subject: Subject) -> dict:
         "seasons_used": subject.seasons,
         "series": [_series(rows.iloc[:, i], seasons) for i in range(rows.shape[1])],
         "covariates": [
-            str(name)
+            text(name)
             for name in ([] if subject.covariates is None else subject.covariates)
         ],
         "rows": {
@@ -74,10 +74,11 @@ def _series(column: pd.Series, seasons: list[int]) -> dict:
     """What there is to say of one series."""
     is_missing = column.isna().to_numpy()
     whole = column.interpolate().ffill().bfill().to_numpy()
-    constant = bool(is_constant(whole))
+    is_empty = bool(is_missing.all())
+    constant = bool(is_constant(whole)) and not is_empty
     gaps = np.diff(np.flatnonzero(np.diff([0, *is_missing, 0])))[::2]
     return {
-        "name": str(column.name),
+        "name": text(column.name),
         "n_missing": int(is_missing.sum()),
         "longest_gap": int(gaps.max(initial=0)),
         "is_constant": constant,
@@ -87,7 +88,9 @@ def _series(column: pd.Series, seasons: list[int]) -> dict:
         "maximum": plain(column.max()),
         "unit_root_p": _unit_root(whole[-_MOST_VALUES:]),
         "season_strength": [
-            0.0 if constant else season_strength([whole[:, np.newaxis]], season)
+            0.0
+            if constant or is_empty
+            else season_strength([whole[:, np.newaxis]], season)
             for season in seasons
         ],
     }

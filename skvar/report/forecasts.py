@@ -8,7 +8,7 @@ from .._data.seasons import seasons_of
 from .refusal import is_refusal
 from .subject import Subject
 from .trial import Trial
-from .values import ROUNDING, is_constant, plain
+from .values import ROUNDING, is_constant, plain, text
 
 # Of intervals that the calibration is drawn at.
 _NOMINAL = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95]
@@ -70,7 +70,7 @@ def backtest(subject: Subject) -> dict:
         "methods": list(forecasts),
         "mean_absolute_error": plain(absolute),
         "relative_error": plain(_relative(absolute[:, is_compared])),
-        "not_compared": [str(name) for name in subject.rows.columns[~is_compared]],
+        "not_compared": [text(name) for name in subject.rows.columns[~is_compared]],
         "root_mean_squared_error": plain(np.sqrt(_mean(np.square(errors), (1, 2)))),
         "error_by_step": plain(_mean(np.abs(errors) / scale, (1, 3))),
         "origins": subject.labels(subject.rows.index[trial.origins]),
