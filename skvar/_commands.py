@@ -1,6 +1,7 @@
 """What the commands of the package ask of their CSV files."""
 
 import argparse
+from datetime import tzinfo
 
 import pandas as pd
 
@@ -24,7 +25,9 @@ def add_options_of_files(parser: argparse.ArgumentParser):
     return files
 
 
-def table_of(path: PathLike, args: argparse.Namespace, gaps: Gaps) -> pd.DataFrame:
+def table_of(
+    path: PathLike, args: argparse.Namespace, gaps: Gaps, zone: tzinfo | None = None
+) -> pd.DataFrame:
     """The table in a CSV file that is written as the options say."""
     return read_own(
         path,
@@ -33,5 +36,6 @@ def table_of(path: PathLike, args: argparse.Namespace, gaps: Gaps) -> pd.DataFra
         time=args.time_column,
         day_first=args.day_first,
         gaps=gaps,
+        zone=zone,
         say=lambda text: print(f"{path}: {text}"),
     )

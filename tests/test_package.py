@@ -27,7 +27,7 @@ MAY_IMPORT = {
     "_commands": {"_data"},
     "_protocols": {"_files"},
     "plots": set(),
-    "report": {"_commands", "_data", "_files", "files"},
+    "report": {"_commands", "_data", "_files", "_var", "files"},
     "_closed_form": {"_data"},
     "_networks": {"_attention"},
     "_training": {"_data", "_files", "_networks"},

@@ -1,5 +1,7 @@
 """CSV files as people have them: forms, times, gaps, and what is said of them."""
 
+from zoneinfo import ZoneInfo
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -66,7 +68,7 @@ def test_times_may_stand_anywhere(last, path):
     np.testing.assert_array_equal(found, VALUES)
     assert said == [
         "Times are those of column 'when'.",
-        "Left out, for they hold no numbers: ['station'].",
+        "Ignored columns without numbers: station.",
     ]
     table.assign(written=DAYS[0]).to_csv(path, index=False)
     assert "irregular" not in str(read(path, time="when")[1])
@@ -103,6 +105,42 @@ def test_the_order_of_days_and_months_is_not_guessed(path):
         read(path)
     assert read(path, day_first=True)[0].index.freq == "MS"
     assert read(path, day_first=False)[0].index.freq == "D"
+
+
+@pytest.mark.parametrize("start", ["2024-03-30", "2024-10-26"])
+@pytest.mark.parametrize(
+    ("form", "of"),
+    [
+        ("%Y-%m-%dT%H:%M:%S%z", "Europe/Berlin"),
+        ("%Y-%m-%d %H:%M%z", "UTC"),
+        ("%Y-%m-%d %H:%M", "Europe/Berlin"),
+        ("%d.%m.%Y %H:%M", "Europe/Berlin"),
+    ],
+)
+def test_times_are_taken_across_a_change_of_clocks(start, form, of, path):
+    zone = ZoneInfo("Europe/Berlin")
+    hours = pd.date_range(start, periods=48, freq="h", tz=zone)
+    times = hours.tz_convert(of).strftime(form)
+    pd.DataFrame({"time": times, "a": np.arange(48.0)}).to_csv(path, index=False)
+    table, _ = read(path, zone=zone)
+    pd.testing.assert_index_equal(table.index, hours, check_names=False)
+    np.testing.assert_array_equal(table["a"], np.arange(48))
+    if "%z" in form:
+        # Without a zone, they are at least the same times.
+        assert (read(path)[0].index == hours).all()
+
+
+@pytest.mark.parametrize(
+    ("times", "message"),
+    [
+        (["2024-03-31 01:00", "2024-03-31 02:00"], "2024-03-31 02:00:00, a time that"),
+        (["2024-03-31 01:00", "2024-03-31 03:00+02:00"], "without, such as 2024-03-31"),
+    ],
+)
+def test_times_that_no_clock_shows_are_named(times, message, path):
+    pd.DataFrame({"time": times, "a": [1, 2]}).to_csv(path, index=False)
+    with pytest.raises(ValueError, match=message):
+        read(path, zone=ZoneInfo("Europe/Berlin"))
 
 
 def test_quarters_are_times(path):
@@ -157,6 +195,7 @@ def test_gaps_are_named_and_filled_if_asked(path):
         ("date,a\n2020-01-01,1\n2020-01-02,b\n2020-01-03,1\n", "'b' in row 2"),
         ("date,a\n2020-01-01,x\n2020-01-02,y\n", "no numbers"),
         ("date,a\n", "no rows"),
+        ("date,a\n2020-01-01,1\n", "one row, which is too few"),
         ("", "No columns"),
         ("a,b\n1,2,3\n4,5,6\n", "hold more values than the first one"),
         ("a,b\n1,2\n3,4\n", "2 row(s), too few"),

@@ -12,13 +12,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import scipy.stats
 from sktime.datasets import load_macroeconomic
 
 import skvar
 from skvar import LinearAttentionVAR
 from skvar.datasets import make_drifting_var
 from skvar.report.__main__ import main
-from skvar.report.page import number
+from skvar.report.page import number, percent
 
 SECTIONS = (
     "data forecast backtest calibration matrices responses connectedness residuals"
@@ -176,6 +177,31 @@ def test_new_rows_are_the_test(economy, tmp_path):
     np.testing.assert_allclose(
         of_array["backtest"]["forecasts"], backtest["forecasts"], rtol=1e-6
     )
+
+
+def test_changed_rows_are_named(economy, tmp_path):
+    forecaster = LinearAttentionVAR(lags=2, n_layers=0).fit(economy[:150], fh=FH)
+    changed = economy[:152].copy()
+    changed.iloc[[3, 7], 0] += 1
+    changed.iloc[9, 1] = np.nan
+    message = "3 of these rows differ from those that the model learned from"
+    with pytest.warns(UserWarning, match=message):
+        found = content_of(forecaster, tmp_path, changed)
+    assert message in found["data"]["remarks"][0]
+    with pytest.warns(UserWarning, match=message):
+        forecaster.report(tmp_path / "report.html", changed, n_origins=2)
+    page = (tmp_path / "report.html").read_text()
+    assert page.count(message) == 2
+    assert "Forecast errors of a second forecaster, fitted without the" in page
+
+
+def test_rows_may_not_end_before_the_history(economy, tmp_path):
+    forecaster = LinearAttentionVAR(lags=2, n_layers=0).fit(economy[:150], fh=FH)
+    for end in (100, 149):
+        last, now = economy.index[[end - 1, 149]]
+        message = f"y ends at {last}, before the history, which ends at {now}; pass"
+        with pytest.raises(ValueError, match=message):
+            forecaster.report(tmp_path / "report.html", economy[:end])
 
 
 def test_matrices_are_those_of_the_times(tracking, tmp_path):
@@ -340,7 +366,7 @@ def test_every_forecaster_has_a_report(name, us_change, tmp_path):
     without_test = {*SECTIONS.split()} - {"backtest", "calibration"}
     given = {section for section in SECTIONS.split() if "missing" not in found[section]}
     assert given == without_test
-    assert text.count("Not in this report.") == 2
+    assert text.count("Not in this report") == 2
 
 
 def test_many_series_are_tables_but_no_pairs(tmp_path):
@@ -365,6 +391,9 @@ def test_rounding_errors_are_no_movement(strange, content_of_strange):
     mae = np.array(backtest["mean_absolute_error"])[:, :2]
     ratio = np.sqrt((mae[0] / mae[1]).prod())
     assert backtest["relative_error"][0] == pytest.approx(ratio)
+    assert backtest["not_compared"] == ["zero", "large", "rounded"]
+    text = content_of_strange["page"].read_text()
+    assert "It leaves out zero, large, rounded: an error of one" in text
     assert max(backtest["error_by_step"][1]) < 5
     found = content_of_strange["calibration"]
     assert [one[0] for one in found["observed_by_series"][2:]] == [None] * 3
@@ -388,6 +417,56 @@ def content_of_strange(strange, tmp_path_factory):
     path = tmp_path_factory.mktemp("strange")
     forecaster.report(path / "report.html", n_origins=4, random_state=0)
     return content_of(forecaster, path) | {"page": path / "report.html"}
+
+
+def test_few_residuals_leave_out_the_test_of_whiteness_alone(us_change, tmp_path):
+    for n_rows, is_whiteness in ((22, True), (26, False)):
+        table, lags = us_change.iloc[:n_rows, :1], 8 if is_whiteness else 14
+        forecaster = LinearAttentionVAR(lags=lags, n_layers=0).fit(table, fh=[1])
+        found = content_of(forecaster, tmp_path, held_out=0)["residuals"]
+        assert found["n_rows"] == n_rows - lags
+        errors = forecaster.var_coefficients().residuals.iloc[:, 0]
+        p = [one["p_value"] for one in found["tests"]]
+        assert (p[0] is not None) == is_whiteness
+        assert p[1] == pytest.approx(scipy.stats.jarque_bera(errors).pvalue)
+
+
+@pytest.fixture(scope="module")
+def odd_names(tmp_path_factory):
+    """A report on names of no or 300 letters, and on a series without values."""
+    values = np.random.default_rng(0).normal(size=(40, 3))
+    table = pd.DataFrame(values, columns=["", "n" * 300, "empty"])
+    path = tmp_path_factory.mktemp("odd") / "report.html"
+    forecaster = LinearAttentionVAR(lags=1, n_layers=0, sp=1).fit(table, fh=[1])
+    table = table.assign(empty=np.nan)
+    table.iloc[7] = np.nan
+    with pytest.warns(UserWarning, match="40 of these rows differ"):
+        forecaster.report(path, table, held_out=0)
+    return path
+
+
+def test_odd_names_and_empty_series_are_described(odd_names):
+    reader = Reader(odd_names.read_text())
+    found = json.loads(reader.text["script"][0])
+    assert found["series"] == ["(no name)", "n" * 300, "empty"]
+    assert [one["is_constant"] for one in found["data"]["series"]] == [False] * 3
+    assert reader.text["td"].count("no values") == 1
+    assert {"Minimum", "Maximum"} <= set(reader.text["th"])
+    [text] = [one for one in reader.text["p"] if "no value at all" in one]
+    assert "1 row has no value at all. The forecaster uses" in " ".join(text.split())
+
+
+@pytest.mark.browser
+def test_long_names_wrap(browser, odd_names):
+    opened(browser, odd_names, 1280)
+    widths = browser.execute_script(
+        "return [...document.querySelectorAll('th')].map((th) => th.clientWidth)"
+    )
+    assert max(widths) < 500
+
+
+def test_shares_have_no_negative_zero():
+    assert [percent(value) for value in (-0.001, 0.0, -0.01)] == ["0%", "0%", "-1%"]
 
 
 def test_a_series_may_end_in_a_constant(tmp_path):
@@ -414,7 +493,7 @@ def test_few_rows_leave_sections_out(us_change, tmp_path):
     found = content_of(forecaster, tmp_path)
     assert found["data"]["n_rows"] == 9
     assert "few" in found["backtest"]["missing"]
-    assert "missing" in found["residuals"]
+    assert found["residuals"]["n_rows"] == 7
     assert "missing" not in found["matrices"]
 
 
@@ -452,11 +531,19 @@ def test_panels_and_forgotten_rows_are_tested_on_new_rows(economy, tmp_path):
     short = skvar.load(tmp_path / "model.skvar")
     found = content_of(short, tmp_path)
     assert "does not hold the rows" in found["backtest"]["missing"]
+    assert (found["data"]["n_rows"], found["data"]["n_fitted"]) == (2, 150)
+    short.report(tmp_path / "report.html")
+    text = (tmp_path / "report.html").read_text()
+    assert "fitted to 150 rows. This report has the last 2 of them." in text
+    assert "Not in this report, for the same reason as “Backtest”." in text
     # Earlier rows of y are part of the data.
     found = content_of(short, tmp_path, economy[:152])
     assert found["data"]["n_rows"] == 152
     assert found["backtest"]["refitted"]
-    with pytest.raises(ValueError, match="before the history begins"):
+    matrices, tests = found["matrices"]["matrices"], found["residuals"]["n_rows"]
+    np.testing.assert_allclose(matrices, [single.coef_])
+    assert tests == 150
+    with pytest.raises(ValueError, match="1963Q4, before the history, which ends at"):
         short.report(tmp_path / "report.json", economy[:20])
 
 
@@ -618,6 +705,31 @@ def test_command_reads_model_and_table(economy, tmp_path, capsys, monkeypatch):
         with pytest.raises(SystemExit):
             main([*arguments])
         assert message in capsys.readouterr().err
+
+
+def test_command_takes_times_in_the_zone_of_the_model(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    hours = pd.date_range("2024-03-30", periods=60, freq="h", tz="Europe/Berlin")
+    values = np.random.default_rng(0).integers(100, size=60)
+    table = pd.DataFrame({"a": values}, hours)
+    forecaster = LinearAttentionVAR(lags=1, n_layers=0, sp=1).fit(table[:-4], fh=[1])
+    skvar.save(forecaster, "model.skvar")
+    options = {"held_out": 0, "n_origins": 20}
+    expected = content_of(forecaster, tmp_path, table, **options)
+    assert expected["data"]["n_missing"] == 0
+    for index in (hours.map(str), hours.tz_convert("UTC"), hours.tz_localize(None)):
+        table.set_axis(index).to_csv("data.csv")
+        main(["model.skvar", "data.csv", "-o", "found.json", "--held-out", "0"])
+        assert json.loads(Path("found.json").read_text()) == expected
+
+
+def test_command_refuses_what_is_no_forecaster(us_change, tmp_path, capsys):
+    X, y = us_change[["Income"]].to_numpy(), us_change["Consumption"] > 0.7
+    classifier = skvar.AarenClassifier(max_epochs=1, d_model=4, n_heads=2)
+    skvar.save(classifier.fit(X[:20], y[:20]), tmp_path / "model.skvar")
+    with pytest.raises(SystemExit):
+        main([str(tmp_path / "model.skvar")])
+    assert "holds an AarenClassifier; reports are" in capsys.readouterr().err
 
 
 def test_command_takes_covariates_and_rows_ahead(us_change, tmp_path, monkeypatch):

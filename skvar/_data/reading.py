@@ -3,6 +3,7 @@
 import re
 import warnings
 from collections.abc import Callable, Iterator
+from datetime import tzinfo
 from itertools import pairwise
 from typing import Literal, TypeAlias
 
@@ -24,6 +25,8 @@ _DATE = re.compile(
     r"\d{4}-?Q[1-4]"
 )
 
+# The end of 2024-10-27T02:00:00+02:00 or of 2024-10-27 00:00Z.
+_OFFSET = re.compile(r"\d:\d[\d:.,]* ?(Z|[+-]\d\d(?::?\d\d)?)$")
 
 Gaps: TypeAlias = Literal["raise", "fill", "keep"]
 
@@ -36,6 +39,7 @@ def read_own(
     time: str | None = None,
     day_first: bool | None = None,
     gaps: Gaps = "raise",
+    zone: tzinfo | None = None,
     say: Callable[[str], object] = print,
 ) -> pd.DataFrame:
     """Read a table from a CSV file, whose form is found out where it is not given.
@@ -54,6 +58,9 @@ def read_own(
     gaps : "raise", "fill" or "keep", default="raise"
         What becomes of rows and values that are missing: an error, the rows and values
         before them, or NaN in rows at equal steps.
+    zone : tzinfo, optional
+        Time zone of the index. Times without offset are taken for local ones, and
+        where clocks are put back, the first of two equal ones for the earlier.
     say : callable, default=print
         Is told what was found out or left out.
 
@@ -68,16 +75,18 @@ def read_own(
     """
     frame = _cells(path, separator)
     frame = _with_numbers(frame, decimal, time, say)
-    times = _times_of(frame, time, day_first, say)
+    times = _times_of(frame, time, day_first, zone, say)
     if times is not None:
         name, index = times
         frame = frame.drop(columns=name).set_axis(index)
     words = frame.columns[~frame.dtypes.map(pd.api.types.is_numeric_dtype)]
     if len(words):
-        say(f"Left out, for they hold no numbers: {[*words]}.")
+        say(f"Ignored columns without numbers: {', '.join(map(str, words))}.")
         frame = frame.drop(columns=words)
     if frame.empty:
         raise ValueError("There are no numbers.")
+    if len(frame) == 1:
+        raise ValueError("There is one row, which is too few; pass at least two.")
     return _filled(frame.astype(float), gaps, say)
 
 
@@ -147,6 +156,7 @@ def _times_of(
     frame: pd.DataFrame,
     time: str | None,
     day_first: bool | None,
+    zone: tzinfo | None,
     say: Callable[[str], object],
 ) -> tuple[str, pd.Index] | None:
     """The column of times, or one that counts rows, and the index that it makes."""
@@ -158,7 +168,7 @@ def _times_of(
         if readings:
             if name != frame.columns[0]:
                 say(f"Times are those of column {name!r}.")
-            return name, _regular(readings, name)
+            return name, _regular(readings, name, zone)
     if time is not None and not pd.api.types.is_integer_dtype(frame[time]):
         raise ValueError(
             f"Column {time!r}, which begins with {frame[time].iloc[0]}, holds "
@@ -184,7 +194,7 @@ def _readings(
 ) -> Iterator[tuple[str, pd.DatetimeIndex]]:
     """Times that a column may hold, by how days are written."""
     if _is_time(column).all():
-        yield "", pd.DatetimeIndex(pd.to_datetime(column, format="ISO8601"))
+        yield "", _iso_times(column)
         return
     if not column.map(str).map(_DATE.fullmatch).notna().all():
         return
@@ -197,11 +207,46 @@ def _readings(
             yield ("days" if first else "months") + " first", pd.DatetimeIndex(found)
 
 
-def _regular(readings: list[tuple[str, pd.DatetimeIndex]], name: str) -> pd.Index:
+def _iso_times(column: pd.Series) -> pd.DatetimeIndex:
+    """Times of ISO 8601, in UTC where their offsets differ."""
+    offsets = column.map(str).str.extract(_OFFSET, expand=False)
+    if offsets.isna().any() and offsets.notna().any():
+        raise ValueError(
+            f"Column {column.name!r} has times with an offset, such as "
+            f"{column[offsets.notna()].iloc[0]}, and without, such as "
+            f"{column[offsets.isna()].iloc[0]}; write all of them in one way."
+        )
+    utc = offsets.nunique() > 1
+    return pd.DatetimeIndex(pd.to_datetime(column, format="ISO8601", utc=utc))
+
+
+def _in_zone(
+    times: pd.DatetimeIndex, zone: tzinfo | None, name: str
+) -> pd.DatetimeIndex:
+    """The same times in a zone, if there is one."""
+    if zone is None:
+        return times
+    if times.tz is not None:
+        return times.tz_convert(zone)
+    is_earlier = ~times.duplicated()
+    found = times.tz_localize(zone, ambiguous=is_earlier, nonexistent="NaT")
+    if found.hasnans:
+        raise ValueError(
+            f"Column {name!r} holds {times[found.isna()][0]}, a time that clocks of "
+            f"{zone} skip; write times with their offsets, such as +00:00 for UTC."
+        )
+    return found
+
+
+def _regular(
+    readings: list[tuple[str, pd.DatetimeIndex]], name: str, zone: tzinfo | None
+) -> pd.Index:
     """The times of the one reading that has equal steps."""
-    steps, errors = {}, []
-    for order, times in readings:
+    steps, errors, irregular = {}, [], []
+    for order, local in readings:
         try:
+            times = _in_zone(local, zone, name)
+            irregular.append(times)
             step = regular_step(times, f"column {name!r}")
             steps[order] = pd.DatetimeIndex(times, freq=step)
         except ValueError as error:
@@ -213,7 +258,9 @@ def _regular(readings: list[tuple[str, pd.DatetimeIndex]], name: str) -> pd.Inde
             "--no-day-first."
         )
     # Without any, some rows may be missing.
-    return found[0] if found else readings[0][1]
+    if not irregular:
+        raise errors[0]
+    return found[0] if found else irregular[0]
 
 
 def _filled(
@@ -275,8 +322,9 @@ def _is_text(column: pd.Series) -> bool:
 
 def _is_time(column: pd.Series) -> pd.Series:
     """Which cells hold times of ISO 8601, longer than a number."""
-    times = pd.to_datetime(column, format="ISO8601", errors="coerce").notna()
-    return times & _numbers(column).isna()
+    # By utc, offsets may differ.
+    times = pd.to_datetime(column, format="ISO8601", errors="coerce", utc=True)
+    return times.notna() & _numbers(column).isna()
 
 
 def _numbers(column: pd.Series, decimal: str = ".") -> pd.Series:

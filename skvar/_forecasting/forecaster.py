@@ -29,7 +29,7 @@ from .from_blocks import state_from_blocks
 from .history import History, Schema, name_of
 from .intervals import Intervals, StreamErrors, rolling_intervals
 from .learning import check_determined
-from .reporting import subject
+from .reporting import caution_of, subject
 from .shortening import without_history
 from .sktime_forecaster import Horizon, SktimeForecaster
 from .state import ForecasterState
@@ -576,8 +576,8 @@ class Forecaster(NetworkEstimator, SktimeForecaster):
             whole or not there at all.
         y : Series, DataFrame or array, optional
             Rows that follow the history, as for ``update``, which the forecaster then
-            has not learned from; with times, they may begin before the history. By
-            default the report is on the history alone.
+            has not learned from; with times, they may begin before the history. They
+            end where it ends, or later. By default the report is on the history alone.
         X : DataFrame, optional
             Covariates, if any were fitted: of the rows of ``y``, and those that are
             known ahead also of the rows to forecast.
@@ -604,6 +604,12 @@ class Forecaster(NetworkEstimator, SktimeForecaster):
         ImportError
             If the extra ``report`` is not installed.
 
+        Warns
+        -----
+        UserWarning
+            If rows of ``y`` differ from those that the forecaster learned from. The
+            report is then on those of ``y``.
+
         Notes
         -----
         What the forecaster or the rows do not allow is left out, and the report says
@@ -625,8 +631,11 @@ class Forecaster(NetworkEstimator, SktimeForecaster):
         >>> content["data"]["n_rows"]
         16
         """
-        view, earlier = copy_of(self), None
+        view, earlier, caution = copy_of(self), None, ""
         if y is not None:
+            caution = caution_of(single_state(view), y)
+            if caution:
+                warnings.warn(caution, stacklevel=2)
             earlier = view._follow(y, X)
         asked = subject(
             view,
@@ -638,6 +647,7 @@ class Forecaster(NetworkEstimator, SktimeForecaster):
             held_out=held_out,
             n_origins=n_origins,
             random_state=random_state,
+            caution=caution,
         )
         write_report(asked, path)
 
@@ -648,13 +658,15 @@ class Forecaster(NetworkEstimator, SktimeForecaster):
             self.update(y, X, update_params=False)
             return None
         frame = history.check_table(y, "y", history.schema.targets)
-        is_earlier = frame.index < single_state(self).single.series.index[0]
-        rows = frame[~is_earlier]
-        if not len(rows):
+        member = single_state(self).single
+        now = member.series.index[member.n_known - 1]
+        if frame.index[-1] < now:
             raise ValueError(
-                f"y ends at {frame.index[-1]}, before the history begins; pass rows up "
-                "to its end or beyond."
+                f"y ends at {frame.index[-1]}, before the history, which ends at "
+                f"{now}; pass rows up to {now} or beyond, or no y."
             )
+        is_earlier = frame.index < member.series.index[0]
+        rows = frame[~is_earlier]
         X = None if X is None else X[X.index.isin(rows.index)]
         self.update(rows, X, update_params=False)
         return frame[is_earlier]

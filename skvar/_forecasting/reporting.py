@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from sklearn.utils import check_scalar
 
+from .._typing import Table
 from ..report import Subject
 from .history import Schema, SeriesHistory
 from .state import ForecasterState
@@ -23,6 +24,7 @@ def subject(
     held_out: float,
     n_origins: int,
     random_state,
+    caution: str,
 ) -> Subject:
     """A forecaster with its rows and ``earlier`` ones, of which a report is made.
 
@@ -49,6 +51,8 @@ def subject(
         None if X is None else X[X.index > rows.index[-1]],
         n_earlier=n_earlier,
         n_learned=min(n_earlier + state.single.n_train, len(rows)),
+        n_fitted=series.n_forgotten + state.single.n_train,
+        has_all_rows=series.before is None,
         window_rows=state.model.window_rows,
         steps=steps,
         coverages=coverages,
@@ -56,6 +60,25 @@ def subject(
         n_origins=n_origins,
         random_state=random_state,
         only_here=_only_here(series, n_earlier),
+        caution=caution,
+    )
+
+
+def caution_of(state: ForecasterState, y: Table) -> str:
+    """What there is to say of rows that are not as the forecaster learned them."""
+    if isinstance(y, np.ndarray):
+        return ""
+    targets = state.history.schema.targets
+    rows = state.history.check_table(y, "y", targets)
+    learned = state.single.series.table[targets][: state.single.n_train]
+    both = rows.index.intersection(learned.index)
+    known, given = learned.loc[both], rows.loc[both]
+    same = np.isclose(given, known, rtol=1e-9, atol=0, equal_nan=True).all(axis=1)
+    if same.all():
+        return ""
+    return (
+        f"{(~same).sum()} of these rows differ from those that the model learned from. "
+        "The report is on these rows as y has them."
     )
 
 

@@ -16,9 +16,10 @@ def main(arguments: list[str] | None = None) -> None:
     try:
         forecaster = load(args.model)
         if not hasattr(forecaster, "report"):
+            name = type(forecaster).__name__
+            article = "an" if name[0] in "AEIOU" else "a"
             raise TypeError(
-                f"{args.model} holds a {type(forecaster).__name__}; reports are made "
-                "of forecasters."
+                f"{args.model} holds {article} {name}; reports are made of forecasters."
             )
         y, X = (None, None) if args.data is None else _table(forecaster, args)
         options = {"steps": args.steps, "held_out": args.held_out}
@@ -30,8 +31,9 @@ def main(arguments: list[str] | None = None) -> None:
 
 def _table(forecaster, args: argparse.Namespace) -> tuple:
     """The series of a forecaster in a CSV file, and its covariates if it has some."""
-    table = table_of(args.data, args, gaps="keep")
     now = forecaster.cutoff
+    zone = getattr(now, "tz", None)
+    table = table_of(args.data, args, gaps="keep", zone=zone)
     if isinstance(now, pd.PeriodIndex) and isinstance(table.index, pd.DatetimeIndex):
         table.index = table.index.to_period(now.freq)
     past = [*(forecaster.past_covariates or [])]
@@ -43,6 +45,8 @@ def _table(forecaster, args: argparse.Namespace) -> tuple:
         raise ValueError(f"{args.data} has no columns {lacking}, which the model has.")
     y = table[series]
     ahead = y[::-1].notna().any(axis=1).to_numpy().argmax()
+    # Rows that the model has are known, whatever they hold.
+    ahead = min(ahead, len(y) - 1 - y.index.get_indexer(now)[-1])
     if ahead:
         print(f"{args.data}: The last {ahead} row(s) hold no value to forecast from.")
         y = y[:-ahead]
@@ -63,7 +67,8 @@ def _parser() -> argparse.ArgumentParser:
         "data",
         nargs="?",
         help="CSV file with rows up to now, which follow those of the model or begin "
-        "before; by default the rows that the model holds",
+        "before; times without offset are in the time zone of the model; by default "
+        "the rows that the model holds",
     )
     parser.add_argument("-o", "--output", default="report.html", type=Path)
     parser.add_argument("--steps", type=int, help="rows to forecast")

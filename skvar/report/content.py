@@ -13,6 +13,7 @@ from .forecasts import backtest, calibration, forecast
 from .matrices import connectedness, matrices, residuals, responses
 from .refusal import is_refusal
 from .subject import Subject
+from .values import text
 
 _FORMAT = 1
 
@@ -34,7 +35,7 @@ def content(subject: Subject) -> dict:
     found = {
         "format": _FORMAT,
         "forecaster": subject.name,
-        "series": [str(name) for name in subject.rows],
+        "series": [text(name) for name in subject.rows],
     }
     for name in tqdm(SECTIONS, desc="report", disable=not subject.verbose):
         found[name] = _section(SECTIONS[name], subject)

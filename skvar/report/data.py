@@ -8,7 +8,7 @@ from pandas.tseries.offsets import BusinessDay
 
 from .._data.seasons import season_strength, seasons_of
 from .subject import Subject
-from .values import evenly, is_constant, plain
+from .values import evenly, is_constant, plain, text
 
 # Points of a line that a page can show, and of all lines together.
 _MOST_POINTS, _MOST_NUMBERS = 1000, 50_000
@@ -31,11 +31,14 @@ _STEPS = {
 def data(subject: Subject) -> dict:
     """An audit of the rows."""
     rows = subject.rows
+    if subject.caution:
+        warnings.warn(subject.caution, stacklevel=2)
     seasons = sorted({*subject.seasons, *seasons_of("auto", subject.step)})
     shown = evenly(len(rows), min(_MOST_POINTS, _MOST_NUMBERS // rows.shape[1] + 2))
     return {
         "n_rows": len(rows),
         "n_learned": subject.n_learned,
+        "n_fitted": subject.n_fitted,
         "first": subject.labels(rows.index[:1])[0],
         "last": subject.labels(rows.index[-1:])[0],
         "step": words_of(subject.step),
@@ -45,7 +48,7 @@ def data(subject: Subject) -> dict:
         "seasons_used": subject.seasons,
         "series": [_series(rows.iloc[:, i], seasons) for i in range(rows.shape[1])],
         "covariates": [
-            str(name)
+            text(name)
             for name in ([] if subject.covariates is None else subject.covariates)
         ],
         "rows": {
@@ -71,10 +74,11 @@ def _series(column: pd.Series, seasons: list[int]) -> dict:
     """What there is to say of one series."""
     is_missing = column.isna().to_numpy()
     whole = column.interpolate().ffill().bfill().to_numpy()
-    constant = bool(is_constant(whole))
+    is_empty = bool(is_missing.all())
+    constant = bool(is_constant(whole)) and not is_empty
     gaps = np.diff(np.flatnonzero(np.diff([0, *is_missing, 0])))[::2]
     return {
-        "name": str(column.name),
+        "name": text(column.name),
         "n_missing": int(is_missing.sum()),
         "longest_gap": int(gaps.max(initial=0)),
         "is_constant": constant,
@@ -84,7 +88,9 @@ def _series(column: pd.Series, seasons: list[int]) -> dict:
         "maximum": plain(column.max()),
         "unit_root_p": _unit_root(whole[-_MOST_VALUES:]),
         "season_strength": [
-            0.0 if constant else season_strength([whole[:, np.newaxis]], season)
+            0.0
+            if constant or is_empty
+            else season_strength([whole[:, np.newaxis]], season)
             for season in seasons
         ],
     }

@@ -8,7 +8,7 @@ from .._data.seasons import seasons_of
 from .refusal import is_refusal
 from .subject import Subject
 from .trial import Trial
-from .values import ROUNDING, is_constant, plain
+from .values import ROUNDING, is_constant, plain, text
 
 # Of intervals that the calibration is drawn at.
 _NOMINAL = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95]
@@ -58,6 +58,7 @@ def backtest(subject: Subject) -> dict:
     # Rounding errors are none: their ratios would mean nothing.
     errors[np.abs(errors) <= ROUNDING * np.abs(trial.truth)] = 0.0
     absolute = _mean(np.abs(errors), (1, 2))
+    is_compared = _is_compared(absolute)
     scale = _scale(trial)
     n_shown = len(subject.rows) - trial.n_learned + subject.steps
     n_shown = min(n_shown, max(_TRUTH * subject.steps, _LEAST_TRUTH))
@@ -68,7 +69,8 @@ def backtest(subject: Subject) -> dict:
         "season": season,
         "methods": list(forecasts),
         "mean_absolute_error": plain(absolute),
-        "relative_error": plain(_relative(absolute)),
+        "relative_error": plain(_relative(absolute[:, is_compared])),
+        "not_compared": [text(name) for name in subject.rows.columns[~is_compared]],
         "root_mean_squared_error": plain(np.sqrt(_mean(np.square(errors), (1, 2)))),
         "error_by_step": plain(_mean(np.abs(errors) / scale, (1, 3))),
         "origins": subject.labels(subject.rows.index[trial.origins]),
@@ -88,12 +90,16 @@ def _season(subject: Subject) -> int:
     return max((one for one in known if one <= subject.trial.n_learned), default=1)
 
 
+def _is_compared(errors: np.ndarray) -> np.ndarray:
+    """Series of which every method has errors, so that all have a ratio."""
+    return (np.isfinite(errors) & (errors > 0)).all(axis=0)
+
+
 def _relative(errors: np.ndarray) -> np.ndarray:
     """Geometric means over series of errors, as ratios to those of the last value."""
-    known = np.isfinite(errors).all(axis=0) & (errors > 0).all(axis=0)
-    if not known.any():
+    if not errors.shape[1]:
         return np.full(len(errors), np.nan)
-    return np.exp(np.log(errors[:, known] / errors[1, known]).mean(axis=1))
+    return np.exp(np.log(errors / errors[1]).mean(axis=1))
 
 
 def _scale(trial: Trial) -> np.ndarray:

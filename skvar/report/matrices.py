@@ -3,8 +3,10 @@
 import numpy as np
 import pandas as pd
 
+from .._var.diagnostics import residual_tests
+from .._var.results import VARCoefficients
 from .subject import Subject
-from .values import evenly, plain
+from .values import evenly, plain, text
 
 # Times and lags of matrices that are kept, and numbers in them.
 _MOST_TIMES, _MOST_LAGS, _MOST_NUMBERS = 60, 6, 100_000
@@ -22,13 +24,15 @@ def matrices(subject: Subject) -> dict:
     if not subject.changes:
         found = pd.Series([subject.now], subject.rows.index[-1:])
     else:
-        found = subject.forecaster.var_coefficients(at=list(_times(subject)))
+        found = subject.forecaster.var_coefficients(
+            subject.table, at=list(_times(subject))
+        )
     first = found.iloc[0]
     shown = min(first.order, _MOST_LAGS)
     values = np.stack([var.matrices for var in found])
     return {
         "is_static": not subject.changes,
-        "series": [str(name) for name in first.names],
+        "series": [text(name) for name in first.names],
         "times": subject.labels(found.index),
         "n_lags": first.order,
         "lags": list(range(1, shown + 1)),
@@ -51,7 +55,8 @@ def _check_pairs(subject: Subject, method: str) -> None:
 
 def _times(subject: Subject) -> pd.Index:
     """Of rows after which matrices are shown, the last one with them."""
-    index = subject.rows.index[subject.n_earlier + subject.window_rows - 1 :]
+    n_unread = subject.n_earlier if subject.table is None else 0
+    index = subject.rows.index[n_unread + subject.window_rows - 1 :]
     n_series = subject.forecaster.n_features_in_
     n_lags = min(subject.forecaster.lags_, _MOST_LAGS) + 1
     affordable = max(_MOST_NUMBERS // (n_lags * n_series**2), 2)
@@ -76,7 +81,7 @@ def responses(subject: Subject) -> dict:
         if name in table
     }
     return {
-        "series": [str(name) for name in var.names],
+        "series": [text(name) for name in var.names],
         "label": var.label,
         "impact": "generalized",
         "periods": periods,
@@ -91,7 +96,7 @@ def connectedness(subject: Subject) -> dict:
     steps = max(subject.steps, _LEAST_PERIODS)
     found = subject.now.connectedness(steps)
     return {
-        "series": [str(name) for name in subject.now.names],
+        "series": [text(name) for name in subject.now.names],
         "label": subject.now.label,
         "steps": steps,
         "total": plain(found.total),
@@ -102,19 +107,35 @@ def connectedness(subject: Subject) -> dict:
     }
 
 
+def _tests(var: VARCoefficients) -> pd.DataFrame:
+    """Tests of residuals on as many lags as these allow, by default 10 more than VAR's.
+
+    With fewer residuals than lags of the VAR there is no test of whiteness.
+    """
+    n_estimated = var.order if var.df_model else 0
+    n_lags = min(n_estimated + 10, len(var.residuals) - 1)
+    if n_lags > n_estimated:
+        return var.test_residuals(n_lags)
+    # The other tests count no lags.
+    errors, n_lags = var.residuals.to_numpy(), max(min(n_lags, 10), 1)
+    tests = residual_tests(errors, 0, n_lags, adjusted=False, arch_lags=None)
+    tests.loc["whiteness"] = np.nan
+    return tests
+
+
 def residuals(subject: Subject) -> dict:
     """Tests of the one-step errors, and their autocorrelations."""
     from statsmodels.tsa.stattools import acf
 
     errors = subject.now.residuals
-    tests = subject.now.test_residuals()
+    tests = _tests(subject.now)
     n_lags = min(_MOST_CORRELATIONS, len(errors) // 4)
     correlations = [
         acf(values, nlags=n_lags)[1:] if np.ptp(values) else np.full(n_lags, np.nan)
         for values in errors.to_numpy().T
     ]
     return {
-        "series": [str(name) for name in errors.columns],
+        "series": [text(name) for name in errors.columns],
         "n_rows": len(errors),
         "tests": [
             {"test": str(name), **dict(zip(tests.columns, plain(row), strict=True))}

@@ -322,7 +322,7 @@
       }
       const kinds = n_lags > 1 ? ["all lags, summed"] : [];
       const lag = choice(controls, "Lag", [...lags.map((one) => `lag ${one}`), ...kinds]);
-      const { made, cells } = table(parent, "Matrix in typical moves: rows respond, columns cause", "Response", series, series);
+      const { made, cells } = table(parent, "Matrix in standard deviations of each series: rows respond, columns cause", "Response", series, series);
       made.classList.add("heat");
       const relative = (matrix) => matrix.map((row, r) => row.map((value, c) => (
         value === null ? null : (value * typical_moves[c]) / typical_moves[r])));

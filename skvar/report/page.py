@@ -54,7 +54,10 @@ def number(value: float | None) -> str:
 
 def percent(value: float | None) -> str:
     """A share."""
-    return "n/a" if value is None else f"{value:.0%}"
+    if value is None:
+        return "n/a"
+    text = f"{value:.0%}"
+    return "0%" if text == "-0%" else text
 
 
 def p_value(value: float | None) -> str:

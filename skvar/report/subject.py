@@ -30,6 +30,10 @@ class Subject(Recomputable):
         First of the rows that the forecaster does not hold itself.
     n_learned : int
         First of the rows that it was estimated on.
+    n_fitted : int
+        All rows that it was estimated on, also those that are not here.
+    has_all_rows : bool
+        Whether it holds these itself.
     window_rows : int
         Rows that its matrices look back.
     steps : int
@@ -45,6 +49,8 @@ class Subject(Recomputable):
     only_here : str
         Why no forecaster of the same kind can be fitted to the first rows; empty where
         one can.
+    caution : str
+        What a reader must know of the rows, if anything.
     """
 
     forecaster: Any
@@ -53,6 +59,8 @@ class Subject(Recomputable):
     ahead: pd.DataFrame | None
     n_earlier: int
     n_learned: int
+    n_fitted: int
+    has_all_rows: bool
     window_rows: int
     steps: int
     coverages: Sequence[float]
@@ -60,6 +68,7 @@ class Subject(Recomputable):
     n_origins: int
     random_state: Any
     only_here: str = ""
+    caution: str = ""
 
     @property
     def name(self) -> str:
@@ -115,8 +124,18 @@ class Subject(Recomputable):
     def now(self):
         """The matrices after the last row, a `skvar.VARCoefficients`."""
         if not self.changes:
-            return self.forecaster.var_coefficients()
-        return self.forecaster.var_coefficients(at=self.rows.index[-1])
+            return self.forecaster.var_coefficients(self.table)
+        return self.forecaster.var_coefficients(self.table, at=self.rows.index[-1])
+
+    @lazy
+    def table(self) -> pd.DataFrame | None:
+        """Rows that matrices are asked of; None for those of the forecaster."""
+        if self.has_all_rows:
+            return None
+        past = [*(self.forecaster.past_covariates or [])]
+        if not past or self.covariates is None:
+            return self.rows
+        return pd.concat([self.rows, self.covariates[past]], axis=1)
 
     @lazy
     def trial(self) -> Trial:

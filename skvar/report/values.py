@@ -1,5 +1,6 @@
 """Numbers as JSON holds them."""
 
+from collections.abc import Hashable
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,11 @@ def plain(values: object) -> Any:
     """Numbers as nested lists, with None where one is not finite."""
     values = np.asarray(values, dtype=float)
     return np.where(np.isfinite(values), values.astype(object), None).tolist()
+
+
+def text(name: Hashable) -> str:
+    """The name of a column as a reader sees it."""
+    return str(name) if str(name).strip() else "(no name)"
 
 
 def is_constant(values: np.ndarray) -> np.ndarray:
