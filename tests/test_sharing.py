@@ -383,3 +383,25 @@ def test_copies_are_made_while_intervals_are_computed(switching_often):
 
     with ThreadPoolExecutor(6) as pool:
         list(pool.map(use, range(60)))
+
+
+def test_tables_may_be_changed_after_they_were_passed():
+    rng = np.random.default_rng(0)
+    rows, covariates = (pd.DataFrame(rng.normal(size=(60, 2))) for _ in range(2))
+    covariates = covariates.add_prefix("x")
+    forecaster = SAMoVARForecaster(3, n_layers=0, static_path="ridge")
+
+    def forecast(change):
+        y, X = rows.copy(), covariates.copy()
+        first, last = y[:40].copy(), y[40:41].copy()
+        fitted = forecaster.clone().fit(first, X=X[:40], fh=[1])
+        change(first)
+        fitted.update(last, X=X[40:41], update_params=False)
+        change(last)
+        fitted.update(y[41:42], X=X[41:42], update_params=False)
+        return fitted.predict(X=X[42:43])
+
+    def ruin(table):
+        table.iloc[-1] = 1000.0
+
+    pd.testing.assert_frame_equal(forecast(ruin), forecast(lambda table: None))
