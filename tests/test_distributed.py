@@ -27,6 +27,7 @@ from skvar import (
 )
 from skvar._closed_form.ridge_var import error_products, path_error
 from skvar._closed_form.sums import SummedTable, Sums
+from skvar._data.blocks import blocks_of, read
 from skvar._forecasting import from_blocks
 
 pytestmark = pytest.mark.distributed
@@ -493,6 +494,14 @@ def fragile_blocks(folder):
         return rows
 
     return [partial(fragile, rows, mark, i == 2) for i, rows in enumerate(parts)]
+
+
+@pytest.mark.parametrize("kind", ["npy", "parquet"])
+def test_workers_may_have_another_directory(kind, held, tmp_path, monkeypatch):
+    monkeypatch.chdir(Path(held[kind]).parent)
+    tasks = [*blocks_of(Path(held[kind]).name).read()]
+    monkeypatch.chdir(tmp_path)
+    assert sum(map(len, map(read, tasks))) == 400
 
 
 def test_joblib(held, expected):

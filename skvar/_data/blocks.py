@@ -55,7 +55,8 @@ def blocks_of(source) -> Blocks:
     if kind == "pyarrow":
         return _of_parquet(source)
     if isinstance(source, (str, os.PathLike)):
-        return _of_path(Path(source))
+        # Workers may have another working directory.
+        return _of_path(Path(source).resolve())
     if isinstance(source, np.memmap) and source.flags.c_contiguous:
         return _of_file(_place_of(source), source.shape, source.dtype)
     if isinstance(source, np.ndarray):

@@ -202,10 +202,8 @@ class VARCoefficients:
 
     def __repr__(self) -> str:
         names = reprlib.repr(self.names)
-        return (
-            f"VARCoefficients(order={self.order}, n_series={len(self.names)}, "
-            f"names={names}, label={self.label!r})"
-        )
+        what = f"order={self.order}, names={names}, label={self.label!r}"
+        return f"VARCoefficients({what})"
 
     # the process
 
