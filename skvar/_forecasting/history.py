@@ -360,9 +360,8 @@ class History(Recomputable):
         y: pd.DataFrame,
         X: pd.DataFrame | None,
     ) -> "History":
-        """Begin with copies of tables and covariates, in units of their own."""
-        # Whoever passed them may change them later.
-        parts, series = schema.split(y.copy(), None if X is None else X.copy()), {}
+        """Begin with tables and covariates, in units of their own."""
+        parts, series = schema.split(y, X), {}
         for key, (table, _) in parts.items():
             check_observed(table, name_of(key))
         units = units_of_tables({key: table for key, (table, _) in parts.items()})
@@ -404,7 +403,6 @@ class History(Recomputable):
                 "panel, instance(key) takes the rows of one instance."
             )
         series, revised = dict(self.series), set()
-        y, X = y.copy(), None if X is None else X.copy()
         for key, (rows, covariates) in self.schema.split(y, X).items():
             if key in series:
                 series[key], changed = series[key].append(rows, covariates)

@@ -93,17 +93,18 @@ class SktimeForecaster(SktimeEstimator, BaseForecaster):
             frame = self._check_table(y, "y")
             if not self.is_fitted:
                 regular_step(frame.index, "y")
-            # Floats, of whatever numbers: sktime would pass bool on as objects.
+            # Floats, of whatever numbers: sktime would pass bool on as objects. Copies,
+            # as sktime makes of arrays: who passed a table may change it later.
             if isinstance(y, pd.DataFrame):
-                y = frame.set_axis(y.columns, axis=1)
+                y = frame.set_axis(y.columns, axis=1).copy()
             elif isinstance(y, pd.Series):
-                y = frame.iloc[:, 0].rename(y.name)
+                y = frame.iloc[:, 0].rename(y.name).copy()
         elif _is_panel_frame(y):
-            y = pd.DataFrame(floats_of(y, "y"), y.index, y.columns)
+            y = pd.DataFrame(floats_of(y, "y"), y.index, y.columns, copy=True)
         if _is_panel_frame(X):
-            X = pd.DataFrame(floats_of(X, "X"), X.index, X.columns)
+            X = pd.DataFrame(floats_of(X, "X"), X.index, X.columns, copy=True)
         elif isinstance(X, pd.DataFrame) and is_table(X):
-            X = as_frame(X, "X", missing=True)
+            X = as_frame(X, "X", missing=True).copy()
         if is_table(X) and y is not None and not is_table(y):
             raise ValueError(
                 "y is a panel, but X a single table; pass the covariates of every "
