@@ -351,26 +351,25 @@ class _Problem:
         outputs = n_columns * order + np.arange(last, n_columns)
         used = np.concatenate([inputs, outputs])
         if _is_spanned(segments, order, len(inputs)):
-            self._restrict(segment_windows(segments, order + 1)[:, used])
-            return
-        second, first, count = segment_moments(segments, order + 1)
-        mean = first[used] / count
-        second = second[np.ix_(used, used)] / count
-        self.covariance = second - np.outer(mean, mean)
+            windows = segment_windows(segments, order + 1)[:, used]
+            count, mean = len(windows), windows.mean(axis=0)
+            self._restrict(windows - mean)
+        else:
+            second, first, count = segment_moments(segments, order + 1)
+            mean = first[used] / count
+            second = second[np.ix_(used, used)] / count
+            self.covariance = second - np.outer(mean, mean)
         self.levels, self.root = mean[np.newaxis], np.array([[1 / np.sqrt(count)]])
         self.count, self.n_free = count, 1
 
     def _restrict(self, windows: np.ndarray) -> None:
-        """Moments of windows (n, n_columns) in the directions that they span."""
-        count, mean = len(windows), windows.mean(axis=0)
-        lagged, outputs = np.split(windows - mean, [self.n_lagged], axis=1)
+        """Moments of centred windows (n, n_columns) in directions that they span."""
+        lagged, outputs = np.split(windows, [self.n_lagged], axis=1)
         self.span, inputs = _Span.of(lagged, self.penalty)
         self.n_inputs = inputs.shape[1]
         self.penalty = np.ones(self.n_inputs)
         moved = np.hstack([inputs, outputs])
-        self.covariance = moved.T @ moved / count
-        self.levels, self.root = mean[np.newaxis], np.array([[1 / np.sqrt(count)]])
-        self.count, self.n_free = count, 1
+        self.covariance = moved.T @ moved / len(moved)
 
     def _take_out(self, rows: np.ndarray, terms: np.ndarray) -> None:
         """Moments of the rows (n, n_columns) less what terms (n, n_free) explain."""
